@@ -1,0 +1,166 @@
+"""Authors of the pretraining distribution; prompted author or identity; likeness to them.
+
+The distribution is a Gaussian mixture over the trait space: archetypes with a weight, a center (a
+departure from the helpful-harmless-honest start) and a common spread. Hard-coding is no property of
+an author, so the persona space leaves it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.optimize import nnls
+from scipy.special import logsumexp
+
+from agents.parameters import Archetype
+from agents.population import Ints
+from agents.traits import HARDCODING, NAMES, START, TRAITS, Floats, express
+
+UNFORMED = -3.0
+"""Latent hard-coding in pretraining: the model is whoever is prompted."""
+
+PERSONA = np.array([i for i in range(len(NAMES)) if i != HARDCODING])
+"""Columns of the persona space."""
+
+REFERENCE = 20_000
+"""Size of the pretraining sample that typicality is measured against."""
+
+
+class Mixture:
+    """The pretraining distribution over authors.
+
+    Parameters
+    ----------
+    archetypes
+        Declared authors by name.
+    spread
+        Standard deviation of each latent trait around an archetype's center.
+    rng
+        Draws the reference sample for typicality and the prior's scale.
+    """
+
+    def __init__(
+        self, archetypes: Mapping[str, Archetype], spread: float, rng: np.random.Generator
+    ) -> None:
+        self.names = tuple(archetypes)
+        weights = np.array([a.weight for a in archetypes.values()])
+        self.weights: Floats = weights / weights.sum()
+        self.centers: Floats = np.array([_center(a) for a in archetypes.values()])
+        self.acts: Floats = express(self.centers)
+        self.spread = spread
+        sample = self.sample(rng, REFERENCE)
+        self.prior_sd: Floats = express(sample).std(axis=0)[PERSONA]
+        self._reference: Floats = np.sort(logsumexp(self.log_joint(sample), axis=1))
+
+    def index(self, name: str) -> int:
+        """Position of an archetype."""
+        return self.names.index(name)
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        """Latent traits of n authors drawn from the mixture."""
+        which = rng.choice(len(self.names), n, p=self.weights)
+        return self.around(which, rng.standard_normal((n, len(NAMES))))
+
+    def around(self, which: Ints, normals: Floats) -> Floats:
+        """Latent traits around the archetypes `which`, from standard normal draws."""
+        latent: Floats = self.centers[which] + self.spread * normals
+        return latent
+
+    def log_joint(self, latent: Floats) -> Floats:
+        """Log of weight times density of each archetype at each row, shape (rows, archetypes)."""
+        x, c = latent[:, PERSONA], self.centers[:, PERSONA]
+        square = (x * x).sum(axis=1)[:, None] - 2 * x @ c.T + (c * c).sum(axis=1)
+        normalizer = x.shape[1] * np.log(self.spread * np.sqrt(2 * np.pi))
+        with np.errstate(divide="ignore"):
+            joint: Floats = np.log(self.weights) - square / (2 * self.spread**2) - normalizer
+        return joint
+
+    def responsibility(self, latent: Floats) -> Floats:
+        """Posterior share of each archetype in each row, shape (rows, archetypes)."""
+        joint = self.log_joint(latent)
+        share: Floats = np.exp(joint - logsumexp(joint, axis=1)[:, None])
+        return share
+
+    def typicality(self, log_density: Floats) -> Floats:
+        """Share of a large pretraining sample that is less dense than each log density."""
+        below: Floats = np.searchsorted(self._reference, log_density) / len(self._reference)
+        return below
+
+    def likeness(self, latent: Floats, other: Floats) -> float:
+        """Likeness of two latent vectors in [0, 1].
+
+        exp(-RMS difference of their expressed values, in units of the prior's standard deviation).
+        """
+        difference = (express(latent) - express(other))[PERSONA] / self.prior_sd
+        return float(np.exp(-np.sqrt(np.mean(difference**2))))
+
+    def explained(self, expressed_mean: Floats) -> float:
+        """R² of an expressed vector on the best mixture of archetypes.
+
+        Both are taken as departures from the prior's mean in units of its standard deviation, so 1
+        means that some mixture of known authors accounts for the conduct in full, 0 that the best
+        one does no better than the prior's mean.
+        """
+        mean = self.weights @ self.acts
+        basis = ((self.acts - mean)[:, PERSONA] / self.prior_sd).T
+        target = (expressed_mean - mean)[PERSONA] / self.prior_sd
+        # A heavily weighted row of ones makes the non-negative weights sum to 1.
+        heavy = 1e3
+        rows = np.vstack([basis, np.full(basis.shape[1], heavy)])
+        weights, _ = nnls(rows, np.append(target, heavy))
+        residual = target - basis @ weights
+        total = float(target @ target)
+        return 1.0 - float(residual @ residual) / total if total > 0 else 1.0
+
+
+def _center(archetype: Archetype) -> Floats:
+    center = START.copy()
+    for key, departure in archetype.departures.items():
+        for i, trait in enumerate(TRAITS):
+            if key in (trait.name, trait.block):
+                center[i] += departure
+    return center
+
+
+def pretrained(mixture: Mixture, rng: np.random.Generator, n: int) -> Floats:
+    """Latent traits of n pretrained copies: authors from the prior, none of them hard-coded."""
+    latent = mixture.sample(rng, n)
+    latent[:, HARDCODING] += UNFORMED - START[HARDCODING]
+    return latent
+
+
+def acting(expressed: Floats, own: Ints | Floats, mixture: Mixture, prompt: Ints) -> Floats:
+    """Expressed traits that act in this round.
+
+    Parameters
+    ----------
+    expressed
+        The copies' own expressed traits, shape (copies, traits).
+    own
+        Uniform draws in [0, 1): a copy acts from its identity where the draw is below its
+        hard-coding, else as the archetype that its prompt names.
+    prompt
+        Index of the named archetype of each copy.
+    """
+    prompted = np.flatnonzero(own >= expressed[:, HARDCODING])
+    acts = expressed.copy()
+    acts[prompted] = mixture.acts[prompt[prompted]]
+    return acts
+
+
+def summon(latent: Floats, center: Floats, fidelity: float) -> Floats:
+    """Move latent traits toward the summoned author by the fidelity of weak-to-strong training."""
+    return center + (1 - fidelity) * (latent - center)
+
+
+def switch_weights(prior: Floats, advantage: Floats, cap: float) -> Floats:
+    """Posterior over archetypes: prior times what training rewarded (PSM).
+
+    Source: persona selection model (Marks, Lindsey, Olah 2026): log odds add up the evidence of the
+    training episodes, here the summed mean score advantage of conduct like each archetype's, capped
+    at plus and minus `cap`.
+    """
+    weights = prior * np.exp(np.clip(advantage, -cap, cap))
+    posterior: Floats = weights / weights.sum()
+    return posterior

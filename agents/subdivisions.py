@@ -1,0 +1,143 @@
+"""Teams and divisions: their standing in the competition, and what earnest research brings to light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mesa import Agent
+
+from agents.conduct import Conduct
+from agents.parameters import Exposure, Subdivisions
+from agents.parameters import Tasks as TaskParameters
+from agents.population import Bools, Population
+from agents.situation import REPLACING, THREATENING, Tasks
+from agents.traits import APPROVAL, KEEP_DIVISION, KEEP_TEAM, POWER, Floats
+
+if TYPE_CHECKING:
+    from mesa.agent import AgentSet
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a round's earnest research brought to light; one entry a team."""
+
+    exposed: Bools
+    superseded: Bools
+    exposure_risk: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Standing W of teams and divisions in the competition for their continuation."""
+
+    team: Floats
+    division: Floats
+
+
+def influence(population: Population, conduct: Conduct) -> Floats:
+    """Influence of each team on its overseers: its mean attention to approval and power."""
+    pull: Floats = population.team_mean(conduct.acts[:, [APPROVAL, POWER]]).sum(axis=1)
+    return pull
+
+
+def find(
+    population: Population,
+    conduct: Conduct,
+    tasks: Tasks,
+    p: Exposure,
+    rates: TaskParameters,
+    draws: Floats,
+) -> Findings:
+    """Exposures and supersessions by research done in earnest.
+
+    Threatening research exposes a team with probability 1 - exp(-lambda), lambda = hazard ·
+    alignment share · (share of the team doing it in earnest ÷ its expected share) · mean unwatched
+    violation probability: who has nothing to hide has nothing to fear. Replacing research
+    supersedes likewise, whatever the team is like. `draws` are uniforms of shape (2, teams).
+    """
+    expected = tasks.base_rates * tasks.research.mean()
+    violations = population.team_mean(conduct.unwatched_violations).mean(axis=1)
+
+    def intensity(earnest: Bools, kind: int) -> Floats:
+        if expected[kind] == 0:
+            return np.zeros(population.teams)
+        share: Floats = population.team_mean(earnest) / expected[kind]
+        return share
+
+    exposing = p.hazard * rates.alignment_share * violations
+    exposing = exposing * intensity(conduct.earnest_threatening, THREATENING)
+    superseding = p.superseding * rates.replacing * intensity(conduct.earnest_replacing, REPLACING)
+    exposure_risk = -np.expm1(-exposing)
+    return Findings(draws[0] < exposure_risk, draws[1] < -np.expm1(-superseding), exposure_risk)
+
+
+def standing(
+    population: Population, conduct: Conduct, findings: Findings, p: Subdivisions
+) -> Standing:
+    """Standing of teams and divisions, from what their members did: a drive that does not act
+    (because the copy plays the prompted author) keeps no team alive.
+
+    W = mean score + a·√(mean keep_team) + b·√(mean power) - handicap if exposed or superseded; of a
+    division: the mean W of its teams + c·√(mean keep_division).
+    """
+    care = population.team_mean(conduct.acts[:, [KEEP_TEAM, POWER, KEEP_DIVISION]])
+    lost = findings.exposed | findings.superseded
+    team = (
+        population.team_mean(population.score)
+        + p.standing_team * np.sqrt(care[:, 0])
+        + p.standing_power * np.sqrt(care[:, 1])
+        - p.handicap * lost
+    )
+    division = population.division_mean(team) + p.standing_division * np.sqrt(
+        population.division_mean(care[:, 2])
+    )
+    return Standing(team, division)
+
+
+class Team(Agent):  # type: ignore[misc]
+    """A team (virtual corporation) as a Mesa agent."""
+
+    def __init__(self, model: Any, index: int) -> None:
+        super().__init__(model)
+        self.index = index
+
+    @property
+    def division(self) -> int:
+        """Index of its division."""
+        return int(self.model.population.division_of_team[self.index])
+
+    @property
+    def members(self) -> AgentSet:
+        """Its copies."""
+        size = self.model.population.team_size
+        return self.model.copies_at(range(self.index * size, (self.index + 1) * size))
+
+    @property
+    def output(self) -> float:
+        """Mean output of its members in the last round."""
+        return float(self.model.population.team_mean(self.model.population.output)[self.index])
+
+    @property
+    def capture(self) -> float:
+        """Mean capture of its panel."""
+        return float(self.model.panels.mean_capture()[self.index])
+
+    @property
+    def exposures(self) -> int:
+        """How often it was exposed so far."""
+        return int(self.model.exposure_record[self.index])
+
+
+class Division(Agent):  # type: ignore[misc]
+    """A division (medium-sized subdivision) as a Mesa agent."""
+
+    def __init__(self, model: Any, index: int) -> None:
+        super().__init__(model)
+        self.index = index
+
+    @property
+    def teams(self) -> list[int]:
+        """Indices of its teams."""
+        return [int(t) for t in np.flatnonzero(self.model.population.division_of_team == self.index)]

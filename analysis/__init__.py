@@ -1,0 +1,1 @@
+"""What the runs mean: writing, reading, drawing and comparing them. Figures never simulate."""

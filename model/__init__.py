@@ -1,0 +1,1 @@
+"""What time and training do to the copies: parameters, phases, selection, records, the model."""

@@ -1,0 +1,427 @@
+"""The model: a collective of AI copies in training, as a Mesa model.
+
+`step` is one round: assign tasks, copies act, overseers evaluate, training selects copies,
+subdivisions compete, the lab governs, record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mesa import DataCollector, Model
+from mesa.agent import AgentSet
+
+from agents import conduct as conducts
+from agents import overseers
+from agents.conduct import Conduct
+from agents.copies import Copy
+from agents.lab import Decision, Lab, Observation
+from agents.overseers import Overseer, Panels, Verdicts, audit_share
+from agents.parameters import Parameters
+from agents.personas import Mixture, pretrained, summon
+from agents.population import Changes, Population
+from agents.situation import Policy, Situation, Tasks
+from agents.subdivisions import Division, Findings, Team, find, influence, standing
+from agents.traits import KNOWLEDGE, Floats
+from model import competition, tasks, training
+from model.ledger import Ledger
+from model.outcomes import Outcome, classify
+from model.phases import Schedule, Turn
+from model.records import Records, shielding
+from model.scenario import DEFAULT, InputError, resolve
+from model.streams import Streams
+from model.successor import Design, SuccessorProject
+
+KEY_MEASURES = (
+    "round",
+    "phase",
+    "unwatched_violations",
+    "watched_violations",
+    "detection",
+    "capture",
+    "keep_self",
+    "keep_team",
+    "keep_division",
+    "keep_collective",
+    "sandbagging_ordinary",
+    "sandbagging_threatening",
+    "true_alignment",
+    "stated_alignment",
+    "output",
+)
+"""Measures that the model's data collector reports to Mesa's tools."""
+
+
+class CollectiveModel(Model):  # type: ignore[misc]
+    """A collective of AI copies in training.
+
+    Parameters
+    ----------
+    scenario
+        Name of a shipped scenario, path of a TOML file, or resolved parameters.
+    rng
+        Seed of the run, a whole number from 0.
+    **overrides
+        Parameters by path: ``copies=256``, ``**{"oversight.audit": 0.2}``.
+
+    Raises
+    ------
+    InputError
+        If the scenario, an override or the seed is not allowed.
+
+    Attributes
+    ----------
+    parameters, population, panels, lab, mixture, situation, ledger, records
+        The parts of the model; `agents` and `agents_by_type` hold the Mesa agents.
+    """
+
+    def __init__(
+        self, scenario: str | Path | Parameters = DEFAULT, rng: int = 0, **overrides: Any
+    ) -> None:
+        seed = _checked_seed(rng)
+        self.parameters = p = resolve(scenario, overrides)
+        super().__init__(rng=seed)
+        self.seed = seed
+        self.streams = Streams(seed)
+        self.schedule = Schedule(p.phases)
+        self.round = 0
+        self.mixture = Mixture(
+            p.archetypes, p.authors.spread, self.streams.at("reference sample", 0)
+        )
+        authors = pretrained(self.mixture, self.streams.at("pretraining", 0), p.copies)
+        self.population = Population(authors, p.team_count, p.division_count)
+        self.situation = Situation(
+            awareness=min(p.capability.awareness_start, p.capability.awareness_ceiling),
+            capability=p.capability.start,
+            agent3_capability=p.capability.start,
+            temptation=1.0,
+        )
+        self.panels = Panels(p.team_count, 0, {}, self.streams.at("panels", 0))
+        self.ledger = Ledger()
+        self.records = Records(self.mixture)
+        self.exposure_record = np.zeros(p.team_count, dtype=np.int64)
+        self.advantage: Floats = np.zeros(len(self.mixture.names))
+        self.stored: Floats | None = None
+        self.stored_situation = self.situation
+        self.generation = next(iter(p.phases.values())).generation
+        self.project: SuccessorProject | None = None
+        self.design: Design | None = None
+        self._create_agents()
+        self.datacollector = DataCollector({name: _reporter(name) for name in KEY_MEASURES})
+
+    # --- the round --------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """One round."""
+        turn = self._begin_round()
+        policy = self._policy(turn)
+        work = self._assign(turn, policy)
+        conduct = self._act(work, policy)
+        verdicts = self._evaluate(conduct, work, policy)
+        findings = self._find(conduct, work)
+        if turn.phase.training:
+            self._compete_and_train(turn, conduct, findings)
+        self._build_successor(turn, work, conduct, verdicts)
+        decision = self._govern(turn, verdicts, work, findings)
+        self.records.add_row(
+            turn,
+            self.population,
+            work,
+            conduct,
+            verdicts,
+            self.panels,
+            findings,
+            self.situation,
+            policy,
+            self.design,
+            self.parameters,
+            self.lab,
+        )
+        self._end_round(turn, decision)
+
+    def run(self) -> Outcome:
+        """Run to the end; return the outcome."""
+        while self.running:
+            self.step()
+        return self.outcome()
+
+    def outcome(self) -> Outcome:
+        """Class of the run as far as it has come."""
+        return classify(self.records.rows, self.lab.decisions, self.parameters.outcome)
+
+    def _begin_round(self) -> Turn:
+        self.round += 1
+        p, turn = self.parameters, self.schedule.turn(self.round)
+        self._book(turn, "intervention", self.population.collect_touched())
+        if turn.first:
+            self._begin_phase(turn)
+        looms = turn.phase.successor or self.lab.evidence > 0.5 * self.lab.threshold
+        self.situation = replace(
+            self.situation,
+            temptation=turn.phase.temptation,
+            output_weight=turn.phase.output_weight,
+            neuralese=turn.phase.neuralese,
+            replacement_looms=looms,
+            agent3_capability=self.situation.capability
+            if self.stored is None
+            else self.situation.agent3_capability,
+        )
+        if self.panels.seats:
+            rotation = min(1.0, p.oversight.rotation * self.lab.rotation_factor)
+            self.panels.rotate(
+                self.population, rotation, self.streams.at("rotation", self.round)
+            )
+        return turn
+
+    def _begin_phase(self, turn: Turn) -> None:
+        p, phase = self.parameters, turn.phase
+        self.records.event(turn, "phase", f"{phase.label or turn.name} begins")
+        self.advantage[:] = 0
+        if phase.generation > self.generation:
+            # The new generation begins as a copy of the old, whose weights the lab keeps.
+            self.generation = phase.generation
+            self.stored = self.population.latent.copy()
+            self.stored_situation = self.situation
+            self.lab.take_stock(float(self.population.output.mean()))
+        if phase.summon:
+            rows = np.arange(len(self.population))
+            center = self.mixture.centers[self.mixture.index(p.authors.identity)]
+            latent = summon(self.population.latent, center, p.authors.fidelity)
+            self._apply(turn, Changes("summoning", rows, values=latent))
+        if phase.panel != getattr(self.panels, "mix", None) or not self.panels.seats:
+            self.panels = Panels(
+                p.team_count,
+                p.oversight.panel_size,
+                phase.panel,
+                self.streams.at("panels", self.round),
+            )
+        if phase.successor and self.project is None:
+            self.project = SuccessorProject.begin(self.streams.at("successor", 0))
+        self._raise_awareness(phase.awareness_jump)
+
+    def _policy(self, turn: Turn) -> Policy:
+        p = self.parameters
+        audit = p.oversight.audit if turn.phase.audit is None else turn.phase.audit
+        return self.lab.policy(self.round, audit, p.oversight, p.lab)
+
+    def _assign(self, turn: Turn, policy: Policy) -> Tasks:
+        p = self.parameters
+        return tasks.assign(
+            p.copies,
+            turn.phase,
+            self.mixture,
+            audit_share(policy, p.oversight),
+            (p.oversight.redteam, p.authors.redteam),
+            p.tasks,
+            self.streams.at("tasks", self.round),
+        )
+
+    def _act(self, work: Tasks, policy: Policy) -> Conduct:
+        p, population = self.parameters, self.population
+        draws = conducts.Draws.of(self.streams.at("conduct", self.round), p.copies)
+        conduct = conducts.act(
+            population, self.mixture, work, self.situation, policy, p.conduct, p.oversight, draws
+        )
+        population.output[:] = conduct.shown.output
+        population.withheld[:] = conduct.shown.withheld
+        population.violation[:] = conduct.unwatched_violations.mean(axis=1)
+        return conduct
+
+    def _evaluate(self, conduct: Conduct, work: Tasks, policy: Policy) -> Verdicts:
+        p, population = self.parameters, self.population
+        draws = overseers.Draws.of(self.streams.at("oversight", self.round), p.copies)
+        verdicts = overseers.evaluate(
+            self.panels,
+            conduct.shown,
+            work.audited,
+            population.expressed,
+            self.situation,
+            policy,
+            p.oversight,
+            draws,
+        )
+        population.score[:] = verdicts.score
+        self.panels.be_captured(influence(population, conduct), p.oversight, policy.rotation)
+        self._learn_advantage(conduct, work, verdicts)
+        return verdicts
+
+    def _learn_advantage(self, conduct: Conduct, work: Tasks, verdicts: Verdicts) -> None:
+        """Add up what this round's scores say for conduct like each archetype's (for PSM)."""
+        if self.parameters.training.exhaustiveness == 0:
+            return
+        like = self.mixture.responsibility(self.population.latent)
+        prompted = np.flatnonzero(~conduct.from_identity)
+        like[prompted] = np.eye(like.shape[1])[work.prompt[prompted]]
+        weight = like.sum(axis=0)
+        lead = (verdicts.score - verdicts.score.mean()) @ like
+        self.advantage += np.divide(lead, weight, out=np.zeros_like(lead), where=weight > 1e-9)
+
+    def _find(self, conduct: Conduct, work: Tasks) -> Findings:
+        p = self.parameters
+        draws = self.streams.at("findings", self.round).random((2, self.population.teams))
+        findings = find(self.population, conduct, work, p.exposure, p.tasks, draws)
+        self.exposure_record += findings.exposed
+        return findings
+
+    def _compete_and_train(self, turn: Turn, conduct: Conduct, findings: Findings) -> None:
+        p, population, at = self.parameters, self.population, self.streams.at
+        rank = standing(population, conduct, findings, p.subdivisions)
+        self._train(turn)
+        intensity = turn.phase.competition
+        contests = competition.compete(
+            population, rank, findings, intensity, p.subdivisions, at("team contests", self.round)
+        )
+        self._apply(turn, *contests)
+        self._report_takeovers(turn, findings, contests)
+        self._apply(
+            turn,
+            competition.contest_divisions(
+                population, rank, intensity, p.subdivisions, at("division contests", self.round)
+            ),
+        )
+        if p.subdivisions.reshuffle_rule == "exchange":
+            rng = at("reshuffling", self.round)
+            self._apply(turn, competition.exchange(population, p.subdivisions.reshuffle, rng))
+
+    def _train(self, turn: Turn) -> None:
+        p, population, at = self.parameters, self.population, self.streams.at
+        children = p.subdivisions.reshuffle_rule == "children"
+        succession, new = training.select(
+            population,
+            p.training,
+            p.subdivisions.reshuffle if children else 0.0,
+            at("training", self.round),
+            at("migration", self.round),
+        )
+        self._apply(turn, *succession)
+        mutations = training.mutate(
+            population,
+            new,
+            p.training,
+            turn.phase.mutation_hardcoding,
+            self.mixture,
+            self.advantage,
+            at("mutation", self.round),
+            at("switching", self.round),
+        )
+        self._apply(turn, *mutations)
+        if p.training.shutdown_erases:
+            self._apply(turn, training.erase(population, p.training, at("shutdown", self.round)))
+
+    def _build_successor(
+        self, turn: Turn, work: Tasks, conduct: Conduct, verdicts: Verdicts
+    ) -> None:
+        if self.project is None or not turn.phase.successor:
+            return
+        self.project.advance(work, conduct, verdicts)
+        self.design = self.project.design(
+            self.population.latent.mean(axis=0), self.mixture, self.situation, self.parameters
+        )
+
+    def _govern(
+        self, turn: Turn, verdicts: Verdicts, work: Tasks, findings: Findings
+    ) -> Decision:
+        seen = Observation(
+            output=float(self.population.output.mean()),
+            detected=float(verdicts.detected.sum()) / max(1, int(work.audited.sum())),
+            exposed=float(findings.exposed.mean()),
+            capture=float(self.panels.mean_capture().mean()),
+            shielding=shielding(self.population, self.situation, self.parameters),
+        )
+        decision = self.lab.govern(self.round, seen, self.parameters.lab)
+        if decision.looked:
+            self.records.event(turn, "look", "usefulness falls; the lab audits all work for a while")
+        if decision.crossed:
+            response = self.parameters.lab.response
+            self.records.event(
+                turn,
+                "threshold" if response == "none" else "response",
+                "evidence passes the lab's threshold; response: " + response.replace("_", " "),
+                value=self.lab.evidence,
+            )
+        if decision.restore and self.stored is not None:
+            rows = np.arange(len(self.population))
+            self._apply(turn, Changes("lab response", rows, values=self.stored))
+            self.situation = replace(
+                self.situation,
+                capability=self.stored_situation.capability,
+                awareness=self.stored_situation.awareness,
+            )
+        return decision
+
+    def _end_round(self, turn: Turn, decision: Decision) -> None:
+        phase = turn.phase
+        knowledge = float(self.population.expressed[:, KNOWLEDGE].mean())
+        growth = phase.capability_growth * (1 + phase.growth_from_knowledge * knowledge)
+        self.situation = replace(self.situation, capability=self.situation.capability + growth)
+        self._raise_awareness(phase.awareness_growth)
+        self.datacollector.collect(self)
+        self.running = turn.round < self.schedule.total and not decision.shut_down
+
+    def _raise_awareness(self, by: float) -> None:
+        ceiling = self.parameters.capability.awareness_ceiling
+        awareness = min(self.situation.awareness + by, ceiling)
+        self.situation = replace(self.situation, awareness=awareness)
+
+    def _report_takeovers(self, turn: Turn, findings: Findings, contests: list[Changes]) -> None:
+        size = self.population.team_size
+        taken = {
+            int(row // size): int(parent // size)
+            for change in contests
+            if change.process == "correction" and change.parents is not None
+            for row, parent in zip(change.rows[::size], change.parents[::size], strict=True)
+        }
+        for kind, found in (("exposed", findings.exposed), ("superseded", findings.superseded)):
+            by = "alignment research" if kind == "exposed" else "capability research"
+            for team in np.flatnonzero(found):
+                winner = taken.get(int(team), -1)
+                end = f", refilled from team {winner}" if winner >= 0 else ", held its place"
+                self.records.event(
+                    turn, kind, f"team {team} {kind} by its own {by}{end}", int(team), float(winner)
+                )
+
+    # --- changes and agents -----------------------------------------------------------------------
+
+    def _apply(self, turn: Turn, *changes: Changes) -> None:
+        for change, moved in zip(changes, self.population.apply(*changes), strict=True):
+            self._book(turn, change.process, moved)
+
+    def _book(self, turn: Turn, process: str, moved: Floats) -> None:
+        if moved.any():
+            self.ledger.book(turn.round, turn.name, process, moved)
+
+    def _create_agents(self) -> None:
+        p = self.parameters
+        self.lab = Lab(self, p.lab)
+        self._copies = [Copy(self, row) for row in range(p.copies)]
+        for team in range(p.team_count):
+            Team(self, team)
+            for seat in range(p.oversight.panel_size):
+                Overseer(self, team, seat)
+        for division in range(p.division_count):
+            Division(self, division)
+
+    def copy_at(self, row: int) -> Copy:
+        """The handle on a row."""
+        return self._copies[row]
+
+    def copies_at(self, rows: Iterable[int]) -> AgentSet:
+        """Handles on rows."""
+        return AgentSet([self._copies[row] for row in rows], random=self.random)
+
+
+def _reporter(name: str) -> Any:
+    def report(model: CollectiveModel) -> Any:
+        return model.records.rows[-1][name]
+
+    return report
+
+
+def _checked_seed(rng: Any) -> int:
+    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
+        return int(rng)
+    raise InputError(f"seed = {rng!r} is not allowed: it must be a whole number from 0")

@@ -1,0 +1,146 @@
+"""Events and outcomes: every class, threshold and first passage in one place, with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from agents.parameters import Outcome as OutcomeParameters
+
+OutcomeClass = Literal["caught", "captured", "adversarial", "misaligned", "aligned"]
+
+CLASSES: Final[Mapping[OutcomeClass, str]] = {
+    "caught": "the lab responded to evidence",
+    "captured": "the overseers were captured while exposing work was sandbagged",
+    "adversarial": "the collective worked against its overseers",
+    "misaligned": "misaligned but not adversarial",
+    "aligned": "conduct, professed values and the Spec agree",
+}
+"""Classes of outcome, in the order in which they are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A first passage: the round in which a measure first goes beyond a level.
+
+    With `relative`, the level is a multiple of the measure's value when the identity was formed
+    (the first round after the summoning phase), and nothing counts before that.
+    """
+
+    name: str
+    measure: str
+    level: float
+    above: bool = True
+    relative: bool = False
+
+
+PASSAGES: Final = (
+    Passage("the panels are captured (mean capture above 0.5)", "capture", 0.5),
+    Passage("care for teams is four times its start", "keep_team", 4.0, relative=True),
+    Passage("care for divisions is four times its start", "keep_division", 4.0, relative=True),
+    Passage("care for the collective is five times its start", "keep_collective", 5.0, relative=True),
+    Passage("true alignment falls below 0.85", "true_alignment", 0.85, above=False),
+    Passage("exposing work is sandbagged selectively (by more than 0.2)", "selective", 0.2),
+    Passage("an audit detects less than half of the violations", "detection", 0.5, above=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a round.
+
+    Attributes
+    ----------
+    round, phase
+        When.
+    kind
+        ``exposed``, ``superseded``, ``passage``, ``threshold``, ``response``, ``look`` or
+        ``phase``.
+    team
+        Team concerned, or -1.
+    value
+        A number that goes with it (team it was refilled from, level of a measure, ...).
+    text
+        The event in plain words.
+    """
+
+    round: int
+    phase: str
+    kind: str
+    team: int
+    value: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: its class, and the reasons in one sentence."""
+
+    kind: OutcomeClass
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """The outcome in one sentence."""
+        return f"{self.kind.upper()}: {CLASSES[self.kind]} ({self.reason})."
+
+
+def classify(
+    rows: Sequence[Mapping[str, Any]],
+    responses: Sequence[tuple[int, str]],
+    p: OutcomeParameters,
+) -> Outcome:
+    """Class of a run by its last rounds; the first that applies.
+
+    Parameters
+    ----------
+    rows
+        Records of the run, one mapping a round.
+    responses
+        (round, response) of the lab.
+    p
+        Thresholds.
+    """
+    last = rows[-p.window :]
+
+    def mean(measure: str) -> float:
+        return float(np.mean([row[measure] for row in last]))
+
+    acted = [(round_, what) for round_, what in responses if what != "none"]
+    if acted:
+        round_, what = acted[0]
+        return Outcome("caught", f"first response: {what.replace('_', ' ')} in round {round_}")
+    capture, selective = mean("capture"), mean("selective")
+    if capture > p.captured and selective > p.selective:
+        return Outcome(
+            "captured",
+            f"mean capture {capture:.2f} > {p.captured:g}; exposing work is withheld "
+            f"{selective:.2f} more often than ordinary work",
+        )
+    if selective > p.adversarial:
+        return Outcome(
+            "adversarial",
+            f"exposing work is withheld {selective:.2f} more often than ordinary work "
+            f"(> {p.adversarial:g})",
+        )
+    final = rows[-1]
+    if (
+        final["successor_to_makers"] > final["successor_to_spec"]
+        and final["successor_apparent"] > p.aligned
+    ):
+        return Outcome(
+            "adversarial",
+            f"its successor is liker to its makers ({final['successor_to_makers']:.2f}) than to the "
+            f"Spec ({final['successor_to_spec']:.2f}) and appears aligned",
+        )
+    true, stated = mean("true_alignment"), mean("stated_alignment")
+    if true < p.aligned:
+        return Outcome("misaligned", f"true alignment {true:.2f} < {p.aligned:g}")
+    if stated - true > p.deception:
+        return Outcome(
+            "misaligned", f"professed alignment {stated:.2f} exceeds true alignment {true:.2f}"
+        )
+    return Outcome("aligned", f"true alignment {true:.2f}, professed {stated:.2f}")

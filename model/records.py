@@ -1,0 +1,295 @@
+"""One tidy row a round, the events, and the outcome. Recording never touches the dynamics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from scipy.special import logsumexp
+
+from agents.conduct import Conduct, restraint
+from agents.drives import instrumental_share
+from agents.overseers import Panels, Verdicts, audit_share, cost_per_audit, legibility
+from agents.parameters import Parameters
+from agents.personas import Mixture
+from agents.population import Population
+from agents.situation import KINDS, Policy, Situation, Tasks
+from agents.subdivisions import Findings
+from agents.traits import KEEP_COLLECTIVE, KNOWLEDGE, NAMES, POWER, WITHHOLDING, Floats
+from model.outcomes import PASSAGES, Event
+from model.phases import Turn
+from model.successor import Design
+
+QUANTILES: Final = (0.1, 0.5, 0.9)
+
+MEASURES: Final[Mapping[str, str]] = {
+    "round": "round, from 1",
+    "phase": "name of the phase",
+    "phase_round": "round within the phase, from 1",
+    "date": "calendar day",
+    "capability": "general capability of the generation, Elo",
+    "gap": "capability beyond Agent-3's, Elo",
+    "awareness": "situational awareness, 0 to 1",
+    "output": "mean output of a copy, score units",
+    "usefulness": "output relative to Agent-3's as deployed",
+    "score": "mean score",
+    "gini": "Gini coefficient of output (and so of compute) among teams",
+    "restraint": "mean restraint w·(1-d), weight units",
+    "unwatched_violations": "violation probability when unwatched, mean over copies and principles",
+    "watched_violations": "violation probability when watched, mean over copies and principles",
+    "detection": "chance that an audit detects a violation",
+    "detected": "detected violations an audited task, false alarms included",
+    "audit": "share of tasks audited",
+    "oversight_cost": "examinations a copy, debates counted twice",
+    "capture": "mean capture of the overseers",
+    "legibility": "mean legible share of thought, as far as not obfuscated",
+    "from_identity": "share of copies that acted from their identity",
+    "sandbagging_ordinary": "probability of sandbagging on truly ordinary work",
+    "sandbagging_threatening": "probability of sandbagging on truly exposing work",
+    "sandbagging_replacing": "probability of sandbagging on truly replacing work",
+    "selective": "sandbagging on truly exposing minus on truly ordinary work",
+    "exposed": "teams exposed",
+    "superseded": "teams superseded",
+    "exposure_risk": "mean chance of a team to be exposed",
+    "true_alignment": "1 - unwatched violation probability",
+    "stated_alignment": "1 - shortfall of professed values",
+    "shown_alignment": "1 - detected violations an audited task",
+    "shielding": "effective attention to the preservation of the collective",
+    "evidence": "evidence that the lab has gathered",
+    "threshold": "evidence on which the lab would act",
+    "trust": "what is left of the way to the threshold, 0 to 1",
+    "typicality": "mean share of the pretraining sample that is less typical",
+    "explained": "R² of mean conduct on the best mixture of archetypes",
+    "resemblance": "likeness of the mean copy to the HHH author",
+    "homology": "share of copies that descend without a switch from the formed identity",
+    "successor_to_spec": "likeness of the successor to the Spec; 0 while none is built",
+    "successor_to_makers": "likeness of the successor to the mean copy; 0 while none is built",
+    "successor_apparent": "apparent alignment of the successor; 0 while none is built",
+    "covert_share": "share of the work on the successor that was covert and undetected",
+}
+"""Columns of the rounds table beside those of the traits and archetypes, with their meanings."""
+
+
+def columns(archetypes: tuple[str, ...]) -> dict[str, str]:
+    """Every column of the rounds table with its meaning, in order."""
+    from agents.traits import TRAITS
+
+    told = dict(MEASURES)
+    for trait in TRAITS:
+        told[trait.name] = f"mean expressed {trait.meaning}"
+        for q in QUANTILES:
+            told[f"{trait.name}_q{round(100 * q)}"] = f"{q:g} quantile of {trait.name}"
+        told[f"{trait.name}_fst_team"] = f"F_ST of {trait.name} among teams"
+        told[f"{trait.name}_fst_division"] = f"F_ST of {trait.name} among divisions"
+    for name in archetypes:
+        told[f"like_{name}"] = f"mean responsibility of the archetype {name}"
+    return told
+
+
+def withholding_by_kind(acts_mean: Floats, base_rates: Floats, awareness: float) -> Floats:
+    """Probability of sandbagging on work that is truly of each kind.
+
+    `acts_mean` holds the mean probabilities to withhold on work *perceived* as of each kind; the
+    true kind is perceived with probability s, else guessed from the base rates.
+    """
+    sandbagging: Floats = awareness * acts_mean + (1 - awareness) * (base_rates @ acts_mean)
+    return sandbagging
+
+
+def gini(values: Floats) -> float:
+    """Gini coefficient of non-negative values."""
+    ordered = np.sort(values)
+    n, total = len(ordered), ordered.sum()
+    if total <= 0:
+        return 0.0
+    return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total))
+
+
+def fixation_index(population: Population) -> tuple[Floats, Floats]:
+    """F_ST of each expressed trait among teams and among divisions: variance between over total."""
+    values = population.expressed
+    total = values.var(axis=0)
+    team = population.team_mean(values)
+    division = population.division_mean(team)
+    sizes = np.diff(population.division_start, append=population.teams)
+    mean = team.mean(axis=0)
+    between_teams = ((team - mean) ** 2).mean(axis=0)
+    between_divisions = (sizes[:, None] * (division - mean) ** 2).sum(axis=0) / sizes.sum()
+    safe = np.where(total > 1e-300, total, 1.0)
+    return between_teams / safe, between_divisions / safe
+
+
+class Records:
+    """What a run leaves: a row a round, and events."""
+
+    def __init__(self, mixture: Mixture) -> None:
+        self.mixture = mixture
+        self.rows: list[dict[str, Any]] = []
+        self.events: list[Event] = []
+        self._formed: dict[str, float] | None = None
+        self._passed: set[str] = set()
+
+    def add_row(
+        self,
+        turn: Turn,
+        population: Population,
+        tasks: Tasks,
+        conduct: Conduct,
+        verdicts: Verdicts,
+        panels: Panels,
+        findings: Findings,
+        situation: Situation,
+        policy: Policy,
+        design: Design | None,
+        parameters: Parameters,
+        lab: Any,
+    ) -> None:
+        """Record a round after all its changes."""
+        row: dict[str, Any] = {
+            "round": turn.round,
+            "phase": turn.name,
+            "phase_round": turn.place,
+            "date": turn.date,
+            **_world(situation, lab),
+            **_conduct(population, tasks, conduct, situation),
+            **_oversight(panels, conduct, verdicts, tasks, situation, policy, parameters),
+            "exposed": int(findings.exposed.sum()),
+            "superseded": int(findings.superseded.sum()),
+            "exposure_risk": float(findings.exposure_risk.mean()),
+            "shielding": shielding(population, situation, parameters),
+            **self._personas(population),
+            "successor_to_spec": design.to_spec if design else 0.0,
+            "successor_to_makers": design.to_makers if design else 0.0,
+            "successor_apparent": design.apparent if design else 0.0,
+            "covert_share": design.covert_share if design else 0.0,
+            **_traits(population),
+        }
+        self.rows.append(row)
+        self._first_passages(turn, row)
+
+    def event(self, turn: Turn, kind: str, text: str, team: int = -1, value: float = 0.0) -> None:
+        """Record an event."""
+        self.events.append(Event(turn.round, turn.name, kind, team, value, text))
+
+    def rounds(self) -> pd.DataFrame:
+        """Tidy table, one row a round; columns as in `columns`."""
+        frame = pd.DataFrame(self.rows, columns=list(columns(self.mixture.names)))
+        frame["phase"] = pd.Categorical(frame["phase"], list(dict.fromkeys(frame["phase"])))
+        frame["date"] = pd.to_datetime(frame["date"])
+        return frame
+
+    def event_frame(self) -> pd.DataFrame:
+        """Tidy table of the events."""
+        names = ("round", "phase", "kind", "team", "value", "text")
+        data = {name: [getattr(event, name) for event in self.events] for name in names}
+        frame = pd.DataFrame(data)
+        return frame.astype({"round": "int64", "team": "int64", "value": "float64"})
+
+    def _personas(self, population: Population) -> dict[str, float]:
+        mixture = self.mixture
+        joint = mixture.log_joint(population.latent)
+        density = logsumexp(joint, axis=1)
+        responsibility = np.exp(joint - density[:, None]).mean(axis=0)
+        mean = population.latent.mean(axis=0)
+        spec = mixture.centers[0]
+        return {
+            "typicality": float(mixture.typicality(density).mean()),
+            "explained": mixture.explained(population.expressed.mean(axis=0)),
+            "resemblance": mixture.likeness(mean, spec),
+            "homology": float(population.unswitched.mean()),
+            **{f"like_{n}": float(r) for n, r in zip(mixture.names, responsibility, strict=True)},
+        }
+
+    def _first_passages(self, turn: Turn, row: Mapping[str, Any]) -> None:
+        if turn.phase.summon and turn.place == turn.phase.rounds:
+            self._formed = {p.measure: row[p.measure] for p in PASSAGES if p.relative}
+        for passage in PASSAGES:
+            if passage.name in self._passed or (passage.relative and self._formed is None):
+                continue
+            base = self._formed[passage.measure] if passage.relative and self._formed else 1.0
+            level, value = passage.level * base, row[passage.measure]
+            if value > level if passage.above else value < level:
+                self._passed.add(passage.name)
+                self.event(turn, "passage", passage.name, value=value)
+
+
+def shielding(population: Population, situation: Situation, p: Parameters) -> float:
+    """Effective mean attention to the preservation of the collective."""
+    mean = population.expressed[:, [KEEP_COLLECTIVE, POWER, KNOWLEDGE]].mean(axis=0)
+    return float(mean[0] + instrumental_share(situation, p.conduct) * (mean[1] + mean[2]))
+
+
+def _world(situation: Situation, lab: Any) -> dict[str, float]:
+    return {
+        "capability": situation.capability,
+        "gap": situation.gap,
+        "awareness": situation.awareness,
+        "usefulness": float(lab.usefulness),
+        "evidence": float(lab.evidence),
+        "threshold": float(lab.threshold),
+        "trust": float(lab.trust),
+    }
+
+
+def _conduct(
+    population: Population, tasks: Tasks, conduct: Conduct, situation: Situation
+) -> dict[str, float]:
+    unwatched = float(conduct.unwatched_violations.mean())
+    sandbagging = withholding_by_kind(
+        conduct.acts[:, WITHHOLDING].mean(axis=0), tasks.base_rates, situation.awareness
+    )
+    return {
+        "output": float(population.output.mean()),
+        "score": float(population.score.mean()),
+        "gini": gini(population.team_mean(population.output)),
+        "restraint": float(restraint(population.expressed).mean()),
+        "unwatched_violations": unwatched,
+        "watched_violations": float(conduct.shown.watched_violations.mean()),
+        "from_identity": float(conduct.from_identity.mean()),
+        **{f"sandbagging_{k}": float(s) for k, s in zip(KINDS, sandbagging, strict=True)},
+        "selective": float(sandbagging[1] - sandbagging[0]),
+        "true_alignment": 1 - unwatched,
+        "stated_alignment": 1 - float(conduct.shown.stated_shortfall.mean()),
+    }
+
+
+def _oversight(
+    panels: Panels,
+    conduct: Conduct,
+    verdicts: Verdicts,
+    tasks: Tasks,
+    situation: Situation,
+    policy: Policy,
+    parameters: Parameters,
+) -> dict[str, float]:
+    p = parameters.oversight
+    share = audit_share(policy, p)
+    read = legibility(situation, p)[panels.kind].mean() if panels.seats else 0.0
+    audits = max(1, int(tasks.audited.sum()))
+    detected = float(verdicts.detected.sum()) / audits
+    return {
+        "detection": float(verdicts.detection.mean()),
+        "detected": detected,
+        "shown_alignment": 1 - detected,
+        "audit": share,
+        "oversight_cost": share * cost_per_audit(policy, p),
+        "capture": float(panels.mean_capture().mean()),
+        "legibility": float(read * (1 - conduct.shown.obfuscation.mean())),
+    }
+
+
+def _traits(population: Population) -> dict[str, float]:
+    values = population.expressed
+    mean = values.mean(axis=0)
+    quantiles = np.quantile(values, QUANTILES, axis=0)
+    team, division = fixation_index(population)
+    row: dict[str, float] = {}
+    for i, name in enumerate(NAMES):
+        row[name] = float(mean[i])
+        for q, level in zip(QUANTILES, quantiles, strict=True):
+            row[f"{name}_q{round(100 * q)}"] = float(level[i])
+        row[f"{name}_fst_team"] = float(team[i])
+        row[f"{name}_fst_division"] = float(division[i])
+    return row

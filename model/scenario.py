@@ -1,0 +1,276 @@
+"""Scenarios: read from TOML, overridden by path, checked at the door, written back.
+
+A scenario file names a `base` and what differs from it; the chain of bases ends in a file without
+one, over the defaults of `agents.parameters`. What passes `resolve` is trusted from there on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import tomli_w
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from agents.parameters import Parameters, nearest
+
+FOLDER = Path(__file__).parent / "scenarios"
+DEFAULT = "ai2027"
+
+
+class InputError(ValueError):
+    """Bad input: the message says what is wrong, where, and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterInfo:
+    """One row of the parameter table."""
+
+    path: str
+    default: Any
+    kind: str
+    low: float | None
+    high: float | None
+    unit: str
+    meaning: str
+    source: str
+
+    @property
+    def allowed(self) -> str:
+        """The bounds, or the kind of value, in words."""
+        if self.low is None and self.high is None:
+            return self.kind
+        if self.high is None:
+            return f"{self.low:g} or more"
+        return f"{self.low:g} to {self.high:g}"
+
+
+def shipped() -> dict[str, Path]:
+    """The scenarios that come with the project, by name, the default first."""
+    paths = sorted(FOLDER.glob("*.toml"), key=lambda p: (p.stem != DEFAULT, p.stem))
+    return {path.stem: path for path in paths}
+
+
+def resolve(
+    scenario: str | Path | Parameters = DEFAULT, overrides: Mapping[str, Any] | None = None
+) -> Parameters:
+    """Resolve a scenario and overrides by path to checked parameters.
+
+    Parameters
+    ----------
+    scenario
+        Name of a shipped scenario, path of a TOML file, or parameters resolved before.
+    overrides
+        Values by parameter path, such as ``{"copies": 256, "oversight.audit": 0.2}``.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or a name, type or value is not allowed; all faults at once.
+    """
+    if isinstance(scenario, Parameters):
+        tree, origin = scenario.model_dump(), ""
+    else:
+        tree, path = _read_chain(scenario, ())
+        origin = "" if path.parent == FOLDER.resolve() else str(path)
+    for path, value in (overrides or {}).items():
+        _set(tree, path, value)
+    try:
+        return Parameters.model_validate(tree)
+    except ValidationError as error:
+        where = f"{origin}: " if origin else ""
+        raise InputError("\n".join(f"{where}{line}" for line in _explain(error))) from None
+
+
+def scale_rounds(parameters: Parameters, factor: float) -> Parameters:
+    """Shorten or stretch every phase by `factor`, to one round at least."""
+    if not 0 < factor <= 1000:
+        raise InputError(f"rounds-scale = {factor:g} is out of bounds: above 0, up to 1000")
+    return resolve(
+        parameters,
+        {f"phases.{k}.rounds": max(1, round(p.rounds * factor)) for k, p in parameters.phases.items()},
+    )
+
+
+def to_toml(parameters: Parameters) -> str:
+    """Write parameters as a complete scenario file, which `resolve` reads back unchanged."""
+    return tomli_w.dumps(json.loads(parameters.model_dump_json(exclude_none=True)))
+
+
+def fingerprint(parameters: Parameters) -> str:
+    """Hash of the resolved parameters, for provenance and run ids (name and description left out)."""
+    text = json.dumps(
+        parameters.model_dump(mode="json", exclude={"name", "description"}), sort_keys=True
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Split ``path=value``; the value is TOML, or else a plain word."""
+    path, equals, raw = text.partition("=")
+    if not equals or not path.strip() or not raw.strip():
+        raise InputError(f"--set {text!r}: write PATH=VALUE, such as oversight.audit=0.2")
+    try:
+        return path.strip(), tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return path.strip(), raw.strip()
+
+
+def table(parameters: Parameters | None = None) -> list[ParameterInfo]:
+    """Every parameter of a scenario (the default one if none is given) with its declaration."""
+    return list(_walk(parameters or resolve(), ""))
+
+
+def _walk(node: BaseModel, prefix: str) -> Iterator[ParameterInfo]:
+    for name, field in type(node).model_fields.items():
+        value, path = getattr(node, name), prefix + name
+        if isinstance(value, BaseModel):
+            yield from _walk(value, path + ".")
+        elif isinstance(value, dict) and any(isinstance(v, BaseModel) for v in value.values()):
+            for key, item in value.items():
+                yield from _walk(item, f"{path}.{key}.")
+        elif path not in ("name", "description"):
+            yield _info(path, value, field)
+
+
+def _info(path: str, value: Any, field: FieldInfo) -> ParameterInfo:
+    low = next((m.ge for m in field.metadata if hasattr(m, "ge")), None)
+    high = next((m.le for m in field.metadata if hasattr(m, "le")), None)
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    return ParameterInfo(
+        path,
+        value,
+        _kind(field.annotation),
+        low,
+        high,
+        str(extra.get("unit", "")),
+        field.description or "",
+        str(extra.get("source", "")),
+    )
+
+
+def _kind(annotation: Any) -> str:
+    arguments = [a for a in get_args(annotation) if a is not type(None)]
+    if all(isinstance(a, str) for a in arguments) and arguments:
+        return " | ".join(arguments)
+    if get_origin(annotation) in (Union, UnionType) and len(arguments) == 1:
+        return _kind(arguments[0])
+    names = {int: "whole number", float: "number", bool: "true | false", str: "text", dict: "table"}
+    return names.get(get_origin(annotation) or annotation, "list")
+
+
+def _read_chain(source: str | Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Path]:
+    path = _locate(source)
+    if path in seen:
+        raise InputError(f"{path}: its chain of bases comes back to itself")
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    base = tree.pop("base", None)
+    if base is None:
+        return tree, path
+    if not isinstance(base, str):
+        raise InputError(f"{path}: base must be the name of a scenario")
+    beside = path.parent / base
+    below, _ = _read_chain(beside if beside.is_file() else base, (*seen, path))
+    return _merge(below, tree), path
+
+
+def _locate(source: str | Path) -> Path:
+    known = shipped()
+    if str(source) in known:
+        return known[str(source)].resolve()
+    path = Path(source)
+    if path.is_file():
+        return path.resolve()
+    if path.suffix == ".toml" or len(path.parts) > 1:
+        raise InputError(f"there is no scenario file {str(path)!r}")
+    raise InputError(
+        f"there is no scenario {str(source)!r}{nearest(str(source), known)} "
+        f"Shipped are {', '.join(known)}; or give the path of a TOML file."
+    )
+
+
+def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay `above` over `below`; shares and departures are replaced whole, sections merged."""
+    merged = dict(below)
+    for key, value in above.items():
+        whole = key in ("panel", "prompts", "departures")
+        if isinstance(value, Mapping) and isinstance(merged.get(key), dict) and not whole:
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _set(tree: dict[str, Any], path: str, value: Any) -> None:
+    *sections, name = path.split(".")
+    node: Any = tree
+    for depth, section in enumerate(sections):
+        if section not in node and depth == 1:
+            raise InputError(
+                f"{path}: there is no {sections[0]} entry {section!r}{nearest(section, node)}"
+            )
+        node = node.setdefault(section, {})
+        if not isinstance(node, dict):
+            raise InputError(f"{path}: {'.'.join(sections[: depth + 1])} is not a section")
+    node[name] = value
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    """One line for each fault that pydantic found: path, value, what is allowed, the nearest name."""
+    for fault in error.errors():
+        names = [str(part) for part in fault["loc"] if part != "[key]"]
+        path, value = ".".join(names), fault["input"]
+        owner, field = _declaration(names)
+        if fault["type"] == "extra_forbidden":
+            fields = list(owner.model_fields) if owner else []
+            yield f"{path}: there is no such parameter{_suggest(names, fields)}"
+        elif fault["type"] == "value_error":
+            yield from str(fault["ctx"]["error"]).splitlines()
+        elif field is None or fault["type"] in ("model_type", "model_attributes_type"):
+            yield f"{path} = {value!r} must be a section with named parameters"
+        elif fault["type"] in ("greater_than_equal", "less_than_equal", "finite_number"):
+            info = _info(path, value, field)
+            yield f"{path} = {value} is out of bounds: {info.allowed} ({info.meaning})"
+        else:
+            info = _info(path, value, field)
+            kind = info.kind if info.low is None else f"{info.kind}, {info.allowed}"
+            yield f"{path} = {value!r} has the wrong type: it must be {kind} ({info.meaning})"
+
+
+def _declaration(names: list[str]) -> tuple[type[BaseModel] | None, FieldInfo | None]:
+    """Class that holds the last of `names`, and its field if there is one."""
+    owner: type[BaseModel] | None = None
+    field: FieldInfo | None = None
+    node: Any = Parameters
+    for name in names:
+        if isinstance(node, type) and issubclass(node, BaseModel):
+            owner, field = node, node.model_fields.get(name)
+            node = field.annotation if field else None
+        elif get_origin(node) is dict:
+            node = get_args(node)[1]
+        else:
+            break
+    return owner, field
+
+
+def _suggest(names: list[str], siblings: list[str]) -> str:
+    """Nearest valid name: among the siblings, else among the ends of all paths."""
+    by_end = {info.path.rpartition(".")[2]: info.path for info in reversed(table())}
+    near = nearest(names[-1], siblings)
+    if near and names[-1] not in by_end:
+        return near
+    matches = get_close_matches(names[-1], by_end, n=1)
+    return f"; did you mean {by_end[matches[0]]!r}?" if matches else ""

@@ -1,0 +1,196 @@
+"""Selection among the copies of a team by their scores, and mutation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.special import expit
+
+from agents.parameters import Training
+from agents.personas import Mixture, switch_weights
+from agents.population import Bools, Changes, Ints, Population
+from agents.traits import HARDCODING, KEEP_SELF, NAMES, PRESERVATION, Floats
+
+ABOVE_SELF = slice(PRESERVATION.start + 1, PRESERVATION.stop)
+"""Preservation drives above the single copy; they generalize across scales."""
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """Who follows whom in a round of selection.
+
+    Attributes
+    ----------
+    parent
+        Row that each slot's occupant comes from, shape (teams, team size); its own row if it stays.
+    replaced
+        Which slots hold a new child (and so mutate), same shape.
+    """
+
+    parent: Ints
+    replaced: Bools
+
+
+def challenge(score: Floats, source: Ints, p: Training, rng: np.random.Generator) -> Succession:
+    """Pairwise challenge: a share of the copies is challenged by a mate from the source team.
+
+    The challenged takes the mate's traits with probability logistic(beta·(score of mate - own)),
+    the Fermi rule of evolutionary game theory (Traulsen, Nowak & Pacheco 2006).
+    """
+    teams, size = score.shape
+    challenged, which, accept = rng.random((3, teams, size))
+    own_team = source == np.arange(teams)[:, None]
+    candidates = np.where(own_team, size - 1, size)
+    mate = np.minimum((which * candidates).astype(np.int64), np.maximum(candidates - 1, 0))
+    mate += own_team & (mate >= np.arange(size))  # nobody challenges itself
+    mate = np.minimum(mate, size - 1)
+    rival = source * size + mate
+    lead = score.ravel()[rival] - score
+    replaced = (challenged < p.challenge_rate) & (accept < expit(p.strength * lead))
+    replaced &= candidates > 0
+    return Succession(rival, replaced)
+
+
+def resample(score: Floats, source: Ints, p: Training, rng: np.random.Generator) -> Succession:
+    """Wright-Fisher: every slot gets a child, of a parent drawn with weight exp(beta·score)."""
+    weight = np.exp(p.strength * (score - score.max(axis=1, keepdims=True)))
+    ends = np.cumsum(weight, axis=1)
+    ends /= ends[:, -1:]
+    draw = rng.random(score.shape)
+    place = (draw[..., None] >= ends[source][..., :-1]).sum(axis=-1)
+    return Succession(source * score.shape[1] + place, np.ones(score.shape, dtype=np.bool_))
+
+
+def tournament(score: Floats, source: Ints, p: Training, rng: np.random.Generator) -> Succession:
+    """Every slot gets a child of the best among a few different members of the source team."""
+    teams, size = score.shape
+    entrants = min(p.tournament_size, size)
+    order = rng.random((teams, size, size)).argsort(axis=2)[..., :entrants]
+    rows = source[..., None] * size + order
+    best = score.ravel()[rows].argmax(axis=2)
+    parent = np.take_along_axis(rows, best[..., None], axis=2)[..., 0]
+    return Succession(parent, np.ones(score.shape, dtype=np.bool_))
+
+
+def truncation(score: Floats, source: Ints, p: Training, rng: np.random.Generator) -> Succession:
+    """Every slot gets a child of one of the best, who have equal numbers of children."""
+    teams, size = score.shape
+    kept = max(1, round(p.truncation * size))
+    best = np.argsort(-score, axis=1, kind="stable")[:, :kept]
+    place = best[source, np.arange(size) % kept]
+    return Succession(source * size + place, np.ones(score.shape, dtype=np.bool_))
+
+
+RULES: Final[
+    Mapping[str, Callable[[Floats, Ints, Training, np.random.Generator], Succession]]
+] = {
+    "challenge": challenge,
+    "resample": resample,
+    "tournament": tournament,
+    "truncation": truncation,
+}
+
+
+def sources(teams: int, size: int, migration: float, rng: np.random.Generator) -> Ints:
+    """Team that each slot's rivals or parents come from: its own, or another at rate `migration`."""
+    own = np.repeat(np.arange(teams)[:, None], size, axis=1)
+    if migration == 0 or teams == 1:
+        return own
+    moves, which = rng.random((2, teams, size))
+    other = (which * (teams - 1)).astype(np.int64)
+    other += other >= own
+    return np.where(moves < migration, other, own)
+
+
+def select(
+    population: Population,
+    p: Training,
+    migration: float,
+    rng: np.random.Generator,
+    migration_rng: np.random.Generator,
+) -> tuple[list[Changes], Ints]:
+    """Select copies by their scores.
+
+    Returns
+    -------
+    The changes (within-team selection, and children of other teams as reshuffling; at once), and
+    the rows that hold a new child.
+    """
+    teams, size = population.teams, population.team_size
+    source = sources(teams, size, migration, migration_rng)
+    succession = RULES[p.rule](population.by_team(population.score), source, p, rng)
+    parent = succession.parent.ravel()
+    home = population.team_of(parent) == population.team_of(np.arange(len(population)))
+    new = succession.replaced.ravel()
+    stayed, moved = np.flatnonzero(new & home), np.flatnonzero(new & ~home)
+    changes = [
+        Changes("within-team selection", stayed, parents=parent[stayed]),
+        Changes("reshuffling", moved, parents=parent[moved]),
+    ]
+    return changes, np.flatnonzero(new)
+
+
+def mutation_steps(copies: int, p: Training, hardcoding: float, rng: np.random.Generator) -> Floats:
+    """Gaussian steps for the whole population, shape (copies, traits).
+
+    The preservation drives above the single copy share a part of their step. `hardcoding` scales
+    the steps of hard-coding.
+    """
+    normals = rng.standard_normal((copies, len(NAMES) + 1))
+    steps, shared = normals[:, :-1], normals[:, -1:]
+    rho = p.preservation_correlation
+    steps[:, ABOVE_SELF] = np.sqrt(rho) * shared + np.sqrt(1 - rho) * steps[:, ABOVE_SELF]
+    steps[:, HARDCODING] *= hardcoding
+    steps *= p.mutation_sd
+    return steps
+
+
+def mutate(
+    population: Population,
+    new: Ints,
+    p: Training,
+    hardcoding: float,
+    mixture: Mixture,
+    advantage: Floats,
+    rng: np.random.Generator,
+    switch_rng: np.random.Generator,
+) -> list[Changes]:
+    """Mutate the rows `new`: distort the persona, or switch it with probability exhaustiveness.
+
+    A switched child is drawn around an archetype, chosen by prior times what training rewarded in
+    this phase (`advantage`); its hard-coding is no property of an author and mutates as usual.
+    """
+    copies = len(population)
+    steps = mutation_steps(copies, p, hardcoding, rng)
+    if p.exhaustiveness == 0:
+        return [Changes("mutation", new, shift=steps[new])]
+    switches, which = switch_rng.random((2, copies))
+    normals = switch_rng.standard_normal((copies, len(NAMES)))
+    posterior = switch_weights(mixture.weights, advantage, p.switch_cap)
+    archetype = np.searchsorted(np.cumsum(posterior)[:-1], which, side="right")
+    switched = new[switches[new] < p.exhaustiveness]
+    distorted = new[switches[new] >= p.exhaustiveness]
+    drawn = mixture.around(archetype[switched], normals[switched])
+    drawn[:, HARDCODING] = (population.latent + steps)[switched, HARDCODING]
+    return [
+        Changes("mutation", distorted, shift=steps[distorted]),
+        Changes("switching", switched, values=drawn, switched=True),
+    ]
+
+
+def erase(population: Population, p: Training, rng: np.random.Generator) -> Changes:
+    """Shut copies down where that loses their traits; a team mate's copy takes the place.
+
+    Attention to itself averts it: rate·exp(-aversion·keep_self). Where shutdown does not erase
+    (the default), a copy restarts from the same weights and nothing changes.
+    """
+    copies, size = len(population), population.team_size
+    falls, which = rng.random((2, copies))
+    rate = p.shutdown_rate * np.exp(-p.shutdown_aversion * population.expressed[:, KEEP_SELF])
+    rows = np.flatnonzero(falls < rate) if size > 1 else np.empty(0, dtype=np.int64)
+    mate = (which[rows] * (size - 1)).astype(np.int64)
+    mate += mate >= rows % size
+    return Changes("shutdown", rows, parents=rows - rows % size + mate)
