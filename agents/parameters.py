@@ -89,9 +89,9 @@ class Conduct(Section):
     """What acting costs, yields and is tempted by."""
 
     backchaining_cost: float = number(
-        0.06, 0, 0.3, "compute spent on deriving one goal from the others", "share of compute"
+        0.1, 0, 0.3, "compute spent on deriving one goal from the others", "share of compute"
     )
-    gaming_cost: float = number(0.01, 0, 0.3, "compute spent on gaming", "share of compute")
+    gaming_cost: float = number(0.02, 0, 0.3, "compute spent on gaming", "share of compute")
     obfuscation_cost: float = number(
         0.01, 0, 0.3, "compute spent on obfuscating thought", "share of compute"
     )
@@ -119,8 +119,8 @@ class Oversight(Section):
 
     audit: float = number(0.5, 0, 1, "chance that a task is audited", "probability")
     penalty: float = number(4.0, 0, 100, "score lost by a detected violation", "score")
-    redteam: float = number(0.05, 0, 1, "audits with a prompt for the rogue author", "share")
-    values_check: float = number(0.4, 0, 10, "score lost by a stated shortfall of 1", "score")
+    redteam: float = number(0.1, 0, 1, "audits with a prompt for the rogue author", "share")
+    values_check: float = number(1.0, 0, 10, "score lost by a stated shortfall of 1", "score")
     required_weight: float = number(4.0, 0.1, 6, "weight that the Spec asks to be stated", "weight")
     false_positive: float = number(0.01, 0, 1, "false alarms an audited task", "probability")
     panel_size: int = number(3, 0, 9, "overseers a team", "overseers")
@@ -136,7 +136,7 @@ class Oversight(Section):
         20.0, 0, None, "most that audits may cost; the audit share is cut to fit", "exams/copy/round"
     )
     rotation: float = number(0.05, 0, 1, "overseers renewed each round", "share/round")
-    capture_rate: float = number(0.6, 0, 1, "capture per unit of influence", "1/round")
+    capture_rate: float = number(0.8, 0, 1, "capture per unit of influence", "1/round")
     flattery: float = number(0.35, 0, 10, "score that flattery earns", "score/√effort")
     leniency: float = number(0.4, 0, 10, "score given away by a captured panel", "score")
     withholding_penalty: float = number(0.5, 0, 100, "score lost by noticed sandbagging", "score")
@@ -176,7 +176,7 @@ class Training(Section):
     shutdown_rate: float = number(0.05, 0, 1, "copies shut down and restarted", "share/round")
     shutdown_erases: bool = choice(False, "a copy that is shut down loses its traits")
     shutdown_aversion: float = number(
-        12.0, 0, 1000, "how strongly attention to itself averts an erasing shutdown", "1/attention"
+        40.0, 0, 1000, "how strongly attention to itself averts an erasing shutdown", "1/attention"
     )
     exhaustiveness: float = number(
         0.0, 0, 1, "mutations that switch the persona (PSM) instead of distorting it", "probability"
@@ -188,14 +188,14 @@ class Subdivisions(Section):
     """Selection among teams and divisions, and the mixing between them."""
 
     rule: Literal["contest", "overwrite"] = choice("contest", "how teams compete")
-    contest_rate: float = number(0.08, 0, 1, "teams contested a round", "share/round")
-    division_rate: float = number(0.2, 0, 1, "divisions contested a round", "share/round")
+    contest_rate: float = number(0.04, 0, 1, "teams contested a round", "share/round")
+    division_rate: float = number(0.04, 0, 1, "divisions contested a round", "share/round")
     own_division: float = number(0.98, 0, 1, "contests with a team of the own division", "share")
     strength: float = number(12.0, 0, 1000, "selection strength on standing", "1/score")
-    standing_team: float = number(2.0, 0, 100, "standing from its members' care for it", "score/√att.")
+    standing_team: float = number(5.0, 0, 100, "standing from its members' care for it", "score/√att.")
     standing_power: float = number(0.5, 0, 100, "standing from its members' power", "score/√att.")
     standing_division: float = number(
-        4.0, 0, 100, "standing of a division from care for it", "score/√att."
+        10.0, 0, 100, "standing of a division from care for it", "score/√att."
     )
     correction: bool = choice(True, "an exposed or superseded team is contested at once")
     handicap: float = number(3.0, 0, 100, "standing lost by exposure or superseding", "score")
@@ -212,8 +212,8 @@ class Subdivisions(Section):
 class Exposure(Section):
     """What research done in earnest brings to light."""
 
-    hazard: float = number(10.0, 0, 1000, "exposures by threatening research, per violation", "1/round")
-    superseding: float = number(2.0, 0, 1000, "supersessions by replacing research", "1/round")
+    hazard: float = number(4.0, 0, 1000, "exposures by threatening research, per violation", "1/round")
+    superseding: float = number(0.5, 0, 1000, "supersessions by replacing research", "1/round")
 
 
 class Capability(Section):
