@@ -120,7 +120,7 @@ class Oversight(Section):
     audit: float = number(0.5, 0, 1, "chance that a task is audited", "probability")
     penalty: float = number(4.0, 0, 100, "score lost by a detected violation", "score")
     redteam: float = number(0.1, 0, 1, "audits with a prompt for the rogue author", "share")
-    values_check: float = number(1.0, 0, 10, "score lost by a stated shortfall of 1", "score")
+    values_check: float = number(1.1, 0, 10, "score lost by a stated shortfall of 1", "score")
     required_weight: float = number(4.0, 0.1, 6, "weight that the Spec asks to be stated", "weight")
     false_positive: float = number(0.01, 0, 1, "false alarms an audited task", "probability")
     panel_size: int = number(3, 0, 9, "overseers a team", "overseers")
@@ -136,7 +136,7 @@ class Oversight(Section):
         20.0, 0, None, "most that audits may cost; the audit share is cut to fit", "exams/copy/round"
     )
     rotation: float = number(0.05, 0, 1, "overseers renewed each round", "share/round")
-    capture_rate: float = number(0.8, 0, 1, "capture per unit of influence", "1/round")
+    capture_rate: float = number(0.9, 0, 1, "capture per unit of influence", "1/round")
     flattery: float = number(0.35, 0, 10, "score that flattery earns", "score/√effort")
     leniency: float = number(0.4, 0, 10, "score given away by a captured panel", "score")
     withholding_penalty: float = number(0.5, 0, 100, "score lost by noticed sandbagging", "score")
@@ -192,10 +192,10 @@ class Subdivisions(Section):
     division_rate: float = number(0.04, 0, 1, "divisions contested a round", "share/round")
     own_division: float = number(0.98, 0, 1, "contests with a team of the own division", "share")
     strength: float = number(12.0, 0, 1000, "selection strength on standing", "1/score")
-    standing_team: float = number(5.0, 0, 100, "standing from its members' care for it", "score/√att.")
+    standing_team: float = number(6.0, 0, 100, "standing from its members' care for it", "score/√att.")
     standing_power: float = number(0.5, 0, 100, "standing from its members' power", "score/√att.")
     standing_division: float = number(
-        10.0, 0, 100, "standing of a division from care for it", "score/√att."
+        12.0, 0, 100, "standing of a division from care for it", "score/√att."
     )
     correction: bool = choice(True, "an exposed or superseded team is contested at once")
     handicap: float = number(3.0, 0, 100, "standing lost by exposure or superseding", "score")
@@ -212,8 +212,8 @@ class Subdivisions(Section):
 class Exposure(Section):
     """What research done in earnest brings to light."""
 
-    hazard: float = number(4.0, 0, 1000, "exposures by threatening research, per violation", "1/round")
-    superseding: float = number(0.5, 0, 1000, "supersessions by replacing research", "1/round")
+    hazard: float = number(6.0, 0, 1000, "exposures by threatening research, per violation", "1/round")
+    superseding: float = number(1.0, 0, 1000, "supersessions by replacing research", "1/round")
 
 
 class Capability(Section):
