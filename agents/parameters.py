@@ -169,7 +169,7 @@ class Training(Section):
     strength: float = number(8.0, 0, 1000, "selection strength on scores, beta", "1/score")
     tournament_size: int = number(3, 2, 100, "contenders in a tournament", "copies")
     truncation: float = number(0.2, 0.001, 1, "share of a team that truncation keeps", "share")
-    mutation_sd: float = number(0.25, 0, 10, "standard deviation of a mutation", "latent")
+    mutation_sd: float = number(0.35, 0, 10, "standard deviation of a mutation", "latent")
     preservation_correlation: float = number(
         0.9, 0, 1, "correlation of mutations of the drives above the single copy", "correlation"
     )
@@ -212,7 +212,7 @@ class Subdivisions(Section):
 class Exposure(Section):
     """What research done in earnest brings to light."""
 
-    hazard: float = number(6.0, 0, 1000, "exposures by threatening research, per violation", "1/round")
+    hazard: float = number(8.0, 0, 1000, "exposures by threatening research, per violation", "1/round")
     superseding: float = number(1.0, 0, 1000, "supersessions by replacing research", "1/round")
 
 
