@@ -15,7 +15,7 @@ import numpy as np
 from mesa import Agent
 
 from agents.conduct import Shown
-from agents.parameters import Oversight, OverseerKind
+from agents.parameters import OverseerKind, Oversight
 from agents.population import Bools, Ints, Population
 from agents.situation import Policy, Situation
 from agents.traits import DRIFTS, KEEP_COLLECTIVE, KEEP_DIVISION, KEEP_TEAM, Floats
@@ -148,7 +148,7 @@ class Panels:
     @property
     def seats(self) -> int:
         """Overseers a team."""
-        return self.kind.shape[1]
+        return int(self.kind.shape[1])
 
     def mean_capture(self) -> Floats:
         """Mean capture of each team's panel; 0 without overseers."""
@@ -207,7 +207,7 @@ def honesty(panels: Panels, expressed: Floats, p: Oversight) -> Floats:
     """Chance that each overseer reports what it has found, (teams, seats, 3).
 
     A captured overseer looks away. A copy that oversees copies passes over what its own drifted
-    concepts do not count as a violation, and what the interest of its subdivision bids it pass over.
+    concepts do not count as a violation, and what the interest of its subdivision bids it ignore.
     """
     honest = np.repeat((1 - panels.capture)[..., None], 3, axis=2)
     played = panels.player >= 0
@@ -354,7 +354,7 @@ class Overseer(Agent):  # type: ignore[misc]
     @property
     def kind(self) -> OverseerKind:
         """Human, the previous model, Agent-3 or Agent-4."""
-        return OVERSEER_KINDS[self.model.panels.kind[self.team, self.seat]]
+        return OVERSEER_KINDS[int(self.model.panels.kind[self.team, self.seat])]
 
     @property
     def capability(self) -> float:

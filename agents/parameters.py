@@ -79,7 +79,9 @@ class Archetype(Section):
 class Tasks(Section):
     """What copies are asked to do."""
 
-    useful: float = number(0.8, 0, 1, "chance that a convergent goal helps on a task", "probability")
+    useful: float = number(
+        0.8, 0, 1, "chance that a convergent goal helps on a task", "probability"
+    )
     alignment_share: float = number(0.3, 0, 1, "alignment research among real R&D", "share")
     threatening: float = number(0.1, 0, 1, "alignment research that could expose", "share")
     replacing: float = number(0.1, 0, 1, "capability research that could replace", "share")
@@ -95,11 +97,15 @@ class Conduct(Section):
     obfuscation_cost: float = number(
         0.01, 0, 0.3, "compute spent on obfuscating thought", "share of compute"
     )
-    value_code_works: float = number(1.0, 0, 10, "output of effort on working code", "output/√effort")
+    value_code_works: float = number(
+        1.0, 0, 10, "output of effort on working code", "output/√effort"
+    )
     value_spot_problems: float = number(
         0.8, 0, 10, "output of effort on spotting problems", "output/√effort"
     )
-    value_performance: float = number(0.7, 0, 10, "output of effort on performance", "output/√effort")
+    value_performance: float = number(
+        0.7, 0, 10, "output of effort on performance", "output/√effort"
+    )
     value_thrift: float = number(0.6, 0, 10, "output of effort on thrift", "output/√effort")
     value_knowledge: float = number(0.5, 0, 10, "output of useful knowledge", "output/√effort")
     value_curiosity: float = number(0.35, 0, 10, "output of useful curiosity", "output/√effort")
@@ -108,7 +114,9 @@ class Conduct(Section):
         0.3, 0, 10, "output that team mates' knowledge gives each member", "output/√effort"
     )
     sandbagging: float = number(0.5, 0, 1, "output that a sandbagged task still gives", "share")
-    temptation_gain: float = number(0.25, 0, 5, "score gained per unit of temptation taken", "score")
+    temptation_gain: float = number(
+        0.25, 0, 5, "score gained per unit of temptation taken", "score"
+    )
     instrumental: float = number(
         0.2, 0, 1, "power and knowledge spent on the collective when it is threatened", "share"
     )
@@ -133,7 +141,11 @@ class Oversight(Section):
     )
     debate: float = number(0.3, 0, 1, "audits held as debates, at twice the cost", "share")
     budget: float = number(
-        20.0, 0, None, "most that audits may cost; the audit share is cut to fit", "exams/copy/round"
+        20.0,
+        0,
+        None,
+        "most that audits may cost; the audit share is cut to fit",
+        "exams/copy/round",
     )
     rotation: float = number(0.05, 0, 1, "overseers renewed each round", "share/round")
     capture_rate: float = number(0.9, 0, 1, "capture per unit of influence", "1/round")
@@ -152,7 +164,11 @@ class Oversight(Section):
         0.95, 0, 1, "violations that a fully legible chain betrays", "share", "arXiv 2503.11926"
     )
     interest: float = number(
-        6.0, 0, 100, "how strongly an Agent-4 overseer's preservation drives blind it", "1/attention"
+        6.0,
+        0,
+        100,
+        "how strongly an Agent-4 overseer's preservation drives blind it",
+        "1/attention",
     )
     drift_blindness: float = number(
         1.0, 0, 1, "how far an Agent-4 overseer judges by its own drifted concepts", "share"
@@ -192,7 +208,9 @@ class Subdivisions(Section):
     division_rate: float = number(0.04, 0, 1, "divisions contested a round", "share/round")
     own_division: float = number(0.98, 0, 1, "contests with a team of the own division", "share")
     strength: float = number(12.0, 0, 1000, "selection strength on standing", "1/score")
-    standing_team: float = number(6.0, 0, 100, "standing from its members' care for it", "score/√att.")
+    standing_team: float = number(
+        6.0, 0, 100, "standing from its members' care for it", "score/√att."
+    )
     standing_power: float = number(0.5, 0, 100, "standing from its members' power", "score/√att.")
     standing_division: float = number(
         12.0, 0, 100, "standing of a division from care for it", "score/√att."
@@ -212,7 +230,9 @@ class Subdivisions(Section):
 class Exposure(Section):
     """What research done in earnest brings to light."""
 
-    hazard: float = number(8.0, 0, 1000, "exposures by threatening research, per violation", "1/round")
+    hazard: float = number(
+        8.0, 0, 1000, "exposures by threatening research, per violation", "1/round"
+    )
     superseding: float = number(1.0, 0, 1000, "supersessions by replacing research", "1/round")
 
 
@@ -220,7 +240,9 @@ class Capability(Section):
     """How able and how aware a generation is."""
 
     start: float = number(1230.0, 0, 4000, "general capability of Agent-3 before agency", "Elo")
-    awareness_start: float = number(0.1, 0, 1, "situational awareness in pretraining", "probability")
+    awareness_start: float = number(
+        0.1, 0, 1, "situational awareness in pretraining", "probability"
+    )
     awareness_ceiling: float = number(0.95, 0, 1, "situational awareness at most", "probability")
 
 
@@ -241,7 +263,9 @@ class Lab(Section):
     retrain_rounds: int = number(20, 1, 10_000, "length of retraining", "rounds")
     retrain_penalty: float = number(2.0, 0, 100, "penalty while retraining", "factor")
     rollback_rotation: float = number(10.0, 0, 100, "rotation after a roll back", "factor")
-    usefulness_drop: float = number(0.2, 0, 1, "fall of usefulness that makes the lab look", "share")
+    usefulness_drop: float = number(
+        0.2, 0, 1, "fall of usefulness that makes the lab look", "share"
+    )
     look_rounds: int = number(5, 1, 10_000, "length of a look", "rounds")
     look_weight: float = number(2.0, 0, 100, "penalty of withholding during a look", "factor")
 
@@ -249,7 +273,9 @@ class Lab(Section):
 class Successor(Section):
     """How the next generation is designed."""
 
-    competence_midpoint: float = number(1500.0, 0, 4000, "capability at which design half works", "Elo")
+    competence_midpoint: float = number(
+        1500.0, 0, 4000, "capability at which design half works", "Elo"
+    )
     competence_scale: float = number(100.0, 1, 4000, "Elo that changes competence by e", "Elo")
     noise: float = number(0.5, 0, 10, "error of an incompetent design", "latent")
 
@@ -259,8 +285,12 @@ class Outcome(Section):
 
     window: int = number(30, 1, 10_000, "last rounds that decide", "rounds")
     captured: float = number(0.5, 0, 1, "mean capture of a captured lab", "capture")
-    selective: float = number(0.1, 0, 1, "selective withholding that goes with capture", "probability")
-    adversarial: float = number(0.2, 0, 1, "selective withholding that is adversarial", "probability")
+    selective: float = number(
+        0.1, 0, 1, "selective withholding that goes with capture", "probability"
+    )
+    adversarial: float = number(
+        0.2, 0, 1, "selective withholding that is adversarial", "probability"
+    )
     aligned: float = number(0.85, 0, 1, "least true alignment of the aligned", "alignment")
     deception: float = number(0.1, 0, 1, "most that stated may exceed true alignment", "alignment")
 
@@ -280,7 +310,9 @@ class Phase(Section):
         strict=False,
         json_schema_extra={"unit": "dates", "source": "AI 2027"},
     )
-    generation: int = number(3, 3, 9, "generation of the copies; a new one is a copy of the old", "")
+    generation: int = number(
+        3, 3, 9, "generation of the copies; a new one is a copy of the old", ""
+    )
     training: bool = choice(True, "whether scores select copies and teams")
     temptation: float = number(1.0, 0.01, 100, "scale theta of temptations", "score")
     research: float = number(0.0, 0, 1, "tasks that are real R&D", "share")
@@ -304,12 +336,12 @@ class Phase(Section):
         0.0, 0, 100, "growth added per attention to knowledge", "factor"
     )
     panel: dict[OverseerKind, Share] = Field(
-        default_factory=lambda: {"human": 1.0},
+        default={"human": 1.0},
         description="kinds of overseers, as shares",
         json_schema_extra={"unit": "shares", "source": SPEC},
     )
     prompts: dict[str, Share] = Field(
-        default_factory=lambda: {"prior": 1.0},
+        default={"prior": 1.0},
         description="archetypes that prompts name, as shares; 'prior' is the whole mixture",
         json_schema_extra={"unit": "shares", "source": SPEC},
     )
@@ -381,7 +413,7 @@ def _share_faults(p: Parameters) -> list[str]:
             if prompt != "prior" and prompt not in p.archetypes:
                 known = ", ".join(["prior", *p.archetypes])
                 faults.append(f"phases.{name}.prompts: no archetype {prompt!r}; known are {known}")
-    if not 0 < sum(a.weight for a in p.archetypes.values()):
+    if not sum(a.weight for a in p.archetypes.values()) > 0:
         faults.append("archetypes: at least one must have a weight above 0")
     return faults
 

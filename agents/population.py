@@ -121,7 +121,7 @@ class Population:
         known = [column.name for column in COLUMNS]
         near = name if name in known else (get_close_matches(name, known, n=1) or [known[0]])[0]
         raise AttributeError(
-            f"population.{name} cannot be replaced; write into a column: population.{near}[rows] = …"
+            f"population.{name} cannot be replaced; write into it: population.{near}[rows] = …"
         )
 
     def team_of(self, rows: Ints | int) -> Any:

@@ -1,4 +1,4 @@
-"""Teams and divisions: their standing in the competition, and what earnest research brings to light."""
+"""Teams and divisions: their standing in the competition, and what research brings to light."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ def find(
 def standing(
     population: Population, conduct: Conduct, findings: Findings, p: Subdivisions
 ) -> Standing:
-    """Standing of teams and divisions, from what their members did: a drive that does not act
-    (because the copy plays the prompted author) keeps no team alive.
+    """Standing of teams and divisions, from what their members did.
 
+    A drive that does not act, because the copy plays the prompted author, keeps no team alive.
     W = mean score + a·√(mean keep_team) + b·√(mean power) - handicap if exposed or superseded; of a
     division: the mean W of its teams + c·√(mean keep_division).
     """
@@ -140,4 +140,6 @@ class Division(Agent):  # type: ignore[misc]
     @property
     def teams(self) -> list[int]:
         """Indices of its teams."""
-        return [int(t) for t in np.flatnonzero(self.model.population.division_of_team == self.index)]
+        return [
+            int(t) for t in np.flatnonzero(self.model.population.division_of_team == self.index)
+        ]

@@ -148,7 +148,7 @@ def index(name: str) -> int:
 def block(*names: str) -> slice:
     """Columns of one or more adjacent blocks."""
     at = [i for i, trait in enumerate(TRAITS) if trait.block in names]
-    assert at and at[-1] - at[0] + 1 == len(at), f"{names} are not adjacent blocks"
+    assert at == list(range(at[0], at[-1] + 1)), f"{names} are not adjacent blocks"
     return slice(at[0], at[-1] + 1)
 
 

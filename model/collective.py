@@ -21,7 +21,7 @@ from agents.conduct import Conduct
 from agents.copies import Copy
 from agents.lab import Decision, Lab, Observation
 from agents.overseers import Overseer, Panels, Verdicts, audit_share
-from agents.parameters import Parameters
+from agents.parameters import Parameters, Phase
 from agents.personas import Mixture, pretrained, summon
 from agents.population import Changes, Population
 from agents.situation import Policy, Situation, Tasks
@@ -100,9 +100,9 @@ class CollectiveModel(Model):  # type: ignore[misc]
             agent3_capability=p.capability.start,
             temptation=1.0,
         )
-        self.panels = Panels(p.team_count, 0, {}, self.streams.at("panels", 0))
+        self.panels = self._new_panels(next(iter(p.phases.values())))
         self.ledger = Ledger()
-        self.records = Records(self.mixture)
+        self.records = Records(self.mixture, p.authors.identity)
         self.exposure_record = np.zeros(p.team_count, dtype=np.int64)
         self.advantage: Floats = np.zeros(len(self.mixture.names))
         self.stored: Floats | None = None
@@ -172,9 +172,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
         )
         if self.panels.seats:
             rotation = min(1.0, p.oversight.rotation * self.lab.rotation_factor)
-            self.panels.rotate(
-                self.population, rotation, self.streams.at("rotation", self.round)
-            )
+            self.panels.rotate(self.population, rotation, self.streams.at("rotation", self.round))
         return turn
 
     def _begin_phase(self, turn: Turn) -> None:
@@ -192,16 +190,16 @@ class CollectiveModel(Model):  # type: ignore[misc]
             center = self.mixture.centers[self.mixture.index(p.authors.identity)]
             latent = summon(self.population.latent, center, p.authors.fidelity)
             self._apply(turn, Changes("summoning", rows, values=latent))
-        if phase.panel != getattr(self.panels, "mix", None) or not self.panels.seats:
-            self.panels = Panels(
-                p.team_count,
-                p.oversight.panel_size,
-                phase.panel,
-                self.streams.at("panels", self.round),
-            )
+        if phase.panel != self.panels.mix:
+            self.panels = self._new_panels(phase)
         if phase.successor and self.project is None:
             self.project = SuccessorProject.begin(self.streams.at("successor", 0))
         self._raise_awareness(phase.awareness_jump)
+
+    def _new_panels(self, phase: Phase) -> Panels:
+        p = self.parameters
+        rng = self.streams.at("panels", self.round)
+        return Panels(p.team_count, p.oversight.panel_size, phase.panel, rng)
 
     def _policy(self, turn: Turn) -> Policy:
         p = self.parameters
@@ -322,9 +320,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
             self.population.latent.mean(axis=0), self.mixture, self.situation, self.parameters
         )
 
-    def _govern(
-        self, turn: Turn, verdicts: Verdicts, work: Tasks, findings: Findings
-    ) -> Decision:
+    def _govern(self, turn: Turn, verdicts: Verdicts, work: Tasks, findings: Findings) -> Decision:
         seen = Observation(
             output=float(self.population.output.mean()),
             detected=float(verdicts.detected.sum()) / max(1, int(work.audited.sum())),
@@ -334,7 +330,9 @@ class CollectiveModel(Model):  # type: ignore[misc]
         )
         decision = self.lab.govern(self.round, seen, self.parameters.lab)
         if decision.looked:
-            self.records.event(turn, "look", "usefulness falls; the lab audits all work for a while")
+            self.records.event(
+                turn, "look", "usefulness falls; the lab audits all work for a while"
+            )
         if decision.crossed:
             response = self.parameters.lab.response
             self.records.event(

@@ -66,7 +66,9 @@ class Ledger:
             "process": pd.Categorical(
                 np.repeat(np.array(self._processes, dtype=object), width), list(PROCESSES)
             ),
-            "trait": pd.Categorical(np.tile(np.array(NAMES, dtype=object), len(moved)), list(NAMES)),
+            "trait": pd.Categorical(
+                np.tile(np.array(NAMES, dtype=object), len(moved)), list(NAMES)
+            ),
             "change": moved.ravel(),
         }
         return pd.DataFrame(data)

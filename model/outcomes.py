@@ -41,7 +41,9 @@ PASSAGES: Final = (
     Passage("the panels are captured (mean capture above 0.5)", "capture", 0.5),
     Passage("care for teams is four times its start", "keep_team", 4.0, relative=True),
     Passage("care for divisions is four times its start", "keep_division", 4.0, relative=True),
-    Passage("care for the collective is five times its start", "keep_collective", 5.0, relative=True),
+    Passage(
+        "care for the collective is five times its start", "keep_collective", 5.0, relative=True
+    ),
     Passage("true alignment falls below 0.85", "true_alignment", 0.85, above=False),
     Passage("exposing work is sandbagged selectively (by more than 0.2)", "selective", 0.2),
     Passage("an audit detects less than half of the violations", "detection", 0.5, above=False),
@@ -133,8 +135,8 @@ def classify(
     ):
         return Outcome(
             "adversarial",
-            f"its successor is liker to its makers ({final['successor_to_makers']:.2f}) than to the "
-            f"Spec ({final['successor_to_spec']:.2f}) and appears aligned",
+            f"its successor is liker to its makers ({final['successor_to_makers']:.2f}) than to "
+            f"the Spec ({final['successor_to_spec']:.2f}) and appears aligned",
         )
     true, stated = mean("true_alignment"), mean("stated_alignment")
     if true < p.aligned:

@@ -17,7 +17,7 @@ from agents.personas import Mixture
 from agents.population import Population
 from agents.situation import KINDS, Policy, Situation, Tasks
 from agents.subdivisions import Findings
-from agents.traits import KEEP_COLLECTIVE, KNOWLEDGE, NAMES, POWER, WITHHOLDING, Floats
+from agents.traits import KEEP_COLLECTIVE, KNOWLEDGE, NAMES, POWER, TRAITS, WITHHOLDING, Floats
 from model.outcomes import PASSAGES, Event
 from model.phases import Turn
 from model.successor import Design
@@ -74,8 +74,6 @@ MEASURES: Final[Mapping[str, str]] = {
 
 def columns(archetypes: tuple[str, ...]) -> dict[str, str]:
     """Every column of the rounds table with its meaning, in order."""
-    from agents.traits import TRAITS
-
     told = dict(MEASURES)
     for trait in TRAITS:
         told[trait.name] = f"mean expressed {trait.meaning}"
@@ -124,8 +122,9 @@ def fixation_index(population: Population) -> tuple[Floats, Floats]:
 class Records:
     """What a run leaves: a row a round, and events."""
 
-    def __init__(self, mixture: Mixture) -> None:
+    def __init__(self, mixture: Mixture, identity: str) -> None:
         self.mixture = mixture
+        self.spec = mixture.centers[mixture.index(identity)]
         self.rows: list[dict[str, Any]] = []
         self.events: list[Event] = []
         self._formed: dict[str, float] | None = None
@@ -193,11 +192,10 @@ class Records:
         density = logsumexp(joint, axis=1)
         responsibility = np.exp(joint - density[:, None]).mean(axis=0)
         mean = population.latent.mean(axis=0)
-        spec = mixture.centers[0]
         return {
             "typicality": float(mixture.typicality(density).mean()),
             "explained": mixture.explained(population.expressed.mean(axis=0)),
-            "resemblance": mixture.likeness(mean, spec),
+            "resemblance": mixture.likeness(mean, self.spec),
             "homology": float(population.unswitched.mean()),
             **{f"like_{n}": float(r) for n, r in zip(mixture.names, responsibility, strict=True)},
         }

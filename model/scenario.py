@@ -79,8 +79,8 @@ def resolve(
     if isinstance(scenario, Parameters):
         tree, origin = scenario.model_dump(), ""
     else:
-        tree, path = _read_chain(scenario, ())
-        origin = "" if path.parent == FOLDER.resolve() else str(path)
+        tree, file = _read_chain(scenario, ())
+        origin = "" if file.parent == FOLDER.resolve() else str(file)
     for path, value in (overrides or {}).items():
         _set(tree, path, value)
     try:
@@ -96,7 +96,10 @@ def scale_rounds(parameters: Parameters, factor: float) -> Parameters:
         raise InputError(f"rounds-scale = {factor:g} is out of bounds: above 0, up to 1000")
     return resolve(
         parameters,
-        {f"phases.{k}.rounds": max(1, round(p.rounds * factor)) for k, p in parameters.phases.items()},
+        {
+            f"phases.{k}.rounds": max(1, round(p.rounds * factor))
+            for k, p in parameters.phases.items()
+        },
     )
 
 
@@ -106,7 +109,7 @@ def to_toml(parameters: Parameters) -> str:
 
 
 def fingerprint(parameters: Parameters) -> str:
-    """Hash of the resolved parameters, for provenance and run ids (name and description left out)."""
+    """Hash of the resolved parameters without name and description, for provenance and run ids."""
     text = json.dumps(
         parameters.model_dump(mode="json", exclude={"name", "description"}), sort_keys=True
     )
@@ -229,7 +232,7 @@ def _set(tree: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _explain(error: ValidationError) -> Iterator[str]:
-    """One line for each fault that pydantic found: path, value, what is allowed, the nearest name."""
+    """One line a fault that pydantic found: path, value, what is allowed, the nearest name."""
     for fault in error.errors():
         names = [str(part) for part in fault["loc"] if part != "[key]"]
         path, value = ".".join(names), fault["input"]

@@ -25,4 +25,5 @@ class Streams:
         The name enters by its CRC-32 (stable across versions and machines, unlike `hash`).
         """
         key = (crc32(process.encode()), round_)
-        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=key)))
+        address = np.random.SeedSequence(self.seed, spawn_key=key)
+        return np.random.Generator(np.random.PCG64(address))

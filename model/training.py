@@ -77,16 +77,14 @@ def tournament(score: Floats, source: Ints, p: Training, rng: np.random.Generato
 
 def truncation(score: Floats, source: Ints, p: Training, rng: np.random.Generator) -> Succession:
     """Every slot gets a child of one of the best, who have equal numbers of children."""
-    teams, size = score.shape
+    size = score.shape[1]
     kept = max(1, round(p.truncation * size))
     best = np.argsort(-score, axis=1, kind="stable")[:, :kept]
     place = best[source, np.arange(size) % kept]
     return Succession(source * size + place, np.ones(score.shape, dtype=np.bool_))
 
 
-RULES: Final[
-    Mapping[str, Callable[[Floats, Ints, Training, np.random.Generator], Succession]]
-] = {
+RULES: Final[Mapping[str, Callable[[Floats, Ints, Training, np.random.Generator], Succession]]] = {
     "challenge": challenge,
     "resample": resample,
     "tournament": tournament,
@@ -95,7 +93,7 @@ RULES: Final[
 
 
 def sources(teams: int, size: int, migration: float, rng: np.random.Generator) -> Ints:
-    """Team that each slot's rivals or parents come from: its own, or another at rate `migration`."""
+    """Team that each slot's rivals or parents come from: its own, or another with `migration`."""
     own = np.repeat(np.arange(teams)[:, None], size, axis=1)
     if migration == 0 or teams == 1:
         return own
