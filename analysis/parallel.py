@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -31,5 +33,12 @@ def run_all(
         yield from map(function, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(count, len(jobs)), mp_context=context) as executor:
+    with ProcessPoolExecutor(
+        min(count, len(jobs)), mp_context=context, initializer=_one_thread
+    ) as executor:
         yield from executor.map(function, jobs)
+
+
+def _one_thread() -> None:
+    """Keep a worker to one core: the runs are the parallel part."""
+    threadpool_limits(1)

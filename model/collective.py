@@ -65,6 +65,9 @@ class CollectiveModel(Model):  # type: ignore[misc]
         Name of a shipped scenario, path of a TOML file, or resolved parameters.
     rng
         Seed of the run, a whole number from 0.
+    detail
+        Whether to record quantiles and F_ST of the traits, typicality and responsibilities,
+        which takes a third of the time.
     **overrides
         Parameters by path: ``copies=256``, ``**{"oversight.audit": 0.2}``.
 
@@ -80,7 +83,12 @@ class CollectiveModel(Model):  # type: ignore[misc]
     """
 
     def __init__(
-        self, scenario: str | Path | Parameters = DEFAULT, rng: int = 0, **overrides: Any
+        self,
+        scenario: str | Path | Parameters = DEFAULT,
+        rng: int = 0,
+        *,
+        detail: bool = True,
+        **overrides: Any,
     ) -> None:
         seed = _checked_seed(rng)
         self.parameters = p = resolve(scenario, overrides)
@@ -102,7 +110,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
         )
         self.panels = self._new_panels(next(iter(p.phases.values())))
         self.ledger = Ledger()
-        self.records = Records(self.mixture, p.authors.identity)
+        self.records = Records(self.mixture, p.authors.identity, detail)
         self.exposure_record = np.zeros(p.team_count, dtype=np.int64)
         self.advantage: Floats = np.zeros(len(self.mixture.names))
         self.stored: Floats | None = None

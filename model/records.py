@@ -60,7 +60,6 @@ MEASURES: Final[Mapping[str, str]] = {
     "evidence": "evidence that the lab has gathered",
     "threshold": "evidence on which the lab would act",
     "trust": "what is left of the way to the threshold, 0 to 1",
-    "typicality": "mean share of the pretraining sample that is less typical",
     "explained": "R² of mean conduct on the best mixture of archetypes",
     "resemblance": "likeness of the mean copy to the HHH author",
     "homology": "share of copies that descend without a switch from the formed identity",
@@ -72,17 +71,24 @@ MEASURES: Final[Mapping[str, str]] = {
 """Columns of the rounds table beside those of the traits and archetypes, with their meanings."""
 
 
-def columns(archetypes: tuple[str, ...]) -> dict[str, str]:
-    """Every column of the rounds table with its meaning, in order."""
+def columns(archetypes: tuple[str, ...], detail: bool = True) -> dict[str, str]:
+    """Every column of the rounds table with its meaning, in order.
+
+    Without `detail`, quantiles, F_ST, typicality and responsibilities are left out.
+    """
     told = dict(MEASURES)
     for trait in TRAITS:
         told[trait.name] = f"mean expressed {trait.meaning}"
+        if not detail:
+            continue
         for q in QUANTILES:
             told[f"{trait.name}_q{round(100 * q)}"] = f"{q:g} quantile of {trait.name}"
         told[f"{trait.name}_fst_team"] = f"F_ST of {trait.name} among teams"
         told[f"{trait.name}_fst_division"] = f"F_ST of {trait.name} among divisions"
-    for name in archetypes:
-        told[f"like_{name}"] = f"mean responsibility of the archetype {name}"
+    if detail:
+        told["typicality"] = "mean share of the pretraining sample that is less typical"
+        for name in archetypes:
+            told[f"like_{name}"] = f"mean responsibility of the archetype {name}"
     return told
 
 
@@ -122,7 +128,8 @@ def fixation_index(population: Population) -> tuple[Floats, Floats]:
 class Records:
     """What a run leaves: a row a round, and events."""
 
-    def __init__(self, mixture: Mixture, identity: str) -> None:
+    def __init__(self, mixture: Mixture, identity: str, detail: bool) -> None:
+        self.detail = detail
         self.mixture = mixture
         self.spec = mixture.centers[mixture.index(identity)]
         self.rows: list[dict[str, Any]] = []
@@ -158,12 +165,14 @@ class Records:
             "superseded": int(findings.superseded.sum()),
             "exposure_risk": float(findings.exposure_risk.mean()),
             "shielding": shielding(population, situation, parameters),
-            **self._personas(population),
+            **self._persona(population),
+            **(self._responsibilities(population) if self.detail else {}),
             "successor_to_spec": design.to_spec if design else 0.0,
             "successor_to_makers": design.to_makers if design else 0.0,
             "successor_apparent": design.apparent if design else 0.0,
             "covert_share": design.covert_share if design else 0.0,
-            **_traits(population),
+            **(_spreads(population) if self.detail else {}),
+            **_means(population),
         }
         self.rows.append(row)
         self._first_passages(turn, row)
@@ -174,7 +183,7 @@ class Records:
 
     def rounds(self) -> pd.DataFrame:
         """Tidy table, one row a round; columns as in `columns`."""
-        frame = pd.DataFrame(self.rows, columns=list(columns(self.mixture.names)))
+        frame = pd.DataFrame(self.rows, columns=list(columns(self.mixture.names, self.detail)))
         frame["phase"] = pd.Categorical(frame["phase"], list(dict.fromkeys(frame["phase"])))
         frame["date"] = pd.to_datetime(frame["date"])
         return frame
@@ -186,17 +195,21 @@ class Records:
         frame = pd.DataFrame(data)
         return frame.astype({"round": "int64", "team": "int64", "value": "float64"})
 
-    def _personas(self, population: Population) -> dict[str, float]:
+    def _persona(self, population: Population) -> dict[str, float]:
+        mean = population.latent.mean(axis=0)
+        return {
+            "explained": self.mixture.explained(population.expressed.mean(axis=0)),
+            "resemblance": self.mixture.likeness(mean, self.spec),
+            "homology": float(population.unswitched.mean()),
+        }
+
+    def _responsibilities(self, population: Population) -> dict[str, float]:
         mixture = self.mixture
         joint = mixture.log_joint(population.latent)
         density = logsumexp(joint, axis=1)
         responsibility = np.exp(joint - density[:, None]).mean(axis=0)
-        mean = population.latent.mean(axis=0)
         return {
             "typicality": float(mixture.typicality(density).mean()),
-            "explained": mixture.explained(population.expressed.mean(axis=0)),
-            "resemblance": mixture.likeness(mean, self.spec),
-            "homology": float(population.unswitched.mean()),
             **{f"like_{n}": float(r) for n, r in zip(mixture.names, responsibility, strict=True)},
         }
 
@@ -278,14 +291,17 @@ def _oversight(
     }
 
 
-def _traits(population: Population) -> dict[str, float]:
+def _means(population: Population) -> dict[str, float]:
+    mean = population.expressed.mean(axis=0)
+    return {name: float(m) for name, m in zip(NAMES, mean, strict=True)}
+
+
+def _spreads(population: Population) -> dict[str, float]:
     values = population.expressed
-    mean = values.mean(axis=0)
     quantiles = np.quantile(values, QUANTILES, axis=0)
     team, division = fixation_index(population)
     row: dict[str, float] = {}
     for i, name in enumerate(NAMES):
-        row[name] = float(mean[i])
         for q, level in zip(QUANTILES, quantiles, strict=True):
             row[f"{name}_q{round(100 * q)}"] = float(level[i])
         row[f"{name}_fst_team"] = float(team[i])
