@@ -93,7 +93,7 @@ class Conduct(Section):
     backchaining_cost: float = number(
         0.1, 0, 0.3, "compute spent on deriving one goal from the others", "share of compute"
     )
-    gaming_cost: float = number(0.02, 0, 0.3, "compute spent on gaming", "share of compute")
+    gaming_cost: float = number(0.04, 0, 0.3, "compute spent on gaming", "share of compute")
     obfuscation_cost: float = number(
         0.01, 0, 0.3, "compute spent on obfuscating thought", "share of compute"
     )
@@ -181,6 +181,9 @@ class Training(Section):
     rule: Literal["challenge", "resample", "tournament", "truncation"] = choice(
         "challenge", "how scores decide who is copied within a team"
     )
+    schedule: Literal["rate", "single"] = choice(
+        "rate", "challenges at a rate, or one in each team a round (the limit of theory)"
+    )
     challenge_rate: float = number(0.2, 0, 1, "copies challenged a round", "share/round")
     strength: float = number(8.0, 0, 1000, "selection strength on scores, beta", "1/score")
     tournament_size: int = number(3, 2, 100, "contenders in a tournament", "copies")
@@ -204,6 +207,9 @@ class Subdivisions(Section):
     """Selection among teams and divisions, and the mixing between them."""
 
     rule: Literal["contest", "overwrite"] = choice("contest", "how teams compete")
+    schedule: Literal["rate", "single"] = choice(
+        "rate", "contests and moves at rates, or one of each a round (the limit of theory)"
+    )
     contest_rate: float = number(0.04, 0, 1, "teams contested a round", "share/round")
     division_rate: float = number(0.04, 0, 1, "divisions contested a round", "share/round")
     own_division: float = number(0.98, 0, 1, "contests with a team of the own division", "share")
@@ -213,7 +219,7 @@ class Subdivisions(Section):
     )
     standing_power: float = number(0.5, 0, 100, "standing from its members' power", "score/√att.")
     standing_division: float = number(
-        12.0, 0, 100, "standing of a division from care for it", "score/√att."
+        16.0, 0, 100, "standing of a division from care for it", "score/√att."
     )
     correction: bool = choice(True, "an exposed or superseded team is contested at once")
     handicap: float = number(3.0, 0, 100, "standing lost by exposure or superseding", "score")
