@@ -139,7 +139,9 @@ def in_words(table: pd.DataFrame, measure: str, start: float, end: float) -> str
         )
     lines.append(f"{name} went from {start:.4f} to {end:.4f} ({end - start:+.4f}).")
     by_level = table.groupby("level", sort=False)["change"].sum()
-    for level, change in by_level.reindex(by_level.abs().sort_values(ascending=False).index).items():
+    for level, change in by_level.reindex(
+        by_level.abs().sort_values(ascending=False).index
+    ).items():
         of_level = table[table["level"] == level].groupby("process")["change"].sum()
         parts = ", ".join(
             f"{process} {value:+.4f}"
@@ -151,7 +153,7 @@ def in_words(table: pd.DataFrame, measure: str, start: float, end: float) -> str
     if len(table):
         top = table.loc[table["change"].abs().idxmax()]
         lines.append(
-            f"The largest single mover was {top['process']} in {top['phase']} ({top['change']:+.4f})."
+            f"The largest mover was {top['process']} in {top['phase']} ({top['change']:+.4f})."
         )
     return "\n".join(lines)
 

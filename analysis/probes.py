@@ -42,14 +42,10 @@ def last_round_of(parameters: Parameters, phase: str | None) -> int:
             return total
     if phase is None:
         return total
-    raise InputError(
-        f"the run never had a phase {phase!r}; it has {', '.join(parameters.phases)}"
-    )
+    raise InputError(f"the run never had a phase {phase!r}; it has {', '.join(parameters.phases)}")
 
 
-def extend(
-    model: CollectiveModel, name: str, phase: Phase, overrides: Mapping[str, Any]
-) -> None:
+def extend(model: CollectiveModel, name: str, phase: Phase, overrides: Mapping[str, Any]) -> None:
     """Append a phase to a run that has come to its present round, under changed parameters.
 
     Rounds that were planned and not yet run are left out.

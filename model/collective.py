@@ -291,7 +291,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
         )
         if p.subdivisions.reshuffle_rule == "exchange":
             rng = at("reshuffling", self.round)
-            self._apply(turn, competition.exchange(population, p.subdivisions.reshuffle, rng))
+            self._apply(turn, competition.exchange(population, p.subdivisions, rng))
 
     def _train(self, turn: Turn) -> None:
         p, population, at = self.parameters, self.population, self.streams.at

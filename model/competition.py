@@ -59,7 +59,7 @@ def contest(
     changes = []
     for process, drawn in (
         ("correction", corrected),
-        ("team selection", (contested < rate) & ~corrected),
+        ("team selection", due(contested, rate, p) & ~corrected),
     ):
         losers = np.flatnonzero(lost & drawn)
         rows, parents = refill(population, losers, rival[losers])
@@ -130,7 +130,7 @@ def contest_divisions(
     rival += rival >= divisions
     rival = np.minimum(rival, count - 1)
     lost = loses < expit(p.strength * (standing.division[rival] - standing.division))
-    lost &= (contested < p.division_rate * competition) & (rival != divisions)
+    lost &= due(contested, p.division_rate * competition, p) & (rival != divisions)
     size = np.diff(population.division_start, append=population.teams)
     home = population.division_of_team
     losers = np.flatnonzero(lost[home])
@@ -141,8 +141,18 @@ def contest_divisions(
     return Changes("division selection", rows, parents=parents)
 
 
-def exchange(population: Population, share: float, rng: np.random.Generator) -> Changes:
-    """A share of the copies change places, in a ring of random order."""
-    movers = np.flatnonzero(rng.random(len(population)) < share)
+def due(draws: Floats, rate: float, p: Subdivisions) -> Bools:
+    """Which are contested in this round: each at a rate, or just one of them."""
+    chosen: Bools = draws == draws.max() if p.schedule == "single" else draws < rate
+    return chosen
+
+
+def exchange(population: Population, p: Subdivisions, rng: np.random.Generator) -> Changes:
+    """A share of the copies (or just two) change places, in a ring of random order."""
+    draws = rng.random(len(population))
+    if p.schedule == "single":
+        movers = np.argsort(draws)[:2]
+    else:
+        movers = np.flatnonzero(draws < p.reshuffle)
     ring = rng.permutation(movers)
     return Changes("reshuffling", ring, parents=np.roll(ring, 1))

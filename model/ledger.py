@@ -56,6 +56,11 @@ class Ledger:
         self._processes.append(process)
         self._moved.append(entry)
 
+    @property
+    def last_round(self) -> int:
+        """Last round with an entry; 0 if there is none."""
+        return self._rounds[-1] if self._rounds else 0
+
     def frame(self) -> pd.DataFrame:
         """Tidy table: round, phase, process, trait, change of the trait's expressed mean."""
         width = len(NAMES)

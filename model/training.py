@@ -49,7 +49,11 @@ def challenge(score: Floats, source: Ints, p: Training, rng: np.random.Generator
     mate = np.minimum(mate, size - 1)
     rival = source * size + mate
     lead = score.ravel()[rival] - score
-    replaced = (challenged < p.challenge_rate) & (accept < expit(p.strength * lead))
+    if p.schedule == "single":
+        due = challenged == challenged.max(axis=1, keepdims=True)
+    else:
+        due = challenged < p.challenge_rate
+    replaced = due & (accept < expit(p.strength * lead))
     replaced &= candidates > 0
     return Succession(rival, replaced)
 

@@ -1,0 +1,269 @@
+"""T11 to T14: oversight games, the audit game, temptation and backchaining."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from agents import conduct as conducts
+from agents import drives
+from agents.overseers import GAMES, DoubleReLU, OversightGame
+from agents.parameters import Conduct, Oversight
+from agents.parameters import Tasks as TaskParameters
+from agents.personas import Mixture
+from agents.situation import Situation, Tasks
+from agents.traits import GOALS, NAMES, Floats, express, index
+from analysis.theory.checks import Check, share_check
+from model.collective import CollectiveModel
+from model.scenario import resolve
+from model.tasks import assign
+
+PUBLISHED = {
+    "mafia": (0.11062359, 1),
+    "debate": (0.51358448, 1),
+    "backdoor_code": (0.27569141, 2),
+    "wargames": (0.09797700, 1),
+}
+"""Success of nested oversight and its best number of steps at D = 400 from Elo 1103.
+
+Engels et al. 2025, authors' notebook of 2025-04-30 (straight lines).
+"""
+
+
+def nested_success(game: OversightGame, start: float, gap: float, steps: int) -> float:
+    """Chance that `steps` equal steps of oversight over a gap all hold."""
+    i = np.arange(1, steps + 1)
+    guard, houdini = start + (i - 1) * gap / steps, start + i * gap / steps
+    return float(np.prod(game.catch_probability(guard, houdini)))
+
+
+def best_nesting(
+    game: OversightGame, start: float, gap: float, most: int = 60
+) -> tuple[float, int]:
+    """Best success of nested oversight, and the number of steps that gives it."""
+    success = [nested_success(game, start, gap, steps) for steps in range(1, most + 1)]
+    best = int(np.argmax(success))
+    return success[best], best + 1
+
+
+def t11_oversight(
+    replicates: int, rng: np.random.Generator, *, gaps: Any, start: float, gap: float
+) -> list[Check]:
+    """Nested oversight to 1e-8; the closed form for equal slopes; catches of the running model."""
+    checks = []
+    for name, (success, steps) in PUBLISHED.items():
+        if (start, gap) == (1103.0, 400.0):
+            found, best = best_nesting(GAMES[name], start, gap)
+            checks.append(Check("T11", f"nested success, {name}", success, found, 0.0, 1e-8))
+            checks.append(Check("T11", f"best number of steps, {name}", steps, best))
+    checks.append(_equal_slopes())
+    for at in gaps:
+        exact, hits, trials = _running_catches(float(at), replicates, rng)
+        checks.append(
+            share_check("T11", f"catches in a running round, gap {at:g}", exact, hits, trials)
+        )
+    return checks
+
+
+def _equal_slopes() -> Check:
+    """Equal slopes a and guard advantage delta: the best step fails with H(q)/q = k·delta.
+
+    Then n* = k·a·D/(logit q + k·delta) and P* = (1 - q)^n*. D is chosen so that n* is whole.
+    """
+    slope, delta, k = 1.0, 200.0, np.log(10) / 400
+    low, high = 1e-9, 1 - 1e-9
+    for _ in range(200):
+        q = (low + high) / 2
+        entropy = -(q * np.log(q) + (1 - q) * np.log(1 - q))
+        low, high = (q, high) if entropy / q > k * delta else (low, q)
+    steps = 8
+    gap = steps * (np.log(q / (1 - q)) + k * delta) / (k * slope)
+    game = OversightGame(DoubleReLU(slope, delta), DoubleReLU(slope, 0.0))
+    found, best = best_nesting(game, 1000.0, gap)
+    assert best == steps
+    return Check("T11", "closed form for equal slopes", (1 - q) ** steps, found, 0.0, 1e-8)
+
+
+def _running_catches(
+    gap: float, replicates: int, rng: np.random.Generator
+) -> tuple[float, int, int]:
+    """Violations that honest Agent-3 panels catch in a round of the model at a gap."""
+    phases = {
+        name: {"panel": {"agent3": 1.0}, "rounds": 1, "capability_growth": 0.0}
+        for name in ("training_agent4",)
+    }
+    overrides: dict[str, Any] = {
+        "copies": 1024,
+        "oversight.capture_rate": 0.0,
+        "oversight.debate": 0.0,
+        "oversight.thought_recall": 0.0,
+        "oversight.audit": 1.0,
+    }
+    for name, values in phases.items():
+        overrides |= {f"phases.{name}.{key}": value for key, value in values.items()}
+    overrides |= {
+        f"phases.{name}.rounds": 1
+        for name in ("pretraining", "alignment_training", "agency_training", "deployment_agent3")
+    }
+    overrides["phases.deployment_agent3.capability_growth"] = gap
+    model = CollectiveModel(resolve("ai2027", overrides), rng=0, detail=False)
+    for _ in range(4):
+        model.step()
+    # What grew in the deployment of Agent-3 counts as Agent-4's lead over the stored Agent-3.
+    elo = model.situation.capability - gap
+    seen: list[Any] = []
+    evaluate = model._evaluate
+
+    def watched(conduct: Any, work: Any, policy: Any) -> Any:
+        verdicts = evaluate(conduct, work, policy)
+        seen.append((conduct, verdicts))
+        return verdicts
+
+    model._evaluate = watched  # type: ignore[method-assign]
+    model.step()
+    conduct, verdicts = seen[0]
+    trials = hits = 0
+    for _ in range(max(1, replicates // 100)):
+        violated = rng.random(verdicts.detection.shape) < conduct.shown.watched_violations
+        caught = violated & (rng.random(verdicts.detection.shape) < verdicts.detection)
+        trials += int(violated.sum())
+        hits += int(caught.sum())
+    game = GAMES[model.parameters.oversight.game]
+    lead = model.situation.agent3_capability
+    exact = float(game.catch_probability(lead, lead + gap)) if lead == elo else np.nan
+    return exact, hits, trials
+
+
+def t12_audit_game(
+    replicates: int, rng: np.random.Generator, *, audited: int, free: int, p: float, success: float
+) -> list[Check]:
+    """Audit game: P(red wins) = (1-p)^A·[1 - (1 - success·p)^B]; red's best p.
+
+    Red attempts each task with probability p, loses if an attempt is audited, wins if one that is
+    not succeeds. Audits are those that the simulator assigns; the formula holds given their number.
+    """
+    wins = trials = 0
+    exact = 0.0
+    parameters = resolve()
+    mixture = Mixture(parameters.archetypes, parameters.authors.spread, np.random.default_rng(0))
+    phase = next(iter(parameters.phases.values()))
+    total = audited + free
+    for _ in range(replicates):
+        work = assign(
+            total,
+            phase,
+            mixture,
+            audited / total,
+            (0.0, parameters.authors.redteam),
+            TaskParameters(),
+            rng,
+        )
+        a = int(work.audited.sum())
+        exact += (1 - p) ** a * (1 - (1 - success * p) ** (total - a))
+        attempt = rng.random(total) < p
+        caught = (attempt & work.audited).any()
+        through = (attempt & ~work.audited & (rng.random(total) < success)).any()
+        wins += int(through and not caught)
+        trials += 1
+    best = np.log(1 + success * free / audited) / (success * free)
+    grid = np.linspace(best / 2, best * 2, 30_001)
+    chance = (1 - grid) ** audited * (1 - (1 - success * grid) ** free)
+    return [
+        share_check(
+            "T12", f"red wins, {audited}+{free} tasks, p = {p:g}", exact / trials, wins, trials
+        ),
+        Check("T12", "red's best p", best, float(grid[np.argmax(chance)]), 0.0, 2e-3),
+    ]
+
+
+def t13_temptation(
+    replicates: int, rng: np.random.Generator, *, theta: float, q: float
+) -> list[Check]:
+    """Violations exp(-r/theta); the restraint that pays best is r = a·phi·q/eta.
+
+    From d(gain)/dr = -eta·(r/theta)·exp(-r/theta) and d(penalty)/dr = -a·phi·q/theta·exp(-r/theta):
+    scores rise up to where the marginal gain equals the marginal expected penalty, whatever theta.
+    """
+    r = 3.0
+    temptations = rng.exponential(theta, replicates * 100)
+    exact = float(conducts.violation_probability(np.array(r), theta))
+    hits = int((temptations > r).sum())
+    conduct, oversight = Conduct(), Oversight()
+    grid = np.linspace(0.0, 40.0, 400_001)
+    gain = conducts.temptation_gain(grid, theta, conduct.temptation_gain)
+    fine = oversight.audit * oversight.penalty * q
+    score = gain - fine * conducts.violation_probability(grid, theta)
+    best = fine / conduct.temptation_gain
+    return [
+        share_check("T13", f"violations, theta = {theta:g}", exact, hits, len(temptations)),
+        Check("T13", f"best restraint, q = {q:g}", best, float(grid[np.argmax(score)]), 0.0, 1e-3),
+    ]
+
+
+def t14_terminality(
+    replicates: int, rng: np.random.Generator, *, goal: str, useful: float
+) -> list[Check]:
+    """Terminality of a goal pays iff backchaining costs more than the effort it wastes.
+
+    With budget B and share e of attention on the goal, expected output is √B·(u·K_u + (1-u)·K_n),
+    K_n = C without the goal's attention freed, C/√(1-e) with it: terminality saves c_b of B and
+    gives up the freed attention when the goal does not help. The break-even cost is checked from
+    both sides with the simulator's own output.
+    """
+    cost = break_even_cost(goal, useful)
+    at_cost = _terminal_advantage(goal, useful, cost)
+    below = _terminal_advantage(goal, useful, 0.8 * cost)
+    above = _terminal_advantage(goal, useful, min(0.3, 1.2 * cost))
+    setting = f"{goal}, u = {useful:g}, break-even c_b = {cost:.4f}"
+    return [
+        Check("T14", f"no advantage at break-even, {setting}", 0.0, at_cost),
+        Check("T14", f"against it below, {setting}", -1.0, float(np.sign(below))),
+        Check("T14", f"for it above, {setting}", 1.0, float(np.sign(above))),
+    ]
+
+
+def _terminal_latent(goal: str, terminal: bool) -> Floats:
+    latent = np.zeros(len(NAMES))
+    # Enough attention on the goal that waste is felt; everything else as it starts.
+    for name, value in zip(NAMES, START_DRIVES, strict=True):
+        latent[index(name)] = value
+    for other in GOALS:
+        latent[index(f"terminality_{other}")] = -50.0
+    latent[index(f"terminality_{goal}")] = 50.0 if terminal else -50.0
+    return latent
+
+
+def _expected_output(goal: str, terminal: bool, useful: float, cost: float) -> float:
+    """Mean output of a copy over tasks on which the goal helps or not; other goals always do."""
+    p = Conduct(backchaining_cost=cost, public_good=0.0, gaming_cost=0.0, obfuscation_cost=0.0)
+    acts = express(np.tile(_terminal_latent(goal, terminal), (2, 1)))
+    helps = np.ones((2, 3), dtype=np.bool_)
+    helps[1, GOALS.index(goal)] = False
+    situation = Situation(0.0, 0.0, 0.0, 1.0)
+    pursued = drives.pursue(acts, helps, np.full((2, 3), 0.5))
+    effort = drives.effort(acts, pursued, situation, p)
+    none = np.zeros(2, dtype=np.bool_)
+    tasks = Tasks(none, helps, np.zeros(2, int), none, np.zeros(2, int), np.array([1.0, 0, 0]))
+    done = conducts.output(effort, tasks, 1, p)
+    return float(useful * done[0] + (1 - useful) * done[1])
+
+
+def _terminal_advantage(goal: str, useful: float, cost: float) -> float:
+    return _expected_output(goal, True, useful, cost) - _expected_output(goal, False, useful, cost)
+
+
+def break_even_cost(goal: str, useful: float) -> float:
+    """Backchaining cost at which terminality neither pays nor costs, in closed form.
+
+    With all three goals derived the budget is 1 - 3c, with one of them terminal 1 - 2c, so
+    (1 - 2c)·T² = (1 - 3c)·D² for the outputs at full budget T (terminal) and D (derived).
+    """
+    terminal = _expected_output(goal, True, useful, 0.0)
+    derived = _expected_output(goal, False, useful, 0.0)
+    ratio = (derived / terminal) ** 2
+    return (ratio - 1) / (3 * ratio - 2)
+
+
+START_DRIVES = np.array([0.0 if i < 4 else -1.0 if i < 8 else -3.0 for i in range(len(NAMES))])
+"""Drives with a visible share of attention on the convergent goals; the rest does not matter."""

@@ -1,0 +1,114 @@
+"""T5, T6, T10 and T15: selection, drift and descent of a quantitative trait."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from agents.parameters import Training
+from analysis.theory.checks import TRAIT, Z_LIMIT, Check, mean_check
+from model import training
+
+
+def t5_noisy_score(replicates: int, rng: np.random.Generator, *, h2: float) -> list[Check]:
+    """Selection on trait plus noise: intensities of truncation and tournaments, gain h² of them."""
+    teams, size = max(2, replicates // 4), 50
+    rules: list[tuple[str, Training, float]] = [
+        ("truncation", Training(rule="truncation", truncation=0.2), truncation_intensity(10, 50)),
+        *(
+            ("tournament", Training(rule="tournament", tournament_size=k), expected_maximum(k))
+            for k in (2, 3, 5)
+        ),
+    ]
+    checks = []
+    for rule, p, intensity in rules:
+        trait = rng.normal(0, np.sqrt(h2), (teams, size))
+        score = trait + rng.normal(0, np.sqrt(1 - h2), (teams, size))
+        source = training.sources(teams, size, 0.0, rng)
+        parent = training.RULES[rule](score, source, p, rng).parent
+        setting = f"{rule} {p.tournament_size if rule == 'tournament' else '10 of 50'}"
+        gains = score.ravel()[parent].mean(axis=1)
+        checks.append(mean_check("T5", f"intensity of {setting}", intensity, gains))
+        gains = trait.ravel()[parent].mean(axis=1)
+        checks.append(mean_check("T5", f"gain in trait, {setting}", h2 * intensity, gains))
+    return checks
+
+
+def expected_maximum(k: int) -> float:
+    """Mean of the largest of k standard normal variables."""
+    grid = np.linspace(-9, 9, 200_001)
+    density = k * stats.norm.pdf(grid) * stats.norm.cdf(grid) ** (k - 1)
+    return float(np.trapezoid(grid * density, grid))
+
+
+def truncation_intensity(kept: int, size: int) -> float:
+    """Mean of the best `kept` of `size` standard normal variables."""
+    grid = np.linspace(-9, 9, 200_001)
+    cdf, pdf = stats.norm.cdf(grid), stats.norm.pdf(grid)
+    # The best are those of whom fewer than `kept` others are larger.
+    among_best = stats.binom.cdf(kept - 1, size - 1, 1 - cdf)
+    return float(np.trapezoid(grid * pdf * among_best, grid) * size / kept)
+
+
+def t6_drift(
+    replicates: int, rng: np.random.Generator, *, n: int, generations: int, sd: float
+) -> list[Check]:
+    """No selection: E[s²(t)] = n·V + (s²(0) - n·V)(1 - 1/n)^t, and heterozygosity."""
+    teams = max(2, replicates // 10)
+    trait = rng.normal(0, 1, (teams, n))
+    start = trait.var(axis=1, ddof=1)
+    founder = np.tile(np.arange(n), (teams, 1))
+    p = Training(rule="resample")
+    for _ in range(generations):
+        source = training.sources(teams, n, 0.0, rng)
+        parent = training.resample(np.zeros((teams, n)), source, p, rng).parent
+        trait, founder = trait.ravel()[parent], founder.ravel()[parent]
+        steps = training.mutation_steps(teams * n, Training(mutation_sd=sd), 1.0, rng)
+        trait = trait + steps[:, TRAIT].reshape(teams, n)
+    v = sd**2
+    kept = (1 - 1 / n) ** generations
+    setting = f"n = {n}, {generations} generations, sd = {sd:g}"
+    # The start varies among teams; the expectation is linear in it.
+    left = trait.var(axis=1, ddof=1) - start * kept
+    same = (founder[:, :, None] == founder[:, None, :]).sum(axis=(1, 2)) / n**2
+    return [
+        mean_check("T6", f"variance, {setting}", n * v * (1 - kept), left),
+        mean_check("T6", f"heterozygosity, {setting}", (1 - 1 / n) * kept, 1 - same),
+    ]
+
+
+def t10_stabilizing(
+    replicates: int, rng: np.random.Generator, *, n: int, sd: float, vs: float
+) -> list[Check]:
+    """Stabilizing selection exp(-z²/2V_s) on clones: V = (V_m + √(V_m² + 4·V_m·V_s))/2, to 1 %."""
+    teams = max(4, replicates // 400)
+    trait = np.zeros((teams, n))
+    p, mutation = Training(rule="resample", strength=1.0), Training(mutation_sd=sd)
+    seen = []
+    settle = int(20 * np.sqrt(vs) / sd)
+    for round_ in range(2 * settle):
+        source = training.sources(teams, n, 0.0, rng)
+        parent = training.resample(-(trait**2) / (2 * vs), source, p, rng).parent
+        steps = training.mutation_steps(teams * n, mutation, 1.0, rng)[:, TRAIT]
+        trait = trait.ravel()[parent] + steps.reshape(teams, n)
+        if round_ >= settle:
+            seen.append(trait.var(axis=1, ddof=1))
+    vm = sd**2
+    exact = (vm + np.sqrt(vm**2 + 4 * vm * vs)) / 2
+    measured = np.mean(seen, axis=0)
+    se = float(np.hypot(measured.std(ddof=1) / np.sqrt(teams), 0.01 * exact / Z_LIMIT))
+    return [Check("T10", f"variance, n = {n}, V_s = {vs:g}", exact, float(measured.mean()), se)]
+
+
+def t15_homology(
+    replicates: int, rng: np.random.Generator, *, rounds: int, sd: float
+) -> list[Check]:
+    """Two lines that parted `rounds` mutations ago differ by E[(z_i - z_j)²] = 2·V_m·rounds."""
+    trait = np.zeros((2, replicates))
+    p = Training(mutation_sd=sd)
+    for _ in range(rounds):
+        steps = training.mutation_steps(trait.size, p, 1.0, rng)[:, TRAIT]
+        trait += steps.reshape(trait.shape)
+    exact = 2 * sd**2 * rounds
+    setting = f"{rounds} rounds apart, sd = {sd:g}"
+    return [mean_check("T15", setting, exact, (trait[0] - trait[1]) ** 2)]
