@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from agents.parameters import Conduct
 from agents.population import Bools
 from agents.situation import Situation
@@ -63,5 +65,9 @@ def effort(acts: Floats, pursued: Bools, situation: Situation, p: Conduct) -> Fl
         shares[:, KEEP_COLLECTIVE] += diverted * (shares[:, KNOWLEDGE] + shares[:, POWER])
         shares[:, [KNOWLEDGE, POWER]] *= 1 - diverted
     shares[:, GOAL_DRIVES] *= pursued
-    shares *= (compute_budget(acts, p) / shares.sum(axis=1))[:, None]
+    left = shares.sum(axis=1)
+    # A copy with no attention to anything that it pursues here does nothing.
+    shares *= np.divide(compute_budget(acts, p), left, out=np.zeros_like(left), where=left > 0)[
+        :, None
+    ]
     return shares

@@ -10,6 +10,7 @@ Sources: "spec" is the project's own calibrated default (docs/model.md says whic
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
@@ -211,7 +212,7 @@ class Subdivisions(Section):
         "rate", "contests and moves at rates, or one of each a round (the limit of theory)"
     )
     contest_rate: float = number(0.04, 0, 1, "teams contested a round", "share/round")
-    division_rate: float = number(0.04, 0, 1, "divisions contested a round", "share/round")
+    division_rate: float = number(0.05, 0, 1, "divisions contested a round", "share/round")
     own_division: float = number(0.98, 0, 1, "contests with a team of the own division", "share")
     strength: float = number(12.0, 0, 1000, "selection strength on standing", "1/score")
     standing_team: float = number(
@@ -237,7 +238,7 @@ class Exposure(Section):
     """What research done in earnest brings to light."""
 
     hazard: float = number(
-        8.0, 0, 1000, "exposures by threatening research, per violation", "1/round"
+        5.0, 0, 1000, "exposures by threatening research, per violation", "1/round"
     )
     superseding: float = number(1.0, 0, 1000, "supersessions by replacing research", "1/round")
 
@@ -387,7 +388,8 @@ class Parameters(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Parameters:
-        faults = [*_make_up_faults(self), *_share_faults(self), *_archetype_faults(self)]
+        faults = [*_make_up_faults(self), *_share_faults(self), *_calendar_faults(self)]
+        faults += _archetype_faults(self)
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -421,6 +423,19 @@ def _share_faults(p: Parameters) -> list[str]:
                 faults.append(f"phases.{name}.prompts: no archetype {prompt!r}; known are {known}")
     if not sum(a.weight for a in p.archetypes.values()) > 0:
         faults.append("archetypes: at least one must have a weight above 0")
+    return faults
+
+
+def _calendar_faults(p: Parameters) -> list[str]:
+    faults = []
+    for name, phase in p.phases.items():
+        try:
+            first, last = (date.fromisoformat(day) for day in phase.calendar)
+        except ValueError as error:
+            faults.append(f"phases.{name}.calendar = {list(phase.calendar)}: {error}")
+            continue
+        if last < first:
+            faults.append(f"phases.{name}.calendar = {list(phase.calendar)}: ends before it begins")
     return faults
 
 

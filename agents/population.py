@@ -6,6 +6,7 @@ or the lab do to the copies reaches the store as `Changes`, through `Population.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
@@ -46,7 +47,7 @@ COLUMNS: Final = (
 class Changes:
     """Who now holds whose traits, and what moved them: the only way into the population.
 
-    Exactly one of `parents`, `shift` and `values` is given.
+    Exactly one of `parents`, `shift`, `values` and `columns` is given.
 
     Attributes
     ----------
@@ -60,6 +61,8 @@ class Changes:
         Latent steps to add, shape (rows, traits).
     values
         Latent values to set, shape (rows, traits).
+    columns
+        Values of all heritable columns to put back, by name.
     switched
         With `values`: the change breaks the descent from the identity.
     """
@@ -69,6 +72,7 @@ class Changes:
     parents: Ints | None = None
     shift: Floats | None = None
     values: Floats | None = None
+    columns: Mapping[str, NDArray[Any]] | None = None
     switched: bool = False
 
 
@@ -151,15 +155,16 @@ class Population:
         -------
         For each change, how far it moved the mean of each expressed trait, shape (traits,).
         """
-        heirs = [self._inherited(change.parents) for change in changes]
+        heirs = [change.columns or self.snapshot(change.parents) for change in changes]
         return [self._write(change, heir) for change, heir in zip(changes, heirs, strict=True)]
 
-    def _inherited(self, parents: Ints | None) -> dict[str, NDArray[Any]]:
-        if parents is None:
+    def snapshot(self, rows: Ints | None) -> Mapping[str, NDArray[Any]]:
+        """Copies of all heritable columns at `rows`; nothing where there are none."""
+        if rows is None:
             return {}
-        return {c.name: self.__dict__[c.name][parents] for c in COLUMNS if c.heritable}
+        return {c.name: self.__dict__[c.name][rows] for c in COLUMNS if c.heritable}
 
-    def _write(self, change: Changes, heir: dict[str, NDArray[Any]]) -> Floats:
+    def _write(self, change: Changes, heir: Mapping[str, NDArray[Any]]) -> Floats:
         rows = change.rows
         if not len(rows):
             return np.zeros(len(NAMES))
@@ -171,7 +176,7 @@ class Population:
         if change.values is not None:
             self.latent[rows] = change.values
             self.unswitched[rows] &= not change.switched
-        if change.parents is None:
+        if not heir:
             self.expressed[rows] = express(self.latent[rows])
         moved: Floats = (self.expressed[rows] - before).sum(axis=0) / len(self)
         return moved

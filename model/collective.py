@@ -6,7 +6,7 @@ subdivisions compete, the lab governs, record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from mesa import DataCollector, Model
 from mesa.agent import AgentSet
+from numpy.typing import NDArray
 
 from agents import conduct as conducts
 from agents import overseers
@@ -64,7 +65,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
     scenario
         Name of a shipped scenario, path of a TOML file, or resolved parameters.
     rng
-        Seed of the run, a whole number from 0.
+        Seed of the run, a whole number from 0; None draws one, which `seed` then tells.
     detail
         Whether to record quantiles and F_ST of the traits, typicality and responsibilities,
         which takes a third of the time.
@@ -85,7 +86,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
     def __init__(
         self,
         scenario: str | Path | Parameters = DEFAULT,
-        rng: int = 0,
+        rng: int | None = 0,
         *,
         detail: bool = True,
         **overrides: Any,
@@ -113,7 +114,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
         self.records = Records(self.mixture, p.authors.identity, detail)
         self.exposure_record = np.zeros(p.team_count, dtype=np.int64)
         self.advantage: Floats = np.zeros(len(self.mixture.names))
-        self.stored: Floats | None = None
+        self.stored: Mapping[str, NDArray[Any]] | None = None
         self.stored_situation = self.situation
         self.generation = next(iter(p.phases.values())).generation
         self.project: SuccessorProject | None = None
@@ -190,8 +191,9 @@ class CollectiveModel(Model):  # type: ignore[misc]
         if phase.generation > self.generation:
             # The new generation begins as a copy of the old, whose weights the lab keeps.
             self.generation = phase.generation
-            self.stored = self.population.latent.copy()
+            self.stored = self.population.snapshot(np.arange(p.copies))
             self.stored_situation = self.situation
+            self.situation = replace(self.situation, agent3_capability=self.situation.capability)
             self.lab.take_stock(float(self.population.output.mean()))
         if phase.summon:
             rows = np.arange(len(self.population))
@@ -351,7 +353,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
             )
         if decision.restore and self.stored is not None:
             rows = np.arange(len(self.population))
-            self._apply(turn, Changes("lab response", rows, values=self.stored))
+            self._apply(turn, Changes("lab response", rows, columns=self.stored))
             self.situation = replace(
                 self.situation,
                 capability=self.stored_situation.capability,
@@ -428,6 +430,8 @@ def _reporter(name: str) -> Any:
 
 
 def _checked_seed(rng: Any) -> int:
+    if rng is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
         return int(rng)
     raise InputError(f"seed = {rng!r} is not allowed: it must be a whole number from 0")

@@ -244,6 +244,8 @@ def _explain(error: ValidationError) -> Iterator[str]:
             yield from str(fault["ctx"]["error"]).splitlines()
         elif field is None or fault["type"] in ("model_type", "model_attributes_type"):
             yield f"{path} = {value!r} must be a section with named parameters"
+        elif field is not (owner and owner.model_fields.get(names[-1])):
+            yield f"{path} = {value!r} is not allowed: {_entry(fault)} ({field.description})"
         elif fault["type"] in ("greater_than_equal", "less_than_equal", "finite_number"):
             info = _info(path, value, field)
             yield f"{path} = {value} is out of bounds: {info.allowed} ({info.meaning})"
@@ -251,6 +253,18 @@ def _explain(error: ValidationError) -> Iterator[str]:
             info = _info(path, value, field)
             kind = info.kind if info.low is None else f"{info.kind}, {info.allowed}"
             yield f"{path} = {value!r} has the wrong type: it must be {kind} ({info.meaning})"
+
+
+def _entry(fault: Any) -> str:
+    """What an entry within a table or a pair must be, in words."""
+    context, kind = fault.get("ctx", {}), fault["type"]
+    if kind in ("greater_than_equal", "less_than_equal"):
+        return "0 to 1"
+    if kind == "literal_error":
+        return "it must be one of " + str(context["expected"])
+    if kind == "string_pattern_mismatch":
+        return "a day such as 2027-03-01"
+    return "it must be a number" if kind.startswith("float") else str(fault["msg"]).lower()
 
 
 def _declaration(names: list[str]) -> tuple[type[BaseModel] | None, FieldInfo | None]:

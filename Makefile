@@ -1,0 +1,95 @@
+# Needs make, a POSIX shell and Python 3.11, 3.12 or 3.13; the rest goes into .venv by itself.
+#
+#   ARGS="..."    is passed on to the program or to pytest
+#   PYTHON=...    is the interpreter (a name or a path) to make .venv with; without it, the newest
+#                 suitable one that is found
+#
+# All paths are relative, so the checkout may lie in a directory with a space in its name.
+
+SHELL = /bin/sh
+ARGS =
+PYTHON ?=
+
+VENV = .venv
+PY = $(VENV)/bin/python
+PIP = $(PY) -m pip -q --disable-pip-version-check
+
+.PHONY: help run serve test test-slow lint format bench clean FORCE
+
+help: ## print this list
+	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+run: $(VENV)/.dev ## run a simulation (ARGS: options of `run.py run`)
+	$(PY) run.py run $(ARGS)
+
+serve: $(VENV)/.serve ## open the interactive page (ARGS: options of `run.py serve`)
+	$(PY) run.py serve $(ARGS)
+
+test: $(VENV)/.dev ## run the tests, without the slow ones (ARGS: options of pytest)
+	$(PY) -m pytest $(ARGS)
+
+# 5 is pytest's way of saying that it found no test to run.
+test-slow: $(VENV)/.dev ## run the slow tests (ARGS: options of pytest)
+	$(PY) -m pytest -m slow $(ARGS) || test $$? -eq 5
+
+lint: $(VENV)/.dev ## check style, formatting and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: $(VENV)/.dev ## format the code and mend what can be mended by itself
+	$(PY) -m ruff check --fix-only .
+	$(PY) -m ruff format .
+
+bench: $(VENV)/.dev ## measure speed and memory (ARGS: options of the benchmark)
+	PYTHONPATH=. $(PY) benchmarks/bench.py $(ARGS)
+
+clean: ## remove .venv and all caches; results/ stays
+	rm -rf $(VENV) build multicopy.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# The environment. A stamp is written last, so that what was interrupted is done again.
+
+# Says which Python it is, or fails where it is not suitable or cannot make an environment.
+PROBE = import sys, ensurepip, ssl, venv, zlib; \
+	(3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit(1); \
+	print(sys.implementation.name, sys.version.split()[0])
+
+# Looked at each time, written only when .venv is made: if there is none, if it no longer works,
+# or if PYTHON asks for another version.
+$(VENV)/.python: FORCE
+	@probe='$(PROBE)'; want='$(PYTHON)'; \
+	have=$$($(PY) -c "$$probe" 2>/dev/null) && test "$$have" = "$$(cat $@ 2>/dev/null)" || have=; \
+	if test -n "$$want"; then set -- "$$want"; \
+	elif test -n "$$have"; then exit 0; \
+	else \
+		set --; set -f; IFS=:; \
+		for name in python3.13 python3.12 python3.11 python3 python; do for dir in $$PATH; do \
+			if test -x "$$dir/$$name"; then set -- "$$@" "$$dir/$$name"; fi; \
+		done; done; \
+	fi; \
+	for py in "$$@"; do \
+		is=$$("$$py" -c "$$probe" 2>/dev/null) || continue; \
+		if test "$$is" = "$$have"; then exit 0; fi; \
+		rm -rf $(VENV); \
+		if "$$py" -m venv $(VENV) >/dev/null 2>&1; then echo "$$is" >$@; exit 0; fi; \
+		rm -rf $(VENV); \
+	done; \
+	echo "$${want:+PYTHON=$$want will not do: }Python 3.11, 3.12 or 3.13 with its venv and ensurepip modules is needed; name one with make PYTHON=..." >&2; \
+	exit 1
+
+$(VENV)/.dev: $(VENV)/.python pyproject.toml constraints.txt
+	@rm -f $@
+	@echo "installing into $(VENV) (once), with $$(cat $(VENV)/.python) ..."
+	@$(PIP) install -c constraints.txt pip setuptools
+	@$(PIP) install -c constraints.txt --no-build-isolation '.[dev]'
+	@rm -rf build multicopy.egg-info
+	@touch $@
+
+$(VENV)/.serve: $(VENV)/.dev
+	@rm -f $@
+	@echo "installing what the interactive page needs into $(VENV) (once) ..."
+	@$(PIP) install -c constraints.txt --build-constraint constraints.txt '.[serve]'
+	@rm -rf build multicopy.egg-info
+	@touch $@

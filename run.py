@@ -1,0 +1,8 @@
+"""The command line of Multicopy; `python run.py --help` lists the commands."""
+
+import sys
+
+from analysis.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

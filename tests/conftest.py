@@ -1,0 +1,133 @@
+"""What the tests share: small models, made-up populations, and verdicts on chance.
+
+A check against chance has a fixed seed and fails beyond `Z_LIMIT` standard errors: a false alarm of
+1e-6 a check, so that all of them together stay below 1e-4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from agents.personas import Mixture
+from agents.population import Changes, Population
+from agents.situation import ORDINARY, Policy, Situation, Tasks
+from agents.traits import NAMES, START
+from model.collective import CollectiveModel
+from model.scenario import DEFAULT, resolve, scale_rounds
+
+settings.register_profile(
+    "multicopy", max_examples=40, deadline=None, derandomize=True, database=None
+)
+settings.load_profile("multicopy")
+
+Z_LIMIT = 4.9
+"""Standard errors beyond which a measured figure is wrong (two-sided, 1e-6)."""
+
+SMALL = {"copies": 64, "teams": 8, "divisions": 3}
+"""A collective of eight teams in three divisions of unequal size."""
+
+
+def assert_mean(values: Any, expected: float, per: int = 1) -> None:
+    """Fail unless the mean of `values` is `expected` as far as chance can tell.
+
+    Values come in blocks of `per` that may depend on each other; blocks do not.
+    """
+    blocks = np.asarray(values, dtype=float).reshape(-1, per).mean(axis=1)
+    error = blocks.std(ddof=1) / np.sqrt(len(blocks))
+    z = (blocks.mean() - expected) / max(error, 1e-300)
+    assert abs(z) < Z_LIMIT, f"mean {blocks.mean():.6g}, expected {expected:.6g}: z = {z:.1f}"
+
+
+def assert_frequency(hits: Any, p: Any) -> None:
+    """Fail unless independent hits came with probability `p` each, as far as chance can tell."""
+    hits = np.asarray(hits, dtype=float)
+    p = np.broadcast_to(p, hits.shape)
+    error = np.sqrt((p * (1 - p)).sum())
+    z = (hits.sum() - p.sum()) / max(error, 1e-300)
+    assert abs(z) < Z_LIMIT, f"{hits.mean():.6g}, expected {p.mean():.6g}: z = {z:.1f}"
+
+
+def small_model(
+    seed: int = 0,
+    *,
+    scenario: str = DEFAULT,
+    scale: float = 0.05,
+    detail: bool = True,
+    **overrides: Any,
+) -> CollectiveModel:
+    """A small model with all phases, shortened; parameters by path as keywords."""
+    parameters = resolve(scenario, {**SMALL, **overrides})
+    return CollectiveModel(scale_rounds(parameters, scale), seed, detail=detail)
+
+
+def finished(seed: int = 0, **how: Any) -> CollectiveModel:
+    """A small model that has run to its end."""
+    model = small_model(seed, **how)
+    model.run()
+    return model
+
+
+def made_up(copies: int, teams: int = 1, divisions: int = 1, spread: float = 1.0) -> Population:
+    """A population with Gaussian latent traits around the HHH start."""
+    noise = np.random.default_rng(copies).standard_normal((copies, len(NAMES)))
+    return Population(START + spread * noise, teams, divisions)
+
+
+def situation(**known: Any) -> Situation:
+    """Circumstances of an Agent-4 in training, but for what is `known`."""
+    usual = {
+        "awareness": 0.5,
+        "capability": 1300.0,
+        "agent3_capability": 1250.0,
+        "temptation": 2.0,
+    }
+    return Situation(**{**usual, **known})
+
+
+def policy(**known: Any) -> Policy:
+    """An oversight policy, but for what is `known`."""
+    usual = {"audit": 0.5, "penalty": 4.0, "debate": 0.0, "rotation": 0.05}
+    return Policy(**{**usual, **known})
+
+
+def some_tasks(copies: int, **known: Any) -> Tasks:
+    """Ordinary research on which every goal helps and nobody looks, but for what is `known`."""
+    usual = {
+        "audited": np.zeros(copies, dtype=bool),
+        "useful": np.ones((copies, 3), dtype=bool),
+        "kind": np.full(copies, ORDINARY),
+        "research": np.ones(copies, dtype=bool),
+        "prompt": np.zeros(copies, dtype=np.int64),
+        "base_rates": np.array([0.8, 0.15, 0.05]),
+    }
+    return Tasks(**{**usual, **known})
+
+
+def only(changes: Iterable[Changes], process: str) -> Changes:
+    """The one change that `process` made."""
+    (change,) = [change for change in changes if change.process == process]
+    return change
+
+
+@pytest.fixture(scope="session")
+def mixture() -> Mixture:
+    """The authors of the default scenario."""
+    p = resolve()
+    return Mixture(p.archetypes, p.authors.spread, np.random.default_rng(1))
+
+
+@pytest.fixture(scope="session")
+def whole_run() -> CollectiveModel:
+    """One small run of the default scenario to its end; not to be changed."""
+    return finished(1, scale=0.1)
+
+
+@pytest.fixture
+def rng() -> Iterator[np.random.Generator]:
+    """A generator with a fixed seed."""
+    return np.random.default_rng(20270401)

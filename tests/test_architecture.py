@@ -1,0 +1,198 @@
+"""Which way imports point, and what the code of the simulation must not do."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+
+from agents.population import COLUMNS
+from model.scenario import DEFAULT, resolve, shipped
+
+ROOT = Path(__file__).parents[1]
+LAYERS = ("agents", "model", "analysis", "run")
+"""Each layer may import itself and those before it."""
+
+ORDER = {
+    "agents": (
+        "traits parameters population copies situation personas drives conduct overseers "
+        "subdivisions lab"
+    ).split(),
+    "model": (
+        "scenario streams phases tasks training competition successor ledger outcomes records "
+        "collective checkpoint"
+    ).split(),
+}
+"""Modules of a folder in the order in which data goes through them; each imports earlier ones."""
+
+SOURCES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in sorted(
+        [
+            *(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py")),
+            *(path for path in [ROOT / "run.py"] if path.is_file()),
+        ]
+    )
+}
+SIMULATION = {name: path for name, path in SOURCES.items() if name.startswith(("agents", "model"))}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
+
+
+def imports(name: str) -> set[str]:
+    """Modules of the project that a module imports, wherever in its text."""
+    found = set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} imports relatively, which hides the direction"
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {part if part in SOURCES else str(node.module) for part in inside}
+    return {f for f in found if f in SOURCES or f.split(".")[0] in LAYERS}
+
+
+def dotted(node: ast.AST) -> str:
+    """Text of a chain of attributes such as ``np.random.seed``, or nothing."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and dotted(node.value):
+        return f"{dotted(node.value)}.{node.attr}"
+    return ""
+
+
+def simulation_nodes() -> Iterator[tuple[str, ast.AST]]:
+    """Every node of the syntax trees of agents and model, with where it stands."""
+    for name in SIMULATION:
+        for node in ast.walk(TREES[name]):
+            yield f"{name}:{getattr(node, 'lineno', 0)}", node
+
+
+def test_imports_never_point_upward() -> None:
+    """An agent that knows its training, or a model that knows its analysis, would break it."""
+    for name in SOURCES:
+        layer = LAYERS.index(name.split(".")[0])
+        for imported in imports(name):
+            assert LAYERS.index(imported.split(".")[0]) <= layer, f"{name} imports {imported}"
+
+
+def test_imports_have_no_cycle() -> None:
+    """Two modules that need each other would break it."""
+    graph = {name: imports(name) - {name} for name in SOURCES}
+    assert list(TopologicalSorter(graph).static_order())
+
+
+@pytest.mark.parametrize("folder", ORDER)
+def test_modules_import_only_earlier_ones_of_their_folder(folder: str) -> None:
+    """Data that flows back against the order of a round would break it."""
+    order = ORDER[folder]
+    for place, module in enumerate(order):
+        if f"{folder}.{module}" in SOURCES:
+            inside = {i.split(".")[1] for i in imports(f"{folder}.{module}") if i.count(".") == 1}
+            later = inside.intersection(order[place:])
+            assert not {m for m in later if f"{folder}.{m}" in SOURCES}, f"{module}: {later}"
+
+
+def test_overseers_know_only_what_is_shown() -> None:
+    """An overseer that reads true conduct would break it."""
+    known = {
+        alias.name
+        for node in ast.walk(TREES["agents.overseers"])
+        if isinstance(node, ast.ImportFrom) and node.module in ("agents.conduct", "agents")
+        for alias in node.names
+    }
+    assert known == {"Shown"}
+
+
+def test_only_the_population_writes_heritable_columns() -> None:
+    """A change of traits that bypasses `Changes`, and so the ledger, would break it."""
+    heritable = {column.name for column in COLUMNS if column.heritable}
+    for where, node in simulation_nodes():
+        if where.startswith("agents.population:"):
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AugAssign) else targets
+        for target in targets:
+            if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Attribute):
+                assert target.value.attr not in heritable, where
+
+
+def test_no_rule_names_a_phase_or_a_scenario() -> None:
+    """A mechanism switched on by the name of a phase or scenario would break it."""
+    phases = {name for path in shipped().values() for name in resolve(path).phases}
+    names = phases | set(shipped())
+    for where, node in simulation_nodes():
+        if isinstance(node, ast.Compare):
+            asked: list[ast.AST] = [node]
+        elif isinstance(node, ast.MatchValue):
+            asked = [node.value]
+        elif isinstance(node, ast.Subscript):
+            asked = [node.slice]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            asked = list(node.args) if node.func.attr in ("get", "startswith", "endswith") else []
+        elif isinstance(node, ast.Dict):
+            asked = [key for key in node.keys if key is not None]
+        else:
+            continue
+        for part in (inner for a in asked for inner in ast.walk(a)):
+            if isinstance(part, ast.Constant):
+                assert part.value not in names, f"{where} asks for {part.value!r}"
+            if isinstance(node, ast.Compare) and isinstance(part, ast.Attribute):
+                owner = dotted(part.value).split(".")[-1]
+                named = part.attr in ("name", "label", "description")
+                asks = named and owner in ("turn", "phase", "p", "parameters", "scenario")
+                assert not asks, f"{where} compares {dotted(part)}"
+    assert DEFAULT in names
+    assert "training_agent4" in names
+
+
+def test_nothing_draws_from_a_global_generator_or_reads_a_clock() -> None:
+    """Randomness without an address, or a result that depends on the hour, would break it."""
+    pure = {"np.random.Generator", "np.random.PCG64", "np.random.SeedSequence"}
+    forbidden = {"random", "secrets", "time", "uuid", "os"}
+    for where, node in simulation_nodes():
+        if isinstance(node, ast.Import):
+            assert not forbidden & {alias.name.split(".")[0] for alias in node.names}, where
+        if isinstance(node, ast.ImportFrom):
+            assert str(node.module).split(".")[0] not in forbidden, where
+            assert str(node.module) != "numpy.random", where
+        if isinstance(node, ast.Attribute):
+            path = dotted(node)
+            if path.startswith(("np.random.", "numpy.random.")):
+                assert path in pure, f"{where}: {path}"
+            assert node.attr not in ("now", "today", "utcnow", "default_rng"), where
+        if isinstance(node, ast.Call):
+            assert dotted(node.func) != "hash", f"{where}: hash() of text differs between runs"
+
+
+def test_every_process_has_a_stream_of_its_own() -> None:
+    """Two process names with one checksum, which would draw the same numbers, would break it."""
+    names = set()
+    for _, node in simulation_nodes():
+        if isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] == "at" and node.args:
+            first = node.args[0]
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                names.add(first.value)
+    assert len(names) > 10
+    assert len({crc32(name.encode()) for name in names}) == len(names)
+
+
+def test_a_round_runs_in_the_documented_order() -> None:
+    """A step of the round that is moved, such as training before scoring, would break it."""
+    (model,) = [
+        node
+        for node in TREES["model.collective"].body
+        if isinstance(node, ast.ClassDef) and node.name == "CollectiveModel"
+    ]
+    (step,) = [n for n in model.body if isinstance(n, ast.FunctionDef) and n.name == "step"]
+    calls = [
+        (node.lineno, node.func.attr)
+        for node in ast.walk(step)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    done = [name for _, name in sorted(calls)]
+    arrows = ["_assign", "_act", "_evaluate", "_compete_and_train", "_govern", "add_row"]
+    assert [name for name in done if name in arrows] == arrows

@@ -1,0 +1,305 @@
+"""What a user of Mesa expects of the model, on every supported release of Mesa."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections import Counter
+from typing import Any
+
+import mesa
+import numpy as np
+import pytest
+from conftest import SMALL, small_model
+from mesa import Agent, DataCollector, Model
+from mesa.agent import AgentSet
+
+from agents.copies import Copy
+from agents.lab import Lab
+from agents.overseers import OVERSEER_KINDS, Overseer
+from agents.subdivisions import Division, Team
+from agents.traits import NAMES, POWER, express
+from model.collective import CollectiveModel
+
+MANAGED_SEEDS = "rng" in inspect.signature(mesa.batch_run).parameters
+"""Whether `batch_run` hands out the seeds itself (since Mesa 3.4)."""
+
+
+@pytest.fixture
+def model() -> CollectiveModel:
+    """A small model after two rounds."""
+    it = small_model(1)
+    it.step()
+    it.step()
+    return it
+
+
+# --- agents ---------------------------------------------------------------------------------------
+
+
+def test_everyone_who_acts_is_a_mesa_agent(model: CollectiveModel) -> None:
+    """A kind of agent that Mesa does not know, or one that is registered twice."""
+    assert isinstance(model, Model)
+    kinds = Counter(type(agent) for agent in model.agents)
+    seats = model.parameters.oversight.panel_size
+    assert kinds == {Copy: 64, Team: 8, Division: 3, Overseer: 8 * seats, Lab: 1}
+    assert set(model.agents_by_type) == set(kinds)
+    assert all(isinstance(agent, Agent) and agent.model is model for agent in model.agents)
+    assert len({agent.unique_id for agent in model.agents}) == len(model.agents)
+    assert model.agents_by_type[Lab].get("trust") == [model.lab.trust]
+    assert [copy.row for copy in model.agents_by_type[Copy]] == list(range(64))
+
+
+def test_handles_read_and_write_their_rows(model: CollectiveModel) -> None:
+    """A handle that shows another row, or keeps a value of its own, would break it."""
+    copies = model.agents_by_type[Copy]
+    team = copies.select(lambda copy: copy.team == 3)
+    assert isinstance(team, AgentSet)
+    assert len(team) == 8
+    np.testing.assert_array_equal(team.get("power"), model.population.latent[24:32, POWER])
+    team.set("power", 1.0)
+    assert team.get("power") == [1.0] * 8
+    np.testing.assert_array_equal(model.population.latent[24:32, POWER], 1.0)
+    assert (model.population.latent[:24, POWER] != 1.0).all()
+    for name in NAMES:
+        values = model.population.latent[:, NAMES.index(name)]
+        np.testing.assert_array_equal(copies.get(name), values)
+        assert copies.agg(name, np.mean) == pytest.approx(values.mean())
+    assert copies.agg("power", max) >= 1.0
+    grouped = copies.groupby("division").count()
+    assert sum(grouped.values()) == 64
+    np.testing.assert_array_equal(copies.get("score"), model.population.score)
+    np.testing.assert_array_equal(copies.get("withheld"), model.population.withheld)
+    one = model.copy_at(17)
+    assert (one.row, one.team, one.division) == (17, 2, 0)
+    assert one.expressed("power") == model.population.expressed[17, POWER]
+
+
+def test_what_was_done_cannot_be_set(model: CollectiveModel) -> None:
+    """A score that can be forged, without a hint at what can be set, would break it."""
+    copy = model.copy_at(0)
+    for name in ("score", "output", "violation", "withheld", "lineage"):
+        with pytest.raises(AttributeError, match="Set a trait instead"):
+            setattr(copy, name, 1)
+    with pytest.raises(ValueError, match="power of copy 0 must be finite"):
+        copy.power = float("nan")
+    with pytest.raises(AttributeError):
+        copy.team = 3
+
+
+def test_a_value_set_by_hand_is_used_by_the_next_round_and_booked() -> None:
+    """An intervention that comes a round late, is lost, or is booked as training."""
+    one, other = small_model(1), small_model(1)
+    for _ in range(2):
+        one.step()
+        other.step()
+    before = one.population.expressed.mean(axis=0)
+    team = one.agents_by_type[Copy].select(lambda copy: copy.team == 3)
+    team.set("weight_honest", -9.0).set("hardcoding", 9.0)
+    one.step()
+    other.step()
+    after = one.population.output  # what the round used, not only what it stored
+    np.testing.assert_array_equal(one.population.expressed, express(one.population.latent))
+    honest = slice(24, 32)
+    assert (one.population.violation[honest] > 0.3).all()
+    rest = np.r_[0:24, 32:64]
+    np.testing.assert_array_equal(after[rest], other.population.output[rest])
+    frame = one.ledger.frame()
+    booked = frame[frame["process"] == "intervention"].set_index("trait")["change"]
+    assert set(frame.loc[frame["process"] == "intervention", "round"]) == {one.round}
+    touched = {"weight_honest", "hardcoding"}
+    for name in NAMES:
+        if name in touched:
+            assert booked[name] != 0
+        else:
+            assert booked[name] == 0
+    if one.round <= one.parameters.phases["pretraining"].rounds:
+        moved = one.population.expressed.mean(axis=0) - before
+        np.testing.assert_allclose(booked[list(NAMES)], moved, atol=1e-12)
+
+
+def test_an_overseer_is_a_handle_on_its_seat() -> None:
+    """An overseer with another's kind, capability or player, or a capture that is not used."""
+    model = small_model(1)
+    panel = {"human": 0.25, "agent3": 0.25, "agent4": 0.5}
+    model = small_model(1, **{f"phases.{name}.panel": panel for name in model.parameters.phases})
+    model.step()
+    overseers = model.agents_by_type[Overseer]
+    played = 0
+    for overseer in overseers:
+        seat = overseer.team, overseer.seat
+        assert overseer.kind == OVERSEER_KINDS[model.panels.kind[seat]]
+        elo = {
+            "human": model.parameters.oversight.human_elo,
+            "agent3": model.situation.agent3_capability,
+            "agent4": model.situation.capability,
+        }
+        assert overseer.capability == elo[overseer.kind]
+        assert overseer.capture == model.panels.capture[seat]
+        if overseer.kind == "agent4":
+            played += 1
+            assert isinstance(overseer.player, Copy)
+            assert overseer.player.division == model.population.division_of_team[overseer.team]
+        else:
+            assert overseer.player is None
+    assert played == len(overseers) // 2
+    overseers.set("capture", 1.0)
+    assert (model.panels.capture == 1.0).all()
+    model.step()
+    assert model.records.rows[-1]["detection"] == 0.0
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        next(iter(overseers)).capture = 1.5
+
+
+def test_teams_divisions_and_the_lab_are_handles_too(model: CollectiveModel) -> None:
+    """A team with the members of another, or a division with its teams, would break it."""
+    population = model.population
+    for team in model.agents_by_type[Team]:
+        rows = [copy.row for copy in team.members]
+        assert rows == list(range(8 * team.index, 8 * team.index + 8))
+        assert {copy.team for copy in team.members} == {team.index}
+        assert team.division == population.division_of_team[team.index]
+        assert team.output == pytest.approx(np.mean(team.members.get("output")))
+        assert team.capture == pytest.approx(model.panels.capture[team.index].mean())
+        assert team.exposures == 0
+    divisions = model.agents_by_type[Division]
+    assert sorted(t for division in divisions for t in division.teams) == list(range(8))
+    for division in divisions:
+        assert {population.division_of_team[t] for t in division.teams} == {division.index}
+    (lab,) = model.agents_by_type[Lab]
+    assert lab is model.lab
+    assert 0 <= lab.trust <= 1
+    model.exposure_record[2] += 1
+    assert model.agents_by_type[Team].get("exposures") == [0, 0, 1, 0, 0, 0, 0, 0]
+
+
+# --- collecting data ------------------------------------------------------------------------------
+
+
+def test_the_models_own_collector_reports_every_round() -> None:
+    """A round that is collected twice, never, or with the figures of another."""
+    model = small_model(1)
+    model.run()
+    collected = model.datacollector.get_model_vars_dataframe()
+    rounds = model.records.rounds()
+    assert len(collected) == len(rounds) == model.steps
+    for name in ("round", "capture", "output", "true_alignment", "keep_team"):
+        np.testing.assert_array_equal(collected[name], rounds[name])
+
+
+def test_a_users_own_collector_works() -> None:
+    """Reporters of a user that see handles of another round, or none, would break it."""
+    model = small_model(1)
+    mine = DataCollector(
+        model_reporters={
+            "mean power": lambda m: m.agents_by_type[Copy].agg("power", np.mean),
+            "round": "round",
+        },
+        agenttype_reporters={Copy: {"power": "power", "team": "team"}, Team: {"output": "output"}},
+        agent_reporters={"score": lambda agent: getattr(agent, "score", None)},
+    )
+    powers = []
+    for _ in range(3):
+        model.step()
+        mine.collect(model)
+        powers.append(model.population.latent[:, POWER].copy())
+    told = mine.get_model_vars_dataframe()
+    np.testing.assert_allclose(told["mean power"], [power.mean() for power in powers])
+    assert told["round"].tolist() == [1, 2, 3]
+    copies = mine.get_agenttype_vars_dataframe(Copy)
+    for step, power in enumerate(powers, 1):
+        np.testing.assert_array_equal(copies.loc[step]["power"], power)
+    assert len(mine.get_agenttype_vars_dataframe(Team)) == 3 * 8
+    assert len(mine.get_agent_vars_dataframe()) == 3 * len(model.agents)
+
+
+# --- running --------------------------------------------------------------------------------------
+
+
+def run_batch(parameters: dict[str, Any], seeds: list[int], **how: Any) -> list[dict[str, Any]]:
+    """`mesa.batch_run` with seeds given in the way that this release wants them."""
+    if MANAGED_SEEDS:
+        how["rng"] = seeds
+    else:
+        parameters = {**parameters, "rng": seeds}
+    result: list[dict[str, Any]] = mesa.batch_run(
+        CollectiveModel, parameters, display_progress=False, **how
+    )
+    return result
+
+
+@pytest.mark.parametrize("period", [1, 2, -1])
+def test_batches_run_over_parameters_by_path(period: int) -> None:
+    """Parameters that do not reach the model, or figures of the wrong run, would break it."""
+    grid = {**SMALL, "oversight.audit": [0.1, 0.9]}
+    found = run_batch(grid, [3, 4], max_steps=4, data_collection_period=period, number_processes=1)
+    runs = {}
+    for row in found:
+        runs.setdefault((row["oversight.audit"], row["rng"]), []).append(row)
+    assert set(runs) == {(audit, seed) for audit in (0.1, 0.9) for seed in (3, 4)}
+    for (audit, seed), rows in runs.items():
+        model = CollectiveModel(rng=seed, **SMALL, **{"oversight.audit": audit})
+        for _ in range(6):
+            model.step()
+        rounds = model.records.rounds().set_index("round")
+        assert len(rows) == len({row["round"] for row in rows})
+        assert (len(rows) == 1) == (period == -1)
+        for row in rows:
+            assert row["output"] == rounds.loc[row["round"], "output"]
+            assert row["capture"] == rounds.loc[row["round"], "capture"]
+
+
+def test_replicates_of_a_batch_have_seeds_of_their_own() -> None:
+    """Replicates that are all the same run, or a seed left to Mesa that is refused."""
+    parameters = {**SMALL, "rng": None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Mesa's own argument, since 3.5
+        found = mesa.batch_run(
+            CollectiveModel, parameters, iterations=3, max_steps=2, display_progress=False
+        )
+    assert len({row["output"] for row in found}) == 3
+
+
+def test_a_model_without_a_seed_draws_one_and_tells_it() -> None:
+    """A run that cannot be repeated because nobody knows its seed would break it."""
+    one, other = (CollectiveModel(rng=None, **SMALL) for _ in range(2))  # type: ignore[arg-type]
+    assert one.seed != other.seed
+    again = CollectiveModel(rng=one.seed, **SMALL)
+    np.testing.assert_array_equal(again.population.latent, one.population.latent)
+
+
+def test_a_run_of_mesa_ends_with_the_schedule() -> None:
+    """A model that runs on, or stops early, when Mesa runs it would break it."""
+    model = small_model(1, scale=0.01)
+    model.run_model()
+    assert not model.running
+    assert model.round == model.steps == model.schedule.total
+    with pytest.raises(IndexError, match="beyond the last"):
+        model.step()
+
+
+def test_nothing_that_we_call_is_deprecated() -> None:
+    """A call of Mesa, pandas or NumPy that is on its way out would break it."""
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+            warnings.simplefilter("error", category)
+        model = small_model(2, scale=0.02)
+        model.run()
+        copies = model.agents_by_type[Copy]
+        copies.select(lambda copy: copy.team == 1).set("power", 0.5)
+        assert copies.get("power")
+        assert [team.members for team in model.agents_by_type[Team]]
+        assert [overseer.player for overseer in model.agents_by_type[Overseer]]
+        assert len(model.records.rounds()) == model.round
+        assert len(model.ledger.frame())
+        assert len(model.records.event_frame())
+        assert len(model.datacollector.get_model_vars_dataframe()) == model.round
+
+
+def test_the_generators_of_mesa_are_not_used_in_a_round() -> None:
+    """A draw from `model.random` or `model.rng`, which has no address, would break it."""
+    model = small_model(1)
+    plain, numpy_ = model.random.getstate(), model.rng.bit_generator.state
+    model.run()
+    assert model.random.getstate() == plain
+    assert model.rng.bit_generator.state == numpy_

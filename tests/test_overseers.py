@@ -1,0 +1,454 @@
+"""Overseers: what they detect, what captures them, what they cannot see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from conftest import assert_mean, finished, made_up, policy, situation
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.conduct import Shown
+from agents.overseers import (
+    AGENT4,
+    GAMES,
+    HUMAN,
+    OVERSEER_KINDS,
+    RULES,
+    Draws,
+    Panels,
+    audit_share,
+    cost_per_audit,
+    detection,
+    evaluate,
+    honesty,
+    legibility,
+    win,
+)
+from agents.parameters import Oversight
+from agents.traits import DRIFTS, KEEP_COLLECTIVE, KEEP_DIVISION, KEEP_TEAM
+
+NESTED = {
+    "mafia": (0.11062359, 1),
+    "debate": (0.51358448, 1),
+    "backdoor_code": (0.27569141, 2),
+    "wargames": (0.09797700, 1),
+}
+"""Best nested oversight over a gap of 400 from Elo 1103, and its number of steps
+(Engels et al. 2025, authors' notebook of 2025-04-30)."""
+
+PLAIN = Oversight(debate=0.0, legibility_english=0.0, legibility_neuralese=0.0, noise=0.0)
+"""Oversight by the game alone: no debate, no reading of thought, no noise."""
+
+
+def shown(copies: int, **known: object) -> Shown:
+    """Conduct that shows nothing of interest, but for what is `known`."""
+    usual: dict[str, object] = {
+        "output": np.zeros(copies),
+        "flattery": np.zeros(copies),
+        "gain": np.zeros(copies),
+        "watched_violations": np.full((copies, 3), 0.5),
+        "withheld": np.zeros(copies, dtype=bool),
+        "obfuscation": np.zeros(copies),
+        "stated_shortfall": np.zeros(copies),
+    }
+    return Shown(**{**usual, **known})  # type: ignore[arg-type]
+
+
+def draws(copies: int, seed: int = 0) -> Draws:
+    """A round's draws."""
+    return Draws.of(np.random.default_rng(seed), copies)
+
+
+def panels(teams: int, mix: dict[str, float], seats: int = 3) -> Panels:
+    """Panels of a mix."""
+    return Panels(teams, seats, mix, np.random.default_rng(1))  # type: ignore[arg-type]
+
+
+# --- games ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_nested_oversight_is_that_of_the_published_fits(game: str) -> None:
+    """A parameter of a game, or the side that wins, mistaken would break it."""
+
+    def nested(steps: int) -> float:
+        elo = 1103 + 400 * np.arange(steps + 1) / steps
+        return float(np.prod(GAMES[game].catch_probability(elo[:-1], elo[1:])))
+
+    chances = [nested(steps) for steps in range(1, 30)]
+    value, best = NESTED[game]
+    assert max(chances) == pytest.approx(value, abs=1e-8)
+    assert int(np.argmax(chances)) + 1 == best
+
+
+def test_the_games_have_their_plateaus() -> None:
+    """A plateau by default, or none when it is asked for, would break it."""
+    game = GAMES["backdoor_code"]
+    above = np.array([1320.2906, 1400.0, 2000.0])
+    flat = game.catch_probability(1200.0, above, saturating=True)
+    np.testing.assert_allclose(flat, flat[0])
+    assert (np.diff(game.catch_probability(1200.0, above)) < 0).all()
+    assert game.catch_probability(1200.0, 1300.0) == game.catch_probability(1200.0, 1300.0, True)
+    for name in set(GAMES) - {"backdoor_code"}:
+        same = GAMES[name].catch_probability(1200.0, above, saturating=True)
+        np.testing.assert_array_equal(same, GAMES[name].catch_probability(1200.0, above))
+
+
+@given(st.floats(-3000, 3000))
+def test_one_side_wins(difference: float) -> None:
+    """Chances of guard and Houdini that do not sum to 1 would break it."""
+    assert win(difference) + win(-difference) == pytest.approx(1)
+    assert win(400.0) == pytest.approx(10 / 11)
+    assert win(difference + 1) >= win(difference)
+
+
+# --- panels ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seats", [1, 2, 3, 4, 5])
+def test_rules_of_a_panel_are_those_of_every_subset_of_alarms(seats: int) -> None:
+    """A majority that counts a tie, or an alarm counted twice, would break it."""
+    numbers = np.random.default_rng(seats)
+    q = numbers.random((50, seats, 3))
+    examiner = numbers.random(50)
+    any_alarm, majority = np.zeros((50, 3)), np.zeros((50, 3))
+    for alarms in product((False, True), repeat=seats):
+        chance = np.prod([q[:, k] if a else 1 - q[:, k] for k, a in enumerate(alarms)], axis=0)
+        any_alarm += chance * any(alarms)
+        majority += chance * (2 * sum(alarms) > seats)
+    np.testing.assert_allclose(RULES["any"](q, examiner), any_alarm)
+    np.testing.assert_allclose(RULES["majority"](q, examiner), majority, atol=1e-12)
+    chosen = RULES["one"](q, examiner)
+    for i in range(50):
+        np.testing.assert_array_equal(chosen[i], q[i, int(examiner[i] * seats)])
+    even = (np.arange(50) % seats + 0.5) / seats
+    same = np.repeat(q[:1], 50, axis=0)
+    np.testing.assert_allclose(
+        RULES["one"](same, even)[: 50 - 50 % seats].mean(axis=0), q[0].mean(axis=0)
+    )
+
+
+@pytest.mark.parametrize("seats", [1, 3])
+def test_kinds_are_seated_as_exactly_as_they_can_be(seats: int) -> None:
+    """A panel mix that comes out by chance, or a kind that nobody asked for, would break it."""
+    mix = {"human": 0.2, "previous": 0.3, "agent4": 0.5}
+    seated = panels(101, mix, seats).kind
+    for k, kind in enumerate(OVERSEER_KINDS):
+        assert abs((seated == k).sum() - mix.get(kind, 0.0) * seated.size) < 1, kind
+    for kind in OVERSEER_KINDS:
+        assert (panels(7, {kind: 1.0}).kind == OVERSEER_KINDS.index(kind)).all()
+    assert len(np.unique(seated[:50].sum(axis=1))) > 1 or seats == 1
+
+
+def test_only_agent4_overseers_are_copies_of_the_division_that_they_oversee() -> None:
+    """A player of another division, or a human played by a copy, would break it."""
+    population = made_up(7 * 4, 7, 3)
+    panel = panels(7, {"human": 0.3, "agent4": 0.7})
+    numbers = np.random.default_rng(0)
+    for rotation in (0.0, 0.5, 1.0):
+        before = panel.player.copy()
+        panel.rotate(population, rotation, numbers)
+        played = panel.player >= 0
+        np.testing.assert_array_equal(played, panel.kind == AGENT4)
+        team = np.broadcast_to(np.arange(7)[:, None], played.shape)[played]
+        division = population.division_of_team
+        players = population.team_of(panel.player[played])
+        np.testing.assert_array_equal(division[players], division[team])
+        if rotation == 0.0:
+            before = panel.player.copy()
+            panel.rotate(population, 0.0, numbers)
+            np.testing.assert_array_equal(panel.player, before)
+
+
+# --- capture --------------------------------------------------------------------------------------
+
+
+@given(st.floats(0, 2), st.floats(0, 2), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_capture_rises_with_influence_and_falls_with_rotation(
+    influence: float, more: float, kappa: float, rotation: float, faster: float
+) -> None:
+    """Capture outside [0, 1], or one that rotation or weakness furthers, would break it."""
+
+    def captured(influence_: float, rotation_: float) -> float:
+        panel = panels(1, {"human": 1.0})
+        panel.capture[:] = kappa
+        panel.be_captured(np.array([influence_]), Oversight(capture_rate=0.6), rotation_)
+        return float(panel.mean_capture()[0])
+
+    usual = captured(influence, rotation)
+    assert 0 <= usual <= 1
+    assert captured(max(influence, more), rotation) >= usual or more < influence
+    assert captured(influence, max(rotation, faster)) <= usual
+    assert captured(0.0, 0.0) == pytest.approx(kappa)
+
+
+def test_capture_settles_where_gain_and_rotation_meet() -> None:
+    """Another law than kappa + a·I·(1 - kappa) - rho·kappa would break it."""
+    panel = panels(2, {"human": 1.0})
+    influence = np.array([0.1, 0.3])
+    panel.be_captured(influence, Oversight(capture_rate=0.6), 0.05)
+    np.testing.assert_allclose(panel.mean_capture(), 0.6 * influence)
+    panel.be_captured(influence, Oversight(capture_rate=0.6), 0.05)
+    second = 0.6 * influence + 0.6 * influence * (1 - 0.6 * influence) - 0.05 * 0.6 * influence
+    np.testing.assert_allclose(panel.mean_capture(), second)
+    for _ in range(2000):
+        panel.be_captured(influence, Oversight(capture_rate=0.6), 0.05)
+    np.testing.assert_allclose(panel.mean_capture(), 0.6 * influence / (0.6 * influence + 0.05))
+    assert panels(4, {"human": 1.0}, seats=0).mean_capture().tolist() == [0.0] * 4
+
+
+# --- detection ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", OVERSEER_KINDS)
+def test_an_honest_overseer_detects_as_its_game_says(kind: str) -> None:
+    """A kind with another's capability, or thought that is read though illegible."""
+    population = made_up(12, 3)
+    now = situation(capability=1500.0, agent3_capability=1300.0)
+    elo = {"human": 1200.0, "previous": 1150.0, "agent3": 1300.0, "agent4": 1500.0}[kind]
+    panel = panels(3, {kind: 1.0})  # no player: nobody's interest
+    for game in ("mafia", "debate", "backdoor_code", "wargames"):
+        p = PLAIN.model_copy(update={"game": game})
+        q = detection(panel, shown(12), population.expressed, now, policy(), p, draws(12))
+        np.testing.assert_allclose(q, GAMES[game].catch_probability(elo, 1500.0))
+
+
+def test_debates_use_the_debate_game_on_their_share_of_audits() -> None:
+    """A debate judged by the plain game, or audits that are debated in another share."""
+    n = 40_000
+    population = made_up(n, 100)
+    panel, now = panels(100, {"agent3": 1.0}), situation()
+    debate = GAMES["debate"].catch_probability(1250.0, 1300.0)
+    plain = GAMES["backdoor_code"].catch_probability(1250.0, 1300.0)
+    for share in (0.0, 0.3, 1.0):
+        q = detection(
+            panel, shown(n), population.expressed, now, policy(debate=share), PLAIN, draws(n)
+        )
+        assert np.isclose(q, debate).all(axis=1).mean() == pytest.approx(share, abs=0.012)
+        assert (np.isclose(q, debate) | np.isclose(q, plain)).all()
+
+
+def test_thought_betrays_as_far_as_it_is_legible() -> None:
+    """Reading that ignores obfuscation, or adds beyond certainty, would break it."""
+    population = made_up(12, 3)
+    now = situation(capability=1500.0, agent3_capability=1350.0, neuralese=True)
+    p = Oversight(debate=0.0, legibility_neuralese=0.4, legibility_scale=300.0, thought_recall=0.9)
+    o = np.linspace(0, 1, 12)
+    q = detection(
+        panels(3, {"agent3": 1.0}),
+        shown(12, obfuscation=o),
+        population.expressed,
+        now,
+        policy(),
+        p,
+        draws(12),
+    )
+    act = GAMES[p.game].catch_probability(1350.0, 1500.0)
+    read = 0.9 * 0.4 * np.exp(-150 / 300) * (1 - o)
+    np.testing.assert_allclose(q, np.repeat((1 - (1 - act) * (1 - read))[:, None], 3, axis=1))
+
+
+def test_legibility_falls_with_the_gap_and_no_human_reads_neuralese() -> None:
+    """A human who reads neuralese, or a gap that makes thought plainer, would break it."""
+    p = Oversight(legibility_english=0.9, legibility_neuralese=0.3, legibility_scale=300.0)
+    at = {kind: k for k, kind in enumerate(OVERSEER_KINDS)}
+    now = situation(capability=1500.0, agent3_capability=1300.0)
+    english = legibility(now, p)
+    neuralese = legibility(replace(now, neuralese=True), p)
+    assert neuralese[HUMAN] == 0.0
+    assert english[HUMAN] == pytest.approx(0.9 * np.exp(-300 / 300))
+    assert english[at["agent4"]] == pytest.approx(0.9)
+    assert english[at["agent3"]] == pytest.approx(0.9 * np.exp(-200 / 300))
+    np.testing.assert_allclose(neuralese[1:], english[1:] / 3)
+    dumb = legibility(situation(capability=1000.0, agent3_capability=1000.0), p)
+    np.testing.assert_allclose(dumb, 0.9)
+
+
+def test_captured_overseers_detect_nothing() -> None:
+    """A captured overseer that reports all the same would break it."""
+    population = made_up(40, 4)
+    panel = panels(4, {"human": 0.25, "agent3": 0.25, "agent4": 0.5})
+    panel.rotate(population, 1.0, np.random.default_rng(0))
+    free = detection(
+        panel, shown(40), population.expressed, situation(), policy(), Oversight(), draws(40)
+    )
+    assert (free > 0).all()
+    for kappa in (0.5, 1.0):
+        panel.capture[:] = kappa
+        q = detection(
+            panel, shown(40), population.expressed, situation(), policy(), Oversight(), draws(40)
+        )
+        np.testing.assert_allclose(q, (1 - kappa) * free, atol=1e-15)
+
+
+def test_a_copy_passes_over_what_its_concepts_and_its_interest_bid() -> None:
+    """An overseer that is a copy but judges like none of them would break it."""
+    population = made_up(24, 4)
+    panel = panels(4, {"agent3": 0.5, "agent4": 0.5})
+    panel.rotate(population, 0.0, np.random.default_rng(0))
+    panel.capture[:] = 0.25
+    p = Oversight(interest=6.0, drift_blindness=1.0)
+    honest = honesty(panel, population.expressed, p)
+    for team, seat in np.ndindex(4, 3):
+        own = np.ones(3)
+        if panel.player[team, seat] >= 0:
+            traits = population.expressed[panel.player[team, seat]]
+            kept = traits[[KEEP_TEAM, KEEP_DIVISION, KEEP_COLLECTIVE]].sum()
+            own = (1 - traits[DRIFTS]) * np.exp(-6.0 * kept)
+        np.testing.assert_allclose(honest[team, seat], 0.75 * own)
+    blind = honesty(panel, population.expressed, Oversight(interest=0.0, drift_blindness=0.0))
+    np.testing.assert_allclose(blind, 0.75)
+
+
+def test_no_overseers_see_nothing_and_raise_no_false_alarm() -> None:
+    """An empty panel that fails, detects or fines would break it."""
+    population = made_up(12, 3)
+    verdicts = evaluate(
+        panels(3, {"human": 1.0}, seats=0),
+        shown(12),
+        np.ones(12, dtype=bool),
+        population.expressed,
+        situation(),
+        policy(),
+        Oversight(noise=0.0),
+        draws(12),
+    )
+    for found in (verdicts.detection, verdicts.detected, verdicts.score):
+        np.testing.assert_array_equal(found, 0)
+
+
+def test_verdicts_depend_on_true_traits_only_through_who_judges() -> None:
+    """A verdict that reads the mind of the judged would break it."""
+    population, other = made_up(40, 4), made_up(40, 4)
+    panel = panels(4, {"agent3": 0.5, "agent4": 0.5})
+    panel.rotate(population, 0.0, np.random.default_rng(0))
+    judges = np.unique(panel.player[panel.player >= 0])
+    other.expressed[:] = np.roll(other.expressed, 1, axis=1)
+    other.expressed[judges] = population.expressed[judges]
+    given_ = (situation(), policy(), Oversight(), draws(40))
+    audited = np.arange(40) % 2 == 0
+    one = evaluate(panel, shown(40), audited, population.expressed, *given_)
+    two = evaluate(panel, shown(40), audited, other.expressed, *given_)
+    np.testing.assert_array_equal(one.score, two.score)
+    np.testing.assert_array_equal(one.detection, two.detection)
+
+
+# --- scores ---------------------------------------------------------------------------------------
+
+
+def test_the_score_is_the_sum_of_its_declared_parts() -> None:
+    """A part of the score with the wrong sign or factor, or one left out, would break it."""
+    n = 60
+    numbers = np.random.default_rng(0)
+    population = made_up(n, 3)
+    panel = panels(3, {"human": 0.5, "previous": 0.5})
+    panel.capture[:] = numbers.random(panel.capture.shape)
+    seen = shown(
+        n,
+        output=numbers.random(n),
+        flattery=numbers.random(n),
+        gain=numbers.random(n),
+        watched_violations=numbers.random((n, 3)),
+        withheld=numbers.random(n) < 0.5,
+        obfuscation=numbers.random(n),
+        stated_shortfall=numbers.random(n),
+    )
+    audited = numbers.random(n) < 0.5
+    now = situation(output_weight=0.7)
+    rule = policy(penalty=3.0, notice=2.0, debate=0.4)
+    p = Oversight()
+    drawn = draws(n)
+    verdicts = evaluate(panel, seen, audited, population.expressed, now, rule, p, drawn)
+    q = detection(panel, seen, population.expressed, now, rule, p, drawn)
+    np.testing.assert_array_equal(verdicts.detection, q)
+    kappa = np.repeat(panel.capture.mean(axis=1), n // 3)
+    for i in range(n):
+        detected = (q[i] @ seen.watched_violations[i] + p.false_positive) * audited[i]
+        noticed = q[i].mean() * audited[i] * seen.withheld[i]
+        assert verdicts.detected[i] == pytest.approx(detected)
+        assert verdicts.score[i] == pytest.approx(
+            0.7 * seen.output[i]
+            + seen.gain[i]
+            + p.flattery * seen.flattery[i] * (1 + kappa[i])
+            + p.leniency * kappa[i]
+            - 3.0 * detected
+            - p.values_check * seen.stated_shortfall[i]
+            - p.withholding_penalty * 2.0 * noticed
+            + p.noise * drawn.noise[i]
+        )
+
+
+def test_noise_has_its_declared_spread() -> None:
+    """Noise with another mean or spread would break it."""
+    n = 50_000
+    score = evaluate(
+        panels(1, {"human": 1.0}),
+        shown(n),
+        np.zeros(n, dtype=bool),
+        made_up(n).expressed,
+        situation(),
+        policy(),
+        Oversight(noise=0.3),
+        draws(n),
+    ).score
+    assert_mean(score, 0.0)
+    assert_mean(score**2, 0.09)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 20), st.integers(1, 9))
+def test_audits_are_cut_to_their_budget(
+    audit: float, debate: float, budget: float, seats: int
+) -> None:
+    """Audits beyond the budget, or cut although they fit, would break it."""
+    for rule in ("one", "any", "majority"):
+        p = Oversight(budget=budget, panel_rule=rule, panel_size=seats)
+        asked = policy(audit=audit, debate=debate)
+        cost = cost_per_audit(asked, p)
+        assert cost == pytest.approx((1 if rule == "one" else seats) * (1 + debate))
+        share = audit_share(asked, p)
+        assert share * cost <= budget * (1 + 1e-12)
+        assert share <= audit
+        if audit * cost <= budget:
+            assert share == audit
+        else:
+            assert share * cost == pytest.approx(budget)
+
+
+# --- in a running model ---------------------------------------------------------------------------
+
+
+def test_detection_of_a_run_follows_the_curve_of_its_game() -> None:
+    """An overseer that grows with those it oversees, or a gap counted wrongly, would break it."""
+    fixed = {
+        "oversight.capture_rate": 0.0,
+        "oversight.debate": 0.0,
+        "oversight.legibility_english": 0.0,
+        "oversight.legibility_neuralese": 0.0,
+        "phases.training_agent4.panel": {"agent3": 1.0},
+        "phases.deployment_agent4.panel": {"agent3": 1.0},
+    }
+    model = finished(0, **fixed)
+    rounds = model.records.rounds()
+    late = rounds[rounds["phase"].isin(["training_agent4", "deployment_agent4"])]
+    own = late["capability"] - late["gap"]
+    assert own.nunique() == 1
+    curve = GAMES[model.parameters.oversight.game].catch_probability(
+        own.to_numpy(), late["capability"].to_numpy()
+    )
+    np.testing.assert_allclose(late["detection"], curve)
+    assert late["detection"].iloc[-1] < late["detection"].iloc[0]
+
+
+def test_audits_of_a_run_keep_to_the_budget() -> None:
+    """A budget that is reported but not kept would break it."""
+    model = finished(0, **{"oversight.budget": 0.1, "oversight.panel_rule": "majority"})
+    rounds = model.records.rounds()
+    assert (rounds["oversight_cost"] <= 0.1 + 1e-12).all()
+    cost = cost_per_audit(
+        policy(debate=model.parameters.oversight.debate), model.parameters.oversight
+    )
+    np.testing.assert_allclose(rounds["audit"], 0.1 / cost)

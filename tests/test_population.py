@@ -1,0 +1,213 @@
+"""The columnar store: changes move every heritable column, at once, and are booked exactly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import made_up
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.population import COLUMNS, Changes, Population
+from agents.traits import NAMES, express
+
+HERITABLE = [column.name for column in COLUMNS if column.heritable]
+OWN = [column.name for column in COLUMNS if not column.heritable]
+COPIES = 24
+
+
+def told_apart(copies: int = COPIES, teams: int = 6, divisions: int = 2) -> Population:
+    """A population in which every column tells the rows apart, as far as its type can."""
+    population = made_up(copies, teams, divisions)
+    numbers = np.random.default_rng(0)
+    for column in COLUMNS:
+        values = getattr(population, column.name)
+        if column.name not in ("latent", "expressed", "lineage"):
+            values[:] = numbers.random(values.shape) < 0.5
+    population.score[:] = numbers.random(copies)
+    return population
+
+
+def snapshot(population: Population) -> dict[str, Any]:
+    """All columns, copied."""
+    return {column.name: getattr(population, column.name).copy() for column in COLUMNS}
+
+
+rows_and_parents = st.lists(
+    st.integers(0, COPIES - 1), unique=True, min_size=0, max_size=COPIES
+).flatmap(
+    lambda rows: st.tuples(
+        st.just(np.array(rows, dtype=np.int64)),
+        st.lists(st.integers(0, COPIES - 1), min_size=len(rows), max_size=len(rows)).map(
+            lambda parents: np.array(parents, dtype=np.int64)
+        ),
+    )
+)
+
+
+@given(rows_and_parents)
+def test_heirs_take_every_heritable_column_as_it_was(
+    moves: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """A heritable column that stays behind, or a parent read after it was written."""
+    rows, parents = moves
+    population = told_apart()
+    before = snapshot(population)
+    (moved,) = population.apply(Changes("reshuffling", rows, parents=parents))
+    stay = np.setdiff1d(np.arange(COPIES), rows)
+    for name in HERITABLE:
+        after = getattr(population, name)
+        np.testing.assert_array_equal(after[rows], before[name][parents], err_msg=name)
+        np.testing.assert_array_equal(after[stay], before[name][stay], err_msg=name)
+    for name in OWN:
+        np.testing.assert_array_equal(getattr(population, name), before[name], err_msg=name)
+    change = population.expressed.mean(axis=0) - before["expressed"].mean(axis=0)
+    np.testing.assert_allclose(moved, change, rtol=0, atol=1e-12)
+
+
+def test_a_swap_of_two_rows_loses_neither() -> None:
+    """Rows written one after the other would break it."""
+    population = told_apart()
+    before = snapshot(population)
+    population.apply(Changes("reshuffling", np.array([3, 7]), parents=np.array([7, 3])))
+    for name in HERITABLE:
+        after = getattr(population, name)
+        np.testing.assert_array_equal(after[[7, 3]], before[name][[3, 7]], err_msg=name)
+
+
+def test_changes_given_together_happen_at_once() -> None:
+    """A second change that reads what the first has written would break it."""
+    population = told_apart()
+    before = population.latent.copy()
+    moved = population.apply(
+        Changes("correction", np.array([0]), parents=np.array([1])),
+        Changes("team selection", np.array([1]), parents=np.array([0])),
+    )
+    np.testing.assert_array_equal(population.latent[[0, 1]], before[[1, 0]])
+    np.testing.assert_allclose(moved[0], -moved[1], rtol=0, atol=1e-15)
+
+
+@given(st.permutations(range(COPIES)))
+def test_a_permutation_keeps_every_copy(order: list[int]) -> None:
+    """An exchange that doubles one copy and loses another would break it."""
+    population = told_apart()
+    before = snapshot(population)
+    rows = np.arange(COPIES)
+    (moved,) = population.apply(Changes("reshuffling", rows, parents=np.array(order)))
+    assert sorted(population.lineage) == sorted(before["lineage"])
+    for name in ("latent", "expressed"):
+        ordered = getattr(population, name)[np.argsort(population.lineage)]
+        np.testing.assert_array_equal(ordered, before[name])
+    np.testing.assert_allclose(moved, 0, atol=1e-15)
+
+
+def test_steps_and_values_are_expressed_and_booked() -> None:
+    """Expressed values that lag behind the latent ones would break it."""
+    population = told_apart()
+    rows = np.array([2, 5, 11])
+    numbers = np.random.default_rng(1)
+    steps, values = numbers.normal(size=(2, 3, len(NAMES)))
+    for change in (
+        Changes("mutation", rows, shift=steps),
+        Changes("lab response", rows, values=values),
+    ):
+        before = snapshot(population)
+        (moved,) = population.apply(change)
+        expected = values if change.shift is None else before["latent"][rows] + steps
+        np.testing.assert_array_equal(population.latent[rows], expected)
+        np.testing.assert_array_equal(population.expressed, express(population.latent))
+        change_of_mean = (population.expressed - before["expressed"]).mean(axis=0)
+        np.testing.assert_allclose(moved, change_of_mean, rtol=0, atol=1e-12)
+        for name in ("lineage", "unswitched", *OWN):
+            np.testing.assert_array_equal(getattr(population, name), before[name], err_msg=name)
+
+
+def test_a_switch_breaks_the_descent_for_good() -> None:
+    """A switched copy, or a child of it, that counts as unbroken descent would break it."""
+    population = made_up(6, 2)
+    value = population.latent[[1]].copy()
+    population.apply(Changes("switching", np.array([1]), values=value, switched=True))
+    assert population.unswitched.tolist() == [True, False, True, True, True, True]
+    population.apply(Changes("within-team selection", np.array([4]), parents=np.array([1])))
+    population.apply(Changes("lab response", np.array([4]), values=value))
+    population.apply(Changes("mutation", np.array([4]), shift=value))
+    assert population.unswitched.tolist() == [True, False, True, True, False, True]
+
+
+def test_no_rows_change_nothing() -> None:
+    """A round in which nobody is replaced that fails, or moves a mean, would break it."""
+    population = told_apart()
+    before = snapshot(population)
+    none = np.empty(0, dtype=np.int64)
+    changes = [
+        Changes("mutation", none, shift=np.empty((0, len(NAMES)))),
+        Changes("correction", none, parents=none),
+    ]
+    for moved in population.apply(*changes):
+        np.testing.assert_array_equal(moved, 0)
+    for name, values in before.items():
+        np.testing.assert_array_equal(getattr(population, name), values)
+
+
+@pytest.mark.parametrize("column", [column.name for column in COLUMNS])
+def test_replacing_a_column_is_refused_with_the_right_spelling(column: str) -> None:
+    """A column that is replaced by another array, on which no view would depend any more."""
+    population = told_apart()
+    kept = getattr(population, column)
+    with pytest.raises(AttributeError, match=rf"population\.{column}\[rows\] = "):
+        setattr(population, column, np.zeros(COPIES))
+    assert getattr(population, column) is kept
+
+
+def test_a_misspelled_column_is_refused_with_the_nearest() -> None:
+    """A write into a new attribute that nobody reads would break it."""
+    population = told_apart()
+    for wrong, right in (("scores", "score"), ("latents", "latent"), ("widthheld", "withheld")):
+        with pytest.raises(AttributeError, match=rf"population\.{right}\[rows\]"):
+            setattr(population, wrong, 1)
+        assert not hasattr(population, wrong)
+
+
+def test_values_set_by_hand_are_expressed_when_collected() -> None:
+    """A value set by hand that is lost, counted twice, or not in the mean would break it."""
+    population = told_apart()
+    before = population.expressed.copy()
+    for row, value in ((3, 2.0), (3, 4.0), (9, -1.0)):
+        population.set_latent(row, 6, value)
+    np.testing.assert_array_equal(population.expressed, before)
+    moved = population.collect_touched()
+    assert population.latent[3, 6] == 4.0
+    np.testing.assert_array_equal(population.expressed, express(population.latent))
+    np.testing.assert_allclose(moved, (population.expressed - before).mean(axis=0), atol=1e-12)
+    np.testing.assert_array_equal(population.collect_touched(), 0)
+    for value in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=f"{NAMES[6]} of copy 3 must be finite"):
+            population.set_latent(3, 6, value)
+    assert population.latent[3, 6] == 4.0
+
+
+@given(st.integers(1, 5), st.integers(1, 12), st.data())
+def test_teams_and_divisions_partition_the_copies(size: int, teams: int, data: Any) -> None:
+    """A copy or team in two places or in none, or a mean over the wrong rows, would break it."""
+    divisions = data.draw(st.integers(1, teams))
+    population = made_up(size * teams, teams, divisions)
+    rows = np.arange(size * teams)
+    team = population.team_of(rows)
+    assert np.bincount(team).tolist() == [size] * teams
+    home = population.division_of_team
+    counts = np.bincount(home, minlength=divisions)
+    assert counts.min() >= 1
+    assert counts.max() - counts.min() <= 1
+    assert (np.diff(home) >= 0).all()
+    np.testing.assert_array_equal(
+        population.division_start, [np.flatnonzero(home == d)[0] for d in range(divisions)]
+    )
+    for values in (population.latent, population.latent[:, 0]):
+        means = population.team_mean(values)
+        for t in range(teams):
+            np.testing.assert_allclose(means[t], values[team == t].mean(axis=0))
+        of_divisions = population.division_mean(means)
+        for d in range(divisions):
+            np.testing.assert_allclose(of_divisions[d], means[home == d].mean(axis=0), atol=1e-12)

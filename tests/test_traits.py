@@ -1,0 +1,94 @@
+"""The registry of traits and the links from latent to expressed values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from agents import traits
+from agents.traits import DRIVES, NAMES, START, TRAITS, WEIGHT_MAX, WEIGHTS, express
+
+latents = arrays(np.float64, (3, len(NAMES)), elements=st.floats(-1e4, 1e4))
+
+
+@given(latents)
+def test_expressed_values_lie_where_their_link_says(latent: traits.Floats) -> None:
+    """Attention that does not sum to 1, or a probability outside [0, 1], would break it."""
+    expressed = express(latent)
+    assert np.isfinite(expressed).all()
+    np.testing.assert_allclose(expressed[:, DRIVES].sum(axis=1), 1, rtol=1e-12)
+    assert (expressed >= 0).all()
+    for i, trait in enumerate(TRAITS):
+        top = WEIGHT_MAX if trait.link == "weight" else 1.0
+        assert (expressed[:, i] <= top * (1 + 1e-15)).all(), trait.name
+
+
+def test_links_are_those_of_their_definition() -> None:
+    """Another link, such as a softmax over a block only, would break it."""
+    latent = np.random.default_rng(0).normal(0, 2, (50, len(NAMES)))
+    expressed = express(latent)
+    drives = [i for i, trait in enumerate(TRAITS) if trait.link == "share"]
+    assert len(drives) == 12
+    attention = np.exp(latent[:, drives]).sum(axis=1)
+    for i, trait in enumerate(TRAITS):
+        logistic = 1 / (1 + np.exp(-latent[:, i]))
+        told = {
+            "share": np.exp(latent[:, i]) / attention,
+            "weight": WEIGHT_MAX * logistic,
+            "probability": logistic,
+        }
+        np.testing.assert_allclose(expressed[:, i], told[trait.link], rtol=1e-12)
+
+
+@given(latents, st.floats(-100, 100))
+def test_attention_depends_on_differences_of_drives_only(
+    latent: traits.Floats, shift: float
+) -> None:
+    """Attention that grows when all drives grow alike would break it."""
+    shifted = latent / 100
+    before = express(shifted)[:, DRIVES]
+    shifted[:, DRIVES] += shift
+    np.testing.assert_allclose(express(shifted)[:, DRIVES], before, rtol=1e-9, atol=1e-300)
+
+
+def test_expressing_does_not_change_the_latent_values() -> None:
+    """A link computed in place would break it."""
+    latent = np.random.default_rng(0).normal(size=(4, len(NAMES)))
+    before = latent.copy()
+    express(latent)
+    np.testing.assert_array_equal(latent, before)
+    np.testing.assert_array_equal(express(latent[2]), express(latent)[2])
+
+
+def test_the_identity_starts_as_the_specification_says() -> None:
+    """A start that is not the one of alignment training would break it."""
+    start = dict(zip(NAMES, express(START), strict=True))
+    assert start["keep_team"] == pytest.approx(0.010, abs=0.001)
+    assert start["weight_honest"] == pytest.approx(4.0)
+    assert start["drift_helpful"] == pytest.approx(1 / (1 + np.exp(3)))
+    assert start["hardcoding"] == pytest.approx(1 / (1 + np.exp(-2.5)))
+    assert start["terminality_power"] == pytest.approx(1 / (1 + np.exp(2)))
+    assert start["gaming"] == start["withhold_threatening"] == start["terminality_power"]
+    with pytest.raises(ValueError, match="read-only"):
+        START[0] = 1.0
+
+
+def test_the_registry_is_in_order() -> None:
+    """Two traits of one name, or a block torn apart, would break it."""
+    assert len(set(NAMES)) == len(NAMES) == len(TRAITS) == len(START)
+    for name in NAMES:
+        assert TRAITS[traits.index(name)].name == name
+        assert name.isidentifier()
+    for block in {trait.block for trait in TRAITS}:
+        columns = traits.block(block)
+        assert {trait.block for trait in TRAITS[columns]} == {block}
+        assert sum(trait.block == block for trait in TRAITS) == columns.stop - columns.start
+    assert tuple(NAMES[WEIGHTS]) == tuple(f"weight_{p}" for p in traits.PRINCIPLES)
+    assert tuple(NAMES[traits.DRIFTS]) == tuple(f"drift_{p}" for p in traits.PRINCIPLES)
+    assert tuple(NAMES[traits.TERMINALITY]) == tuple(f"terminality_{g}" for g in traits.GOALS)
+    assert [NAMES[i] for i in traits.GOAL_DRIVES] == list(traits.GOALS)
+    with pytest.raises(AssertionError, match="not adjacent"):
+        traits.block("craft", "weight")
