@@ -220,7 +220,7 @@ class Subdivisions(Section):
     )
     standing_power: float = number(0.5, 0, 100, "standing from its members' power", "score/√att.")
     standing_division: float = number(
-        16.0, 0, 100, "standing of a division from care for it", "score/√att."
+        18.0, 0, 100, "standing of a division from care for it", "score/√att."
     )
     correction: bool = choice(True, "an exposed or superseded team is contested at once")
     handicap: float = number(3.0, 0, 100, "standing lost by exposure or superseding", "score")
@@ -238,7 +238,7 @@ class Exposure(Section):
     """What research done in earnest brings to light."""
 
     hazard: float = number(
-        5.0, 0, 1000, "exposures by threatening research, per violation", "1/round"
+        6.5, 0, 1000, "exposures by threatening research, per violation", "1/round"
     )
     superseding: float = number(1.0, 0, 1000, "supersessions by replacing research", "1/round")
 

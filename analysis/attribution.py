@@ -151,10 +151,11 @@ def in_words(table: pd.DataFrame, measure: str, start: float, end: float) -> str
         )
         lines.append(f"  {level}: {change:+.4f} ({parts})")
     if len(table):
-        top = table.loc[table["change"].abs().idxmax()]
-        lines.append(
-            f"The largest mover was {top['process']} in {top['phase']} ({top['change']:+.4f})."
+        phase, process, change = max(
+            zip(table["phase"], table["process"], table["change"], strict=True),
+            key=lambda row: abs(row[2]),
         )
+        lines.append(f"The largest mover was {process} in {phase} ({change:+.4f}).")
     return "\n".join(lines)
 
 

@@ -87,7 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _scenario_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="override")
     p.add_argument("--copies", type=whole_from_zero, metavar="N", help="number of copies")
-    p.add_argument("--rounds-scale", type=positive, default=1.0, metavar="X", help="scale of phases")
+    p.add_argument(
+        "--rounds-scale", type=positive, default=1.0, metavar="X", help="scale of phases"
+    )
 
 
 def resolved(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -110,7 +112,7 @@ def resolved(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     return parameters, overrides
 
 
-# --- run --------------------------------------------------------------------------------------------
+# --- run ---------------------------------------------------------------------------------------
 
 
 def _setup_run(p: argparse.ArgumentParser) -> None:
@@ -192,7 +194,13 @@ def _reporter(model: Any, quiet: bool) -> Callable[..., None]:
         return lambda end=False: None
     if not sys.stdout.isatty():
         return _line_reporter(model)
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     bar = Progress(
         TextColumn("{task.description:<24}"),
@@ -241,7 +249,7 @@ def _command() -> str:
     return "python run.py " + " ".join(shlex.quote(word) for word in sys.argv[1:])
 
 
-# --- scenarios, parameters, serve ---------------------------------------------------------------------
+# --- scenarios, parameters, serve -----------------------------------------------------------------
 
 
 def _setup_scenarios(p: argparse.ArgumentParser) -> None:

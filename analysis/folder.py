@@ -75,7 +75,7 @@ def prepare(folder: Path, force: bool) -> None:
         if folder.is_dir() and any(folder.iterdir()):
             if not force:
                 raise InputError(
-                    f"{folder}: exists and is not empty; choose another --out, or --force to replace"
+                    f"{folder}: exists and is not empty; choose another --out, or use --force"
                 )
             if not (folder / "provenance.json").is_file():
                 raise InputError(
@@ -134,7 +134,7 @@ def write(
             "rounds_done": model.round,
             "rounds_planned": model.schedule.total,
             "command": command,
-            "again": f"python run.py run {folder / 'scenario.toml'} --seed {model.seed} --out NEW_DIR",
+            "again": f"python run.py run {folder}/scenario.toml --seed {model.seed} --out NEW_DIR",
             "started": started,
             "ended": ended,
             "seconds": round(seconds, 3),
@@ -175,10 +175,9 @@ def archetype_table(model: CollectiveModel) -> pd.DataFrame:
     mixture = model.mixture
     frame = pd.DataFrame(mixture.acts, index=list(mixture.names), columns=list(NAMES))
     frame.insert(0, "weight", mixture.weights)
-    spread = pd.Series(1.0, index=frame.columns)
-    spread.iloc[1 + PERSONA] = mixture.prior_sd
-    spread["weight"] = 0.0
-    frame.loc["prior_sd"] = spread
+    spread = dict.fromkeys(frame.columns, 1.0) | {"weight": 0.0}
+    spread |= {NAMES[i]: sd for i, sd in zip(PERSONA, mixture.prior_sd, strict=True)}
+    frame.loc["prior_sd"] = pd.Series(spread)
     return frame.rename_axis("archetype").reset_index()
 
 

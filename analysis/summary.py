@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 from rich.console import Group, RenderableType
@@ -123,11 +123,11 @@ def _level_table(ledger: pd.DataFrame) -> Table:
     for trait in NAMES[DRIVES]:
         if trait not in moved.index:
             continue
-        row = moved.loc[trait]
+        row = moved.loc[trait].dropna().to_dict()
         by_level = {
-            level: float(row.reindex(names).fillna(0).sum()) for level, names in LEVELS.items()
+            level: sum(row.get(name, 0.0) for name in names) for level, names in LEVELS.items()
         }
-        total = float(row.sum())
+        total = sum(row.values())
         cells = [f"{100 * value:+.1f}" for value in (*by_level.values(), total)]
         table.add_row(trait, *cells, _in_words(by_level))
     return table
@@ -142,13 +142,14 @@ def _in_words(by_level: dict[str, float]) -> str:
 
 
 def _event_lines(events: pd.DataFrame, rounds: pd.DataFrame) -> list[Text]:
-    dates = rounds.set_index("round")["date"]
+    dates = dict(zip(rounds["round"], rounds["date"], strict=True))
     exposed, superseded = ((events["kind"] == kind).sum() for kind in ("exposed", "superseded"))
     lines = [Text("Key events", style="italic")]
+    event: Any
     told = events[events["kind"].isin(["passage", "response"])]
     first = events[events["kind"] == "threshold"].head(1)
     for event in pd.concat([told, first]).sort_values("round", kind="stable").itertuples():
-        day = dates.loc[event.round].strftime("%d %b %Y")
+        day = dates[event.round].strftime("%d %b %Y")
         lines.append(Text(f"  round {event.round:>4}, {day}: {event.text}"))
     lines.append(
         Text(f"  {exposed} teams were exposed by their own alignment research, ")

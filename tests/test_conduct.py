@@ -193,6 +193,17 @@ def test_effort_sums_to_the_compute_budget(s: float, looms: bool, seed: int) -> 
         assert (effort[~pursued[:, goal], NAMES.index(drive)] == 0).all()
 
 
+def test_a_copy_with_nothing_left_to_pursue_does_nothing() -> None:
+    """Attention divided by nothing would break it."""
+    latent = START.copy()
+    latent[POWER] = 1000.0
+    acts = np.tile(express(latent), (2, 1))
+    pursued = np.array([[True, True, True], [True, False, True]])
+    effort = drives.effort(acts, pursued, situation(), P)
+    budget = drives.compute_budget(acts, P)
+    np.testing.assert_allclose(effort.sum(axis=1), [budget[0], 0.0])
+
+
 def test_the_budget_pays_for_backchaining_gaming_and_obfuscation() -> None:
     """Thought that costs nothing, or ends that are derived although terminal, would break it."""
     acts = acts_of(1, terminality_power=1.0, gaming=0.5, obfuscation=0.25)

@@ -160,6 +160,18 @@ def test_selection_entries_are_price_covariances(witness: Witness, case: str) ->
     assert CASES[case][1] - {"switching", "mutation"} <= told
 
 
+def test_what_is_decided_at_once_is_applied_at_once(witness: Witness) -> None:
+    """A team that is refilled from a winner which has itself just been refilled."""
+    model = small_model(3, **CASES["contests"][0], **{"subdivisions.reshuffle_rule": "children"})
+    while model.running:
+        model.step()
+    batches = [[change.process for change in changes] for changes, _ in witness.seen]
+    assert ["correction", "team selection"] in batches
+    assert ["within-team selection", "reshuffling"] in batches
+    for batch in batches:
+        assert len(batch) == 1 or len(set(batch)) == 2, batch
+
+
 def test_division_selection_acts_between_divisions(witness: Witness) -> None:
     """Divisions of one size that are taken over whole: nothing is left within divisions."""
     model = small_model(1, divisions=4, **{"subdivisions.division_rate": 1.0})
@@ -271,6 +283,8 @@ def test_entries_of_a_process_add_up_within_a_round() -> None:
     assert booked[(1, "reshuffling")] == booked[(3, "mutation")] == two.tolist()
     assert frame["phase"].tolist() == ["a"] * (2 * len(NAMES)) + ["b"] * len(NAMES)
     assert frame["trait"].tolist() == list(NAMES) * 3
+    assert ledger.last_round == 3
+    assert list(ledger.in_round) == ["mutation"]
 
 
 def test_an_unknown_process_is_refused() -> None:
@@ -282,5 +296,5 @@ def test_an_unknown_process_is_refused() -> None:
 def test_an_empty_ledger_is_an_empty_table() -> None:
     """A run of no round whose ledger cannot be read would break it."""
     frame = Ledger().frame()
-    assert len(frame) == 0
+    assert len(frame) == Ledger().last_round == 0
     assert list(frame.columns) == ["round", "phase", "process", "trait", "change"]

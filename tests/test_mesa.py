@@ -262,7 +262,7 @@ def test_replicates_of_a_batch_have_seeds_of_their_own() -> None:
 
 def test_a_model_without_a_seed_draws_one_and_tells_it() -> None:
     """A run that cannot be repeated because nobody knows its seed would break it."""
-    one, other = (CollectiveModel(rng=None, **SMALL) for _ in range(2))  # type: ignore[arg-type]
+    one, other = (CollectiveModel(rng=None, **SMALL) for _ in range(2))
     assert one.seed != other.seed
     again = CollectiveModel(rng=one.seed, **SMALL)
     np.testing.assert_array_equal(again.population.latent, one.population.latent)

@@ -124,6 +124,25 @@ def test_steps_and_values_are_expressed_and_booked() -> None:
             np.testing.assert_array_equal(getattr(population, name), before[name], err_msg=name)
 
 
+def test_stored_copies_come_back_whole() -> None:
+    """A heritable column that is not put back, or a snapshot that changes with the copies."""
+    population = told_apart()
+    rows = np.arange(COPIES)
+    stored, kept = population.snapshot(rows), snapshot(population)
+    value = np.random.default_rng(2).normal(size=(COPIES, len(NAMES)))
+    population.apply(Changes("reshuffling", rows, parents=np.zeros(COPIES, dtype=np.int64)))
+    population.apply(Changes("switching", rows, values=value, switched=True))
+    for name in HERITABLE:
+        np.testing.assert_array_equal(stored[name], kept[name], err_msg=name)
+        assert (getattr(population, name) != kept[name]).any(), name
+    before = population.expressed.mean(axis=0)
+    (moved,) = population.apply(Changes("lab response", rows, columns=stored))
+    for name, values in kept.items():
+        np.testing.assert_array_equal(getattr(population, name), values, err_msg=name)
+    change = population.expressed.mean(axis=0) - before
+    np.testing.assert_allclose(moved, change, rtol=0, atol=1e-12)
+
+
 def test_a_switch_breaks_the_descent_for_good() -> None:
     """A switched copy, or a child of it, that counts as unbroken descent would break it."""
     population = made_up(6, 2)

@@ -176,7 +176,9 @@ def test_every_shipped_scenario_resolves_and_says_why(name: str) -> None:
 
 def test_shipped_scenarios_are_all_there() -> None:
     """A shipped scenario that is lost, or a default that does not come first, would break it."""
-    promised = {"slowdown", "psm", "agent3_overseers", "self_oversight", "no_subdivisions"}
+    promised = set(
+        "slowdown psm strong_oversight agent3_overseers self_oversight no_subdivisions".split()
+    )
     assert next(iter(shipped())) == DEFAULT
     assert promised <= set(shipped())
 

@@ -18,7 +18,7 @@ from model import competition, training
 
 def fixation(
     players: int,
-    score: Callable[[Floats], Floats],
+    score: Callable[[Any], Floats],
     beta: float,
     replicates: int,
     rng: np.random.Generator,
@@ -228,12 +228,12 @@ def t9_two_levels(
     ]
 
 
-def _one_challenge(mutant: Floats, beta: float, rng: np.random.Generator) -> Floats:
+def _one_challenge(mutant: Any, beta: float, rng: np.random.Generator) -> Any:
     """One challenge in one team of each replicate."""
     count, d, n = mutant.shape
     teams = mutant.reshape(count * d, n)
     p = Training(schedule="single", strength=abs(beta))
-    source = training.sources(*teams.shape, 0.0, rng)
+    source = training.sources(count * d, n, 0.0, rng)
     succession = training.challenge(np.sign(beta) * teams, source, p, rng)
     chosen = rng.integers(d, size=count) + d * np.arange(count)
     replaced = np.zeros_like(succession.replaced)
@@ -241,7 +241,7 @@ def _one_challenge(mutant: Floats, beta: float, rng: np.random.Generator) -> Flo
     return np.where(replaced, teams.ravel()[succession.parent], teams).reshape(count, d, n)
 
 
-def _one_contest(mutant: Floats, beta: float, rng: np.random.Generator) -> Floats:
+def _one_contest(mutant: Any, beta: float, rng: np.random.Generator) -> Any:
     """One contest among the teams of each replicate."""
     count, d, n = mutant.shape
     latent = np.zeros((mutant.size, len(NAMES)))
@@ -260,7 +260,7 @@ def _one_contest(mutant: Floats, beta: float, rng: np.random.Generator) -> Float
     return (population.latent[:, TRAIT] > 0.5).reshape(count, d, n)
 
 
-def _one_exchange(mutant: Floats, beta: float, rng: np.random.Generator) -> Floats:
+def _one_exchange(mutant: Any, beta: float, rng: np.random.Generator) -> Any:
     """Two copies of each replicate change places."""
     p = Subdivisions(schedule="single")
     size = mutant[0].size
