@@ -13,7 +13,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-DONE, BAD_INPUT, CHECK_FAILED, STOPPED = 0, 2, 1, 75
+from analysis import commands
+
+DONE, BAD_INPUT, STOPPED = 0, 2, 75
 
 
 class Parser(argparse.ArgumentParser):
@@ -323,6 +325,11 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "run": (_setup_run, "run a scenario; write tables, figures and a summary"),
     "scenarios": (_setup_scenarios, "list the shipped scenarios"),
     "parameters": (_setup_parameters, "print every parameter with bounds and meaning"),
+    "ablate": (commands.setup_ablate, "switch each cause off and see which effect vanishes"),
+    "explain": (commands.setup_explain, "say which process moved a measure of a run"),
+    "probe": (commands.setup_probe, "retrain a run's population, or add noise to its weights"),
+    "fork": (commands.setup_fork, "continue a run under different responses of the lab"),
+    "validate": (commands.setup_validate, "compare the simulator's code with exact theory"),
     "serve": (_setup_serve, "watch a run in the browser"),
 }
 """Commands, what sets up their options, and what they do."""

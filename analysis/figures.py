@@ -5,7 +5,7 @@ Each figure is made of functions ``(frame, ax) -> Axes``, so that others can be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -302,6 +302,53 @@ def personas(rounds: pd.DataFrame, archetypes: pd.DataFrame) -> Figure:
         figure, axes = canvas(2, height=3.0, gridspec_kw={"height_ratios": (3, 2)})
         persona_map(rounds, archetypes, axes[0])
         typicality(rounds, axes[1])
+    return figure
+
+
+# --- comparisons ----------------------------------------------------------------------------------
+
+
+def forest(table: pd.DataFrame) -> Figure:
+    """Forest plot of effects: difference with its interval, in units of the larger arm.
+
+    Parameters
+    ----------
+    table
+        As `analysis.experiments.ablate` returns.
+    """
+    with style():
+        figure = Figure(figsize=(WIDTH, 0.8 + 0.26 * len(table)), layout="constrained")
+        ax = figure.subplots()
+        scale = table[["with_cause", "without_cause"]].abs().max(axis=1).clip(lower=1e-12)
+        colors = {"emerges and vanishes": BLUE, "emerges anyway": ORANGE}
+        for y, (row, unit) in enumerate(zip(table.itertuples(), scale, strict=True)):
+            color = colors.get(str(row.verdict), GRAY)
+            ax.plot([row.low / unit, row.high / unit], [y, y], color=color, lw=2)
+            marker = "o" if row.verdict == "emerges and vanishes" else "X"
+            ax.plot(row.difference / unit, y, marker, color=color, ms=5)
+        ax.axvline(0, color="0.3", lw=0.8)
+        names = [f"{r.effect} · {r.measure} · {r.arm}" for r in table.itertuples()]
+        ax.set_yticks(range(len(table)), names, fontsize=7)
+        ax.invert_yaxis()
+        ax.set_xlabel("With minus without the cause, over the larger of the two (95 % interval)")
+    return figure
+
+
+def compare_policies(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
+    """One panel a measure, one line a policy."""
+    with style():
+        figure, axes = canvas((len(measures) + 1) // 2, 2, height=1.9, squeeze=False)
+        for ax, measure in zip(axes.flat, measures, strict=False):
+            for (name, rows), color in zip(
+                table.groupby("policy", sort=False), (BLUE, VERMILION, GREEN, ORANGE), strict=False
+            ):
+                ax.plot(rows["round"], rows[measure], color=color, lw=1.3, label=str(name))
+            ax.set_ylabel(measure.replace("_", " "))
+            ax.set_xlabel("Round")
+        for ax in axes.flat[len(measures) :]:
+            ax.set_visible(False)
+        handles, labels = axes.flat[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
     return figure
 
 

@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -86,6 +86,23 @@ def prepare(folder: Path, force: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise InputError(f"{folder}: cannot be written to; choose another --out")
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made: {error.strerror or error}") from None
+
+
+def prepare_files(folder: Path, names: Sequence[str], force: bool) -> None:
+    """Make sure that result files can be written to `folder`, and make it.
+
+    Raises
+    ------
+    InputError
+        If one of them exists (without `force`), or the folder cannot be made.
+    """
+    found = [name for name in names if (folder / name).exists()]
+    if found and not force:
+        raise InputError(f"{folder}: has {found[0]} already; choose another --out, or use --force")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made: {error.strerror or error}") from None
 
@@ -252,6 +269,15 @@ def read(folder: str | Path) -> Run:
         provenance=provenance,
         **frames,
     )
+
+
+def read_complete(folder: str | Path) -> Run:
+    """Read a run folder, `InputError` if the run was stopped before its end."""
+    run = read(folder)
+    if not run.complete:
+        done, planned = run.provenance["rounds_done"], run.provenance["rounds_planned"]
+        raise InputError(f"{folder}: the run was stopped after round {done} of {planned}")
+    return run
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -37,7 +37,7 @@ WIDTH: Final = 6.5
 """Inches: a text column."""
 
 
-def rc() -> dict[str, Any]:
+def rc() -> Any:
     """Settings under which a figure is drawn; use with ``mpl.rc_context``."""
     return {
         **sns.axes_style("whitegrid", {"grid.color": "0.92", "axes.edgecolor": "0.6"}),

@@ -8,13 +8,16 @@ T1 to T15 are those of docs/theory.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 
 from agents.parameters import nearest
+from analysis.folder import SCHEMA, write_table
 from analysis.theory import accounting, fixation, oversight, quantitative, structure
 from analysis.theory.checks import Z_LIMIT, Check
 from model.scenario import InputError
@@ -270,3 +273,10 @@ def false_alarm(checks: Iterable[Check]) -> float:
     from scipy.stats import norm
 
     return float(sum(2 * norm.sf(Z_LIMIT) for check in checks if check.se > 0))
+
+
+def write(folder: Path, checks: Sequence[Check]) -> None:
+    """Write the table of checks to `folder`."""
+    columns = ("oracle", "setting", "exact", "measured", "se", "z", "passed")
+    rows = [{name: getattr(check, name) for name in columns} for check in checks]
+    write_table(folder / "validation.parquet", pd.DataFrame(rows), {"schema": str(SCHEMA)})
