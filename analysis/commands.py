@@ -100,7 +100,7 @@ def ablate(arguments: argparse.Namespace) -> int:
             f"{r.with_cause:.3f}",
             f"{r.without_cause:.3f}",
             f"{r.difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}]",
-            r.verdict,
+            str(r.verdict),
         )
         for r in table.itertuples()
     ]
