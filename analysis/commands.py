@@ -110,6 +110,52 @@ def ablate(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def setup_personas(p: argparse.ArgumentParser) -> None:
+    """Options of `personas`."""
+    p.add_argument("--scenario", default="ai2027", help="name or TOML file")
+    p.add_argument("--seeds", type=whole_from_one, default=4, metavar="N", help="seeds 0 to N-1")
+    p.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="override")
+    p.add_argument("--copies", type=whole_from_one, metavar="N", help="number of copies")
+    p.add_argument("--rounds-scale", type=float, default=1.0, metavar="X", help="scale of phases")
+    p.add_argument("--workers", type=int, metavar="N", help="processes; 0: none but this")
+    p.add_argument("--out", type=Path, metavar="DIR", help="default: results/personas-SCENARIO")
+    p.add_argument("--force", action="store_true", help="replace an existing result")
+    p.set_defaults(function=personas)
+
+
+def personas(arguments: argparse.Namespace) -> int:
+    """Run distortion (0), switching (1) and half of each; compare what tells them apart."""
+    from analysis import experiments, figures, folder
+    from analysis.cli import resolved
+    from model.scenario import fingerprint
+
+    parameters, _ = resolved(arguments)
+    out = arguments.out or Path("results") / f"personas-{parameters.name}"
+    folder.prepare_files(out, ("personas.parquet", "personas.png"), arguments.force)
+    table = experiments.compare_personas(
+        parameters,
+        range(arguments.seeds),
+        workers=arguments.workers,
+        progress=progress_bar("runs"),
+    )
+    identity = {"schema": str(folder.SCHEMA), "scenario": fingerprint(parameters)}
+    folder.write_table(out / "personas.parquet", table, identity)
+    figures.persona_models(table).savefig(out / "personas.png", dpi=150, facecolor="white")
+    likes = [c for c in table.columns if c.startswith("like_")]
+    measures = ["typicality", "explained", "homology", "resemblance"]
+    last = table[table["round"] == table["round"].max()]
+    rows = []
+    for value, frame in last.groupby("exhaustiveness"):
+        mean = frame[[*measures, *likes]].mean()
+        liked = str(mean[likes].idxmax()).removeprefix("like_")
+        share = f"{liked} {mean[likes].max():.2f}"
+        rows.append([f"{value:g}", *(f"{mean[m]:.3f}" for m in measures), share])
+    heads = ("exhaustiveness", *measures, "most responsible")
+    print_table(rows, heads, f"At the end, {parameters.copies} copies, {arguments.seeds} seeds")
+    print(f"Files are in {out}/")
+    return DONE
+
+
 # --- explain ------------------------------------------------------------------------------------
 
 

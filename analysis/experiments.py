@@ -270,6 +270,49 @@ def _check_measure(name: str, scenario: Parameters) -> None:
         raise InputError(f"there is no measure {name!r}{nearest(name, known)}")
 
 
+@dataclass(frozen=True, slots=True)
+class PersonaJob:
+    """One run of the persona experiment."""
+
+    exhaustiveness: float
+    parameters: Parameters
+    seed: int
+
+
+def run_personas(job: PersonaJob) -> pd.DataFrame:
+    """Run one arm of the persona experiment in full detail."""
+    model = CollectiveModel(job.parameters, rng=job.seed)
+    model.run()
+    return model.records.rounds().assign(exhaustiveness=job.exhaustiveness, seed=job.seed)
+
+
+def compare_personas(
+    scenario: Parameters,
+    seeds: Sequence[int],
+    values: Sequence[float] = (0.0, 0.5, 1.0),
+    workers: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:
+    """Distortion against switching: the same runs with a share of mutations that switch.
+
+    Returns
+    -------
+    The rounds tables of all runs, with columns ``exhaustiveness`` and ``seed``; the observables
+    that tell the two readings apart are ``typicality``, ``explained``, ``homology``,
+    ``resemblance`` and the responsibilities ``like_...``.
+    """
+    jobs = [
+        PersonaJob(value, resolve(scenario, {"training.exhaustiveness": value}), seed)
+        for value in values
+        for seed in seeds
+    ]
+    frames = []
+    for frame in run_all(run_personas, jobs, workers):
+        frames.append(frame)
+        progress(len(frames), len(jobs))
+    return pd.concat(frames, ignore_index=True)
+
+
 # --- comparing them -------------------------------------------------------------------------------
 
 

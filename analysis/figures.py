@@ -27,6 +27,7 @@ from analysis.style import (
     WIDTH,
     canvas,
     lines,
+    phases,
     style,
 )
 from model.ledger import PROCESSES
@@ -348,6 +349,43 @@ def compare_policies(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
         for ax in axes.flat[len(measures) :]:
             ax.set_visible(False)
         handles, labels = axes.flat[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
+    return figure
+
+
+def persona_models(table: pd.DataFrame) -> Figure:
+    """Distortion or switching: four observables by the share of mutations that switch.
+
+    Means over seeds, with the range of the seeds shaded. Distortion (0) leaves what authors explain
+    while descent is unbroken; switching (1) stays there and breaks descent.
+    """
+    shown = (
+        ("explained", "Explained by authors (R²)"),
+        ("typicality", "Typicality"),
+        ("homology", "Unbroken descent (share)"),
+        ("resemblance", "Likeness to HHH"),
+    )
+    with style():
+        figure, axes = canvas(2, 2, height=2.2)
+        first = table[
+            (table["seed"] == table["seed"].iloc[0])
+            & (table["exhaustiveness"] == table["exhaustiveness"].iloc[0])
+        ]
+        for ax, (measure, label) in zip(axes.flat, shown, strict=True):
+            for (value, rows), color, dash in zip(
+                table.groupby("exhaustiveness"),
+                (BLUE, ORANGE, VERMILION, GREEN),
+                ("-", "--", "-.", ":"),
+                strict=False,
+            ):
+                by_round = rows.groupby("round")[measure]
+                low, mean, high = by_round.min(), by_round.mean(), by_round.max()
+                ax.fill_between(mean.index, low, high, color=color, alpha=0.15, lw=0)
+                ax.plot(mean.index, mean, color=color, ls=dash, lw=1.4, label=f"ε = {value:g}")
+            ax.set_ylabel(label)
+            ax.set_ylim(-0.02, 1.02)
+            phases(first, ax, labels=ax in axes[0])
+        handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
     return figure
 
