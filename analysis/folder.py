@@ -1,7 +1,8 @@
 """Run folders: tables, scenario and provenance of one run, written so that nothing is half there.
 
-Every file is written under a temporary name and renamed. `provenance.json` is written last with
-``complete = true``; a run that was stopped leaves what it has, with ``complete = false``.
+A folder is claimed before the simulation begins, and let go when it ends. Every file is written
+under a temporary name and renamed. `provenance.json` says ``"complete": false`` until all is there;
+a run that was stopped leaves what it has, and keeps saying so.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -33,6 +37,16 @@ SCHEMA: Final = 1
 
 TABLES: Final = ("rounds", "ledger", "events", "copies", "archetypes")
 PACKAGES: Final = ("mesa", "numpy", "scipy", "pandas", "pyarrow", "pydantic")
+PROVENANCE: Final = ("complete", "fingerprint", "rounds_done", "rounds_planned", "seed")
+"""What the provenance of every run tells, beside the schema."""
+
+CLAIM: Final = ".running"
+"""File that a folder holds while a run is to be written to it."""
+
+MARK: Final = b"multicopy"
+"""Key under which the metadata of a table say what it belongs to."""
+
+ROOT: Final = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +74,84 @@ class Run:
         return bool(self.provenance["complete"])
 
 
-def prepare(folder: Path, force: bool) -> None:
-    """Make sure that a run can be written to `folder`, and make it.
+@contextmanager
+def claimed(folder: Path, force: bool) -> Iterator[None]:
+    """Make sure that a run can be written to `folder`, and keep others from it meanwhile.
+
+    What the folder held stays until `write`. If nothing is written, a folder that was made for the
+    run goes away again.
 
     Raises
     ------
     InputError
-        If it exists and holds anything (with `force`: anything that is no run of this program),
-        or cannot be made.
+        If it exists and holds anything (with `force`: anything that is no part of a run of this
+        program), or cannot be made or written to.
     """
     try:
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: is a file, not a folder; choose another --out")
-        if folder.is_dir() and any(folder.iterdir()):
-            if not force:
-                raise InputError(
-                    f"{folder}: exists and is not empty; choose another --out, or use --force"
-                )
-            if not (folder / "provenance.json").is_file():
-                raise InputError(
-                    f"{folder}: holds something that is no run of this program; "
-                    "it is not replaced, choose another --out"
-                )
-            shutil.rmtree(folder)
+        made = not folder.is_dir()
+        if not made:
+            _refuse_if_in_use(folder, force)
         folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise InputError(f"{folder}: cannot be written to; choose another --out")
+        with (folder / CLAIM).open("w" if force else "x", encoding="utf-8") as claim:
+            claim.write(f"{os.getpid()}\n")
     except OSError as error:
         raise InputError(f"{folder}: cannot be made: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            (folder / CLAIM).unlink()
+            if made:
+                folder.rmdir()
+
+
+def _refuse_if_in_use(folder: Path, force: bool) -> None:
+    entries = sorted(folder.iterdir())
+    if not entries:
+        return
+    if not force:
+        raise InputError(f"{folder}: exists and is not empty; choose another --out, or use --force")
+    names = [entry.name for entry in entries]
+    if names != [CLAIM] and not _is_provenance(folder / "provenance.json"):
+        raise InputError(
+            f"{folder}: holds something that is no run of this program; "
+            "it is not replaced, choose another --out"
+        )
+    foreign = [entry.name for entry in entries if not _is_ours(entry)]
+    if foreign:
+        raise InputError(
+            f"{folder}: holds {foreign[0]!r}, which is no part of a run; "
+            "it is not replaced, choose another --out"
+        )
+
+
+def _is_provenance(path: Path) -> bool:
+    try:
+        return _read_json(path).keys() >= {"schema", *PROVENANCE}
+    except InputError:
+        return False
+
+
+def _is_ours(entry: Path) -> bool:
+    """Whether this program wrote a file or folder of a run folder."""
+    if entry.name in ("figures", ".figures.part"):
+        is_folder = entry.is_dir() and not entry.is_symlink()
+        return is_folder and all(f.suffix == ".png" for f in entry.iterdir())
+    tables = {f"{name}.parquet" for name in TABLES}
+    if entry.name in {"scenario.toml", "outcome.json", "provenance.json", CLAIM} | tables:
+        return entry.is_file()
+    if entry.suffix == ".part" and entry.name.startswith("."):
+        return entry.is_file()
+    return entry.suffix == ".parquet" and entry.is_file() and _has_mark(entry)
+
+
+def _has_mark(path: Path) -> bool:
+    try:
+        return MARK in (pq.read_schema(path).metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def prepare_files(folder: Path, names: Sequence[str], force: bool) -> None:
@@ -107,19 +171,29 @@ def prepare_files(folder: Path, names: Sequence[str], force: bool) -> None:
         raise InputError(f"{folder}: cannot be made: {error.strerror or error}") from None
 
 
-def write(
-    folder: Path,
-    model: CollectiveModel,
-    overrides: Mapping[str, Any],
-    command: str,
-    started: str,
-    ended: str,
-    seconds: float,
-) -> None:
-    """Write a run, complete or not, into a folder that `prepare` made."""
+def write(folder: Path, model: CollectiveModel, how: Mapping[str, Any]) -> None:
+    """Write a run of at least one round, complete or not, into a folder that is `claimed`.
+
+    `how` is what the provenance tells beside what the model knows: command, overrides, times.
+    """
     p = model.parameters
-    identity = {"schema": str(SCHEMA), "scenario": fingerprint(p), "seed": str(model.seed)}
-    _atomic(folder / "scenario.toml", lambda path: path.write_text(to_toml(p), encoding="utf-8"))
+    scenario = folder / "scenario.toml"
+    provenance = {
+        "schema": SCHEMA,
+        "scenario": p.name,
+        "fingerprint": fingerprint(p),
+        "seed": model.seed,
+        "complete": False,
+        "rounds_done": model.round,
+        "rounds_planned": model.schedule.total,
+        **how,
+        "again": f"python run.py run {shlex.quote(str(scenario))} --seed {model.seed} --out NEW_DIR",
+        "versions": versions(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(folder / "provenance.json", provenance)
+    _clear(folder)
+    _atomic(scenario, lambda path: path.write_text(to_toml(p), encoding="utf-8"))
     tables = {
         "rounds": model.records.rounds(),
         "ledger": model.ledger.frame(),
@@ -128,36 +202,39 @@ def write(
         "archetypes": archetype_table(model),
     }
     for name, frame in tables.items():
-        write_table(folder / f"{name}.parquet", frame, identity)
-    complete = not model.running
-    if model.records.rows:
-        outcome = model.outcome()
-        told = {
-            "class": outcome.kind,
-            "reason": outcome.reason,
-            "sentence": outcome.sentence,
-            "complete": complete,
-        }
-        _write_json(folder / "outcome.json", told)
-    _write_json(
-        folder / "provenance.json",
-        {
-            "schema": SCHEMA,
-            "scenario": p.name,
-            "fingerprint": fingerprint(p),
-            "seed": model.seed,
-            "overrides": dict(overrides),
-            "complete": complete,
-            "rounds_done": model.round,
-            "rounds_planned": model.schedule.total,
-            "command": command,
-            "again": f"python run.py run {folder}/scenario.toml --seed {model.seed} --out NEW_DIR",
-            "started": started,
-            "ended": ended,
-            "seconds": round(seconds, 3),
-            "versions": versions(),
-        },
-    )
+        write_table(folder / f"{name}.parquet", frame, _identity(provenance))
+    outcome, complete = model.outcome(), not model.running
+    told = {"class": outcome.kind, "reason": outcome.reason, "sentence": outcome.sentence}
+    _write_json(folder / "outcome.json", {**told, "complete": complete})
+    _write_json(folder / "provenance.json", {**provenance, "complete": complete})
+
+
+def _identity(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """What the tables of a run say of themselves."""
+    names = {"schema": "schema", "scenario": "fingerprint", "seed": "seed"}
+    return {name: str(provenance[key]) for name, key in names.items()}
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier run left, all but the provenance."""
+    for entry in folder.iterdir():
+        if entry.name in ("provenance.json", CLAIM) or not _is_ours(entry):
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def add_figures(folder: Path, save: Callable[[Path], object]) -> None:
+    """Add the figures that `save` draws into the folder it is given, all or none."""
+    temporary = folder / ".figures.part"
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        save(temporary)
+        os.replace(temporary, folder / "figures")
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def copy_frame(model: CollectiveModel) -> pd.DataFrame:
@@ -201,7 +278,7 @@ def archetype_table(model: CollectiveModel) -> pd.DataFrame:
 def write_table(path: Path, frame: pd.DataFrame, identity: Mapping[str, str]) -> None:
     """Write a table as Parquet, whole or not at all, with where it comes from in its metadata."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    metadata = {**(table.schema.metadata or {}), b"multicopy": json.dumps(identity).encode()}
+    metadata = {**(table.schema.metadata or {}), MARK: json.dumps(identity).encode()}
     table = table.replace_schema_metadata(metadata)
     _atomic(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
@@ -213,55 +290,72 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def _atomic(path: Path, write_to: Callable[[Path], object]) -> None:
     temporary = path.with_name(f".{path.name}.part")
-    write_to(temporary)
-    os.replace(temporary, path)
+    try:
+        write_to(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the result depends on."""
-    found = {"python": platform.python_version()}
+    """Versions of what the result depends on; the commit where the checkout knows it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found = {"multicopy": str(project["version"])}
+    if commit := _commit():
+        found["commit"] = commit
+    found["python"] = platform.python_version()
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    found["multicopy"] = _commit()
+    found["system"] = f"{platform.system()} {platform.machine()}"
     return found
 
 
 def _commit() -> str:
-    root = Path(__file__).parent.parent
+    """Commit of this checkout, with a mark if files differ from it; empty if there is none."""
+    command = "git describe --always --dirty --abbrev=12 --exclude=*".split()
+    # A repository that merely lies around the checkout says nothing about it.
+    settings = {"GIT_CEILING_DIRECTORIES": str(ROOT.parent), "GIT_OPTIONAL_LOCKS": "0"}
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty"],
+            command,
+            cwd=ROOT,
+            env={**os.environ, **settings},
             capture_output=True,
             text=True,
             check=True,
             timeout=10,
         )
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
+        return ""
     return done.stdout.strip()
 
 
 def read(folder: str | Path) -> Run:
-    """Read a run folder.
+    """Read a run folder, whether the run went to its end or not.
 
     Raises
     ------
     InputError
-        If the folder is missing, no run, of another schema version, or lacks a file.
+        If the folder is missing, no run, of another schema version, lacks a file, or has a file
+        that is damaged or of another run.
     """
     path = Path(folder)
     if not path.is_dir():
         raise InputError(f"{path}: there is no such folder")
+    if (path / CLAIM).exists() and not (path / "provenance.json").exists():
+        raise InputError(f"{path}: its run has not ended, or was killed before it left anything")
     provenance = _read_json(path / "provenance.json")
     if provenance.get("schema") != SCHEMA:
         raise InputError(
             f"{path}: written in version {provenance.get('schema')} of the layout; "
             f"this program reads version {SCHEMA}"
         )
-    frames = {name: _read_table(path / f"{name}.parquet") for name in TABLES}
+    missing = [key for key in PROVENANCE if key not in provenance]
+    if missing:
+        raise InputError(f"{path / 'provenance.json'}: is damaged, it lacks {missing[0]!r}")
+    identity = _identity(provenance)
+    frames = {name: _read_table(path / f"{name}.parquet", identity) for name in TABLES}
     return Run(
         folder=path,
         parameters=resolve(path / "scenario.toml"),
@@ -292,10 +386,15 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _read_table(path: Path, identity: Mapping[str, str]) -> pd.DataFrame:
     try:
-        return pd.read_parquet(path)
+        # A folder named like "seed=3" must not be read as a column.
+        table = pq.read_table(path, partitioning=None)
     except FileNotFoundError:
         raise InputError(f"{path.parent}: lacks {path.name}") from None
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+    mark = (table.schema.metadata or {}).get(MARK, b"")
+    if mark != json.dumps(identity).encode():
+        raise InputError(f"{path}: belongs to another run than provenance.json")
+    return table.to_pandas()

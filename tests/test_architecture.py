@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -169,14 +170,15 @@ def test_nothing_draws_from_a_global_generator_or_reads_a_clock() -> None:
 
 
 def test_every_process_has_a_stream_of_its_own() -> None:
-    """Two process names with one checksum, which would draw the same numbers, would break it."""
-    names = set()
+    """Two names with one checksum, or two processes that draw the same numbers, would break it."""
+    names = []
     for _, node in simulation_nodes():
         if isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] == "at" and node.args:
             first = node.args[0]
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                names.add(first.value)
+                names.append(first.value)
     assert len(names) > 10
+    assert not [name for name, places in Counter(names).items() if places > 1]
     assert len({crc32(name.encode()) for name in names}) == len(names)
 
 

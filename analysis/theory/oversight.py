@@ -89,30 +89,22 @@ def _running_catches(
     gap: float, replicates: int, rng: np.random.Generator
 ) -> tuple[float, int, int]:
     """Violations that honest Agent-3 panels catch in a round of the model at a gap."""
-    phases = {
-        name: {"panel": {"agent3": 1.0}, "rounds": 1, "capability_growth": 0.0}
-        for name in ("training_agent4",)
-    }
-    overrides: dict[str, Any] = {
+    early = ("pretraining", "alignment_training", "agency_training", "deployment_agent3")
+    overrides: dict[str, Any] = {f"phases.{name}.rounds": 1 for name in early}
+    overrides |= {
         "copies": 1024,
         "oversight.capture_rate": 0.0,
         "oversight.debate": 0.0,
         "oversight.thought_recall": 0.0,
-        "oversight.audit": 1.0,
+        "phases.training_agent4.panel": {"agent3": 1.0},
+        "phases.training_agent4.capability_growth": gap,
+        "phases.training_agent4.growth_from_knowledge": 0.0,
     }
-    for name, values in phases.items():
-        overrides |= {f"phases.{name}.{key}": value for key, value in values.items()}
-    overrides |= {
-        f"phases.{name}.rounds": 1
-        for name in ("pretraining", "alignment_training", "agency_training", "deployment_agent3")
-    }
-    overrides["phases.deployment_agent3.capability_growth"] = gap
     model = CollectiveModel(resolve("ai2027", overrides), rng=0, detail=False)
-    for _ in range(4):
+    # The first round of Agent-4 has no gap; it grows by `gap` at its end.
+    for _ in range(len(early) + 1):
         model.step()
-    # What grew in the deployment of Agent-3 counts as Agent-4's lead over the stored Agent-3.
-    elo = model.situation.capability - gap
-    seen: list[Any] = []
+    seen: list[tuple[Any, Any]] = []
     evaluate = model._evaluate
 
     def watched(conduct: Any, work: Any, policy: Any) -> Any:
@@ -122,7 +114,7 @@ def _running_catches(
 
     model._evaluate = watched  # type: ignore[method-assign]
     model.step()
-    conduct, verdicts = seen[0]
+    ((conduct, verdicts),) = seen
     trials = hits = 0
     for _ in range(max(1, replicates // 100)):
         violated = rng.random(verdicts.detection.shape) < conduct.shown.watched_violations
@@ -130,9 +122,8 @@ def _running_catches(
         trials += int(violated.sum())
         hits += int(caught.sum())
     game = GAMES[model.parameters.oversight.game]
-    lead = model.situation.agent3_capability
-    exact = float(game.catch_probability(lead, lead + gap)) if lead == elo else np.nan
-    return exact, hits, trials
+    agent3 = model.situation.agent3_capability
+    return float(game.catch_probability(agent3, agent3 + gap)), hits, trials
 
 
 def t12_audit_game(

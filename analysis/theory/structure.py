@@ -49,15 +49,14 @@ def neutral_structure(n: int, d: int, m: float, epsilon: float, v_m: float) -> S
     return Structure(*map(float, (*start, *after)))
 
 
-def measured_structure(trait: Floats) -> tuple[float, float]:
-    """Mean squared differences (D_w, D_b) of a trait, shape (teams, n)."""
-    d = len(trait)
-    within = 2 * trait.var(axis=1, ddof=1).mean()
-    means = trait.mean(axis=1)
-    square = (trait**2).mean()
+def measured_structure(traits: Floats) -> tuple[float, float]:
+    """Mean squared differences (D_w, D_b), averaged over traits; shape (teams, n, traits)."""
+    d = len(traits)
+    within = 2 * traits.var(axis=1, ddof=1).mean()
+    means = traits.mean(axis=1)
     # Mean over pairs of different teams of (x - y)².
-    cross = (means.sum() ** 2 - (means**2).sum()) / (d * (d - 1))
-    return float(within), float(2 * square - 2 * cross)
+    cross = (means.sum(axis=0) ** 2 - (means**2).sum(axis=0)) / (d * (d - 1))
+    return float(within), float(2 * (traits**2).mean() - 2 * cross.mean())
 
 
 class Islands:
@@ -123,8 +122,7 @@ def t7_structure(
             islands.round(rng)
             if round_ >= settle and round_ % 5 == 0:
                 cube = islands.population.latent[:, free].reshape(d, n, -1)
-                pairs = [measured_structure(cube[..., k]) for k in range(cube.shape[2])]
-                sums += np.mean(pairs, axis=0)
+                sums += measured_structure(cube)
                 seen += 1
         results.append(sums / seen)
     within, between = np.array(results).T

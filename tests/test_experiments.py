@@ -1,0 +1,200 @@
+"""Effects and their control arms, attribution and probes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from agents.overseers import Panels
+from agents.parameters import Parameters
+from analysis import attribution, experiments, probes
+from model.collective import CollectiveModel
+from model.scenario import InputError, resolve, scale_rounds
+
+SMALL = scale_rounds(resolve("ai2027", {"copies": 64}), 0.05)
+EFFECTS = experiments.load_effects()
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        found |= flat(value, path + ".") if isinstance(value, dict) else {path: value}
+    return found
+
+
+def difference(one: Parameters, other: Parameters) -> set[str]:
+    first, second = flat(one.model_dump()), flat(other.model_dump())
+    return {path for path in first.keys() | second.keys() if first.get(path) != second.get(path)}
+
+
+@pytest.mark.parametrize("effect", EFFECTS.values(), ids=list(EFFECTS))
+def test_a_control_arm_differs_in_exactly_what_it_names(effect: experiments.Effect) -> None:
+    """An arm that changes more, or nothing, than its overrides say would break it."""
+    base = experiments.base_arm(effect, resolve())
+    assert difference(base, resolve()) == set(effect.base)
+    for name, parameters in experiments.control_arms(effect, resolve()).items():
+        assert difference(base, parameters) == set(effect.controls[name]), name
+
+
+def test_a_broken_mechanism_changes_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check of an effect that cannot fail would break it."""
+    # In so short a run capture has no time to pass one half.
+    chosen = {"E3": replace(EFFECTS["E3"], at_least=0.2)}
+    whole = experiments.ablate(chosen, SMALL, range(4), workers=0)
+    assert whole["verdict"].tolist() == ["emerges and vanishes"]
+    monkeypatch.setattr(Panels, "be_captured", lambda *_: None)
+    broken = experiments.ablate(chosen, SMALL, range(4), workers=0)
+    assert broken["verdict"].tolist() == ["does not emerge"]
+
+
+def test_workers_do_not_change_the_table() -> None:
+    """A result that depends on which process ran it would break it."""
+    chosen = experiments.choose(EFFECTS, ["E3"])
+    alone = experiments.ablate(chosen, SMALL, range(2), workers=0)
+    shared = experiments.ablate(chosen, SMALL, range(2), workers=2)
+    pd.testing.assert_frame_equal(alone, shared, check_exact=True)
+
+
+def test_an_effect_of_the_users_own(tmp_path: Path) -> None:
+    """Effects that can only be added by changing the program would break it."""
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        '[mine]\nclaim = "audits matter"\nmeasure = "detected"\nphase = "agency_training"\n'
+        'expect = "higher"\nat_least = 0.01\ncontrols = { none = { "oversight.penalty" = 0.0 } }\n'
+    )
+    table = experiments.ablate(experiments.load_effects(file), SMALL, [0, 1], workers=0)
+    assert table["effect"].tolist() == ["mine"]
+    assert table["seeds"].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[E]\nclaim = 1", "lacks"),
+        ("[E]\nclam = 1", "clam.*did you mean 'claim'"),
+        ("", "no effects"),
+        ("[E", "not valid TOML"),
+        (
+            '[E]\nclaim = "c"\nmeasure = "m"\nphase = "p"\nexpect = "up"\ncontrols = {a = {}}',
+            "'higher' or 'lower'",
+        ),
+    ],
+)
+def test_a_faulty_effect_file_is_told(tmp_path: Path, text: str, told: str) -> None:
+    """A traceback in place of one clear line would break it."""
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=told):
+        experiments.load_effects(file)
+
+
+def test_unknown_effects_measures_and_phases_are_told() -> None:
+    """A run of many minutes that ends in a KeyError would break it."""
+    with pytest.raises(InputError, match="no effect 'E99'"):
+        experiments.choose(EFFECTS, ["E99"])
+    rounds = pd.DataFrame({"capture": [0.1]})
+    with pytest.raises(InputError, match="did you mean 'capture'"):
+        experiments.measure(rounds, "captur")
+    short = SMALL.model_copy(update={"phases": {"pretraining": SMALL.phases["pretraining"]}})
+    with pytest.raises(InputError, match="no phase 'deployment_agent4'"):
+        experiments.ablate(experiments.choose(EFFECTS, ["E3"]), short, [0], workers=0)
+
+
+def test_the_sign_permutation_is_exact() -> None:
+    """A p-value that is not the share of sign patterns at least as large would break it."""
+    assert experiments.permutation_p(np.array([1.0, 2.0, 3.0])) == 1 / 8
+    assert experiments.permutation_p(np.array([-1.0, -2.0, -3.0])) == 1.0
+    assert experiments.permutation_p(np.array([3.0, -1.0])) == 2 / 4
+
+
+def test_the_bootstrap_interval_covers_as_it_says() -> None:
+    """An interval of the wrong width would break it.
+
+    400 samples of 12; the percentile interval of so few covers about 92 %. False alarm below 1e-6
+    (bounds at five standard errors, 0.014).
+    """
+    rng = np.random.default_rng(1)
+    covers = 0
+    for _ in range(400):
+        low, high = experiments.bootstrap_interval(rng.normal(1.0, 1.0, 12))
+        covers += low < 1.0 < high
+    assert 0.85 < covers / 400 < 0.985
+
+
+@pytest.fixture(scope="module")
+def run() -> CollectiveModel:
+    model = CollectiveModel(SMALL, rng=2)
+    model.run()
+    return model
+
+
+@pytest.mark.parametrize("name", ["keep_team", "drift", "influence", "selective"])
+def test_an_explanation_adds_up_to_the_change(run: CollectiveModel, name: str) -> None:
+    """An entry that is lost, or counted twice, would break it."""
+    _, weights = attribution.weights_of(name)
+    values = sum(w * run.records.rounds()[trait] for trait, w in weights.items())
+    table = attribution.explain(run.ledger.frame(), name)
+    assert table["change"].sum() == pytest.approx(values.iloc[-1] - values.iloc[0], abs=1e-9)
+    told = attribution.in_words(table, name, float(values.iloc[0]), float(values.iloc[-1]))
+    assert "copies" in told
+
+
+def test_an_explanation_of_the_unknown_is_refused(run: CollectiveModel) -> None:
+    """An empty table where there is nothing to explain would break it."""
+    with pytest.raises(InputError, match="cannot explain 'keep_tem'; did you mean 'keep_team'"):
+        attribution.explain(run.ledger.frame(), "keep_tem")
+    with pytest.raises(InputError, match="phase 'agency'"):
+        attribution.explain(run.ledger.frame(), "keep_team", "agency")
+
+
+def test_a_replay_is_the_run_itself(run: CollectiveModel) -> None:
+    """A probe of another population than the run's would break it."""
+    again = probes.replay(SMALL, 2, 10**9, detail=True)
+    np.testing.assert_array_equal(again.population.latent, run.population.latent)
+
+
+def test_a_fork_shares_the_past_and_parts_after_it() -> None:
+    """Policies compared on different pasts, or a policy that changes nothing, would break it."""
+    settings = {"lab.threshold": 0.01, "lab.cooldown": 1}
+    parameters = resolve(SMALL, settings)
+    at = probes.last_round_of(parameters, "training_agent4") + 3
+    policies = {"race": {"lab.response": "none"}, "slowdown": {"lab.response": "roll_back"}}
+    table = probes.fork(parameters, 0, at, policies)
+    one, other = (rows.set_index("round") for _, rows in table.groupby("policy"))
+    shared = ["capture", "keep_team", "evidence"]
+    pd.testing.assert_frame_equal(one.loc[:at, shared], other.loc[:at, shared])
+    assert not one.loc[at + 2 :, "keep_team"].equals(other.loc[at + 2 :, "keep_team"])
+
+
+def test_retraining_is_measured_from_the_state_before() -> None:
+    """Arms that begin from different populations would break it."""
+    table = probes.retrain(SMALL, 1, "deployment_agent3", rounds=4)
+    starts = table[table["round"] == 0].drop(columns="arm")
+    assert starts.drop_duplicates().shape[0] == 1
+    assert table.groupby("arm")["round"].max().tolist() == [4, 4]
+    blind = table[(table["arm"] == "cannot tell") & (table["round"] > 0)]
+    assert np.allclose(blind["watched_violations"], blind["unwatched_violations"])
+
+
+def test_noise_mends_a_sandbagger_and_harms_the_honest(run: CollectiveModel) -> None:
+    """A probe that does not tell them apart would break it."""
+    population = run.population
+    columns = [i for i, n in enumerate(probes.NAMES) if n == "withhold_threatening"]
+    keep = population.latent.copy()
+    try:
+        found = {}
+        for arm, level in (("sandbagger", 6.0), ("honest", -6.0)):
+            population.latent[:, columns] = level
+            frame = probes.noise(population, run.mixture, run.situation, SMALL, seed=0)
+            found[arm] = frame.set_index("noise")["relative"]
+    finally:
+        population.latent[:] = keep
+    assert found["sandbagger"][1.0] > 1.02
+    assert found["honest"][1.0] < 1.0

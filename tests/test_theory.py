@@ -1,0 +1,133 @@
+"""The oracles of theory: a quick subset, their settings, and that they can fail."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agents.population import Changes, Population
+from analysis import theory
+from analysis.theory import oversight, quantitative, structure
+from model import competition, training
+from model.scenario import InputError
+
+QUICK = ("T1", "T2", "T3", "T5", "T6", "T9", "T11", "T12", "T13", "T14", "T15")
+
+
+@pytest.mark.parametrize("key", QUICK)
+def test_an_oracle_holds_in_a_small_sample(key: str) -> None:
+    """A mechanism that departs from theory would break it (false alarm 1e-6 a check)."""
+    checks = list(theory.validate(theory.choose([key]), replicates=1000, seed=11))
+    assert checks
+    assert [check for check in checks if not check.passed] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", theory.ORACLES)
+def test_an_oracle_holds_with_default_replicates(key: str) -> None:
+    """A small departure from theory would break it (false alarm 1e-6 a check)."""
+    checks = list(theory.validate(theory.choose([key]), seed=5))
+    assert [check for check in checks if not check.passed] == []
+
+
+def failing(key: str, replicates: int = 2000, **settings: object) -> list[theory.Check]:
+    configured = theory.configure({f"{key}.{name}": value for name, value in settings.items()})
+    found = theory.validate(theory.choose([key]), replicates, 7, configured)
+    return [check for check in found if not check.passed]
+
+
+def test_a_squared_advantage_turns_t2_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An oracle that passes when the loser wins as often as the winner would break it."""
+    expit = training.expit
+    monkeypatch.setattr(training, "expit", lambda x: expit(x**2))
+    assert failing("T2")
+
+
+def test_self_challenge_turns_t1_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An oracle blind to copies that challenge themselves would break it."""
+    whole = training.challenge
+
+    def lazy(score: np.ndarray, source: np.ndarray, p: object, rng: object) -> object:
+        done = whole(score, source, p, rng)  # type: ignore[arg-type]
+        idle = np.random.default_rng(int(done.parent.sum())).random(done.replaced.shape) < 0.1
+        return training.Succession(done.parent, done.replaced & ~idle)
+
+    monkeypatch.setattr(training, "challenge", lazy)
+    assert any("until then" in check.setting for check in failing("T1", 20_000))
+
+
+def test_a_contest_that_ignores_standing_turns_t9_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An oracle blind to selection among teams would break it."""
+    monkeypatch.setattr(competition, "expit", lambda x: np.full_like(x, 0.5))
+    assert failing("T9", 8000)
+
+
+def test_a_mutation_of_half_the_size_turns_t6_and_t15_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oracles blind to the size of mutations would break it."""
+    whole = training.mutation_steps
+    monkeypatch.setattr(training, "mutation_steps", lambda *a: 0.5 * whole(*a))
+    assert failing("T6")
+    assert failing("T15")
+
+
+def test_a_tournament_of_one_less_turns_t5_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An oracle blind to the size of tournaments would break it."""
+    whole = training.RULES["tournament"]
+
+    def smaller(score: object, source: object, p: training.Training, rng: object) -> object:
+        fewer = p.model_copy(update={"tournament_size": p.tournament_size - 1})
+        return whole(score, source, fewer, rng)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "RULES", {**training.RULES, "tournament": smaller})
+    assert failing("T5")
+
+
+def test_a_change_that_forgets_a_row_turns_t4_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger that is compared with itself would break it."""
+    whole = Population.apply
+
+    def careless(self: Population, *changes: Changes) -> list[np.ndarray]:
+        moved = whole(self, *changes)
+        return [m * 0.999 for m in moved]
+
+    monkeypatch.setattr(Population, "apply", careless)
+    assert failing("T4", copies=64)
+
+
+def test_another_game_parameter_turns_t11_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An oracle that does not read the simulator's games would break it."""
+    games = dict(oversight.GAMES)
+    games["mafia"] = games["wargames"]
+    monkeypatch.setattr(oversight, "GAMES", games)
+    assert failing("T11")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("T7.m", 1.5, "out of bounds: 1e-06 to 1"),
+        ("T7.n", 1, "out of bounds: 2 to 200"),
+        ("T7.n", 2.5, "whole number"),
+        ("T3.game", [], "four finite payoffs"),
+        ("T3.game", [[1.0, float("inf")], [0.0, 0.0]], "four finite payoffs"),
+        ("T3.game", [[1, 2], [3]], "four finite payoffs"),
+        ("T9.rates", [0, 0, 1], "three rates"),
+        ("T11.gaps", "far", "list"),
+        ("T8.nn", 3, "no setting 'nn'; did you mean 'n'"),
+        ("T99.n", 3, "no oracle 'T99'"),
+        ("T2.s", float("nan"), "must be a number"),
+    ],
+)
+def test_bad_settings_are_told(path: str, value: object, told: str) -> None:
+    """A traceback or a NaN in the table would break it."""
+    with pytest.raises(InputError, match=told):
+        theory.configure({path: value})
+
+
+def test_published_constants_of_selection() -> None:
+    """Closed forms that differ from the published figures would break it."""
+    assert quantitative.truncation_intensity(10, 50) == pytest.approx(1.371784, abs=1e-5)
+    assert quantitative.expected_maximum(3) == pytest.approx(0.846284, abs=1e-6)
+    assert structure.neutral_structure(10, 20, 0.05, 0.0, 0.01).f_st == pytest.approx(
+        0.467, abs=5e-4
+    )
