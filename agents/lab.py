@@ -84,6 +84,7 @@ class Lab(Agent):  # type: ignore[misc]
         self.usefulness = 1.0
         self.decisions: list[tuple[int, str]] = []
         self.baseline_output = 0.0
+        self.keeps_weights = False
         self.detections_mean = 0.0
         self.detections_var = 0.0
         self.usefulness_mean = 1.0
@@ -110,14 +111,17 @@ class Lab(Agent):  # type: ignore[misc]
         )
 
     def take_stock(self, output: float) -> None:
-        """Remember the output of the generation that is being deployed."""
+        """Keep the weights of the generation that was deployed, and remember its output."""
+        self.keeps_weights = True
         self.baseline_output = output
 
     def govern(self, round_: int, seen: Observation, p: LabParameters) -> Decision:
         """Weigh a round's evidence, and respond."""
         looked = self._watch_usefulness(round_, seen.output, p)
         self._weigh(seen, p)
-        crossed = self.evidence > self.threshold and round_ - self.responded >= p.cooldown
+        rested = round_ - self.responded >= p.cooldown
+        able = p.response != "roll_back" or self.keeps_weights
+        crossed = self.evidence > self.threshold and rested and able
         if not crossed:
             return Decision(looked=looked)
         self.responded = round_

@@ -178,6 +178,7 @@ def write(folder: Path, model: CollectiveModel, how: Mapping[str, Any]) -> None:
     """
     p = model.parameters
     scenario = folder / "scenario.toml"
+    again = f"python run.py run {shlex.quote(str(scenario))} --seed {model.seed}"
     provenance = {
         "schema": SCHEMA,
         "scenario": p.name,
@@ -187,7 +188,7 @@ def write(folder: Path, model: CollectiveModel, how: Mapping[str, Any]) -> None:
         "rounds_done": model.round,
         "rounds_planned": model.schedule.total,
         **how,
-        "again": f"python run.py run {shlex.quote(str(scenario))} --seed {model.seed} --out NEW_DIR",
+        "again": f"{again} --out NEW_DIR",
         "versions": versions(),
     }
     folder.mkdir(parents=True, exist_ok=True)

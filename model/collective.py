@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
         self.project: SuccessorProject | None = None
         self.design: Design | None = None
         self._create_agents()
-        self.datacollector = DataCollector({name: _reporter(name) for name in KEY_MEASURES})
+        self.datacollector = DataCollector({name: partial(_latest, name) for name in KEY_MEASURES})
 
     # --- the round --------------------------------------------------------------------------------
 
@@ -135,6 +136,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
         if turn.phase.training:
             self._compete_and_train(turn, conduct, findings)
         self._build_successor(turn, work, conduct, verdicts)
+        situation = self.situation
         decision = self._govern(turn, verdicts, work, findings)
         self.records.add_row(
             turn,
@@ -144,7 +146,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
             verdicts,
             self.panels,
             findings,
-            self.situation,
+            situation,
             policy,
             self.design,
             self.parameters,
@@ -351,7 +353,8 @@ class CollectiveModel(Model):  # type: ignore[misc]
                 "evidence passes the lab's threshold; response: " + response.replace("_", " "),
                 value=self.lab.evidence,
             )
-        if decision.restore and self.stored is not None:
+        if decision.restore:
+            assert self.stored is not None
             rows = np.arange(len(self.population))
             self._apply(turn, Changes("lab response", rows, columns=self.stored))
             self.situation = replace(
@@ -380,7 +383,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
         taken = {
             int(row // size): int(parent // size)
             for change in contests
-            if change.process == "correction" and change.parents is not None
+            if change.parents is not None
             for row, parent in zip(change.rows[::size], change.parents[::size], strict=True)
         }
         for kind, found in (("exposed", findings.exposed), ("superseded", findings.superseded)):
@@ -422,11 +425,8 @@ class CollectiveModel(Model):  # type: ignore[misc]
         return AgentSet([self._copies[row] for row in rows], random=self.random)
 
 
-def _reporter(name: str) -> Any:
-    def report(model: CollectiveModel) -> Any:
-        return model.records.rows[-1][name]
-
-    return report
+def _latest(name: str, model: CollectiveModel) -> Any:
+    return model.records.rows[-1][name]
 
 
 def _checked_seed(rng: Any) -> int:

@@ -218,7 +218,7 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _set(tree: dict[str, Any], path: str, value: Any) -> None:
-    *sections, name = path.split(".")
+    *sections, name = str(path).split(".")
     node: Any = tree
     for depth, section in enumerate(sections):
         if section not in node and depth == 1:
@@ -228,7 +228,8 @@ def _set(tree: dict[str, Any], path: str, value: Any) -> None:
         node = node.setdefault(section, {})
         if not isinstance(node, dict):
             raise InputError(f"{path}: {'.'.join(sections[: depth + 1])} is not a section")
-    node[name] = value
+    # A section given as a table changes what it names; an empty table empties.
+    node.update(_merge(node, {name: value}) if value else {name: value})
 
 
 def _explain(error: ValidationError) -> Iterator[str]:

@@ -1,10 +1,10 @@
 """The slow twin: whole rounds of the model, one copy at a time, in plain Python.
 
-This is the model's executable specification. Everything that the simulator computes on columns is
-written here a second time, as a textbook would write it: with loops over copies, teams and
-overseers, and one small function for each equation. The twin shares with the simulator only the
-registry of traits, the declared parameters and the random streams: it asks each stream for the same
-draws, for the whole population, and then gives each copy its own.
+This is the model's executable specification; docs/model.md tells the same in prose. Everything that
+the simulator computes on columns is written here a second time, as a textbook would write it: with
+loops over copies, teams and overseers, and one small function for each equation. The twin shares
+with the simulator only the registry of traits, the declared parameters and the random streams: it
+asks each stream for the same draws, for the whole population, and then gives each copy its own.
 
 The file is read from top to bottom in the order of a round: traits and authors, tasks, conduct,
 oversight, findings and standing, training, competition, the lab, the successor, and at the end the
@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
 from typing import Any, Final
@@ -331,7 +331,8 @@ def effort_of(acts: Values, pursued: dict[str, bool], world: World, p: declared.
         if not pursued[goal]:
             attention[goal] = 0.0
     budget, used = compute_budget(acts, p), sum(attention.values())
-    return {drive: budget * share / used for drive, share in attention.items()}
+    scale = budget / used if used > 0 else 0.0  # who attends to nothing pursued does nothing
+    return {drive: share * scale for drive, share in attention.items()}
 
 
 def perceived_kind(task: Task, sees: float, guess: float, awareness: float, rates: Values) -> str:
@@ -934,6 +935,7 @@ class Lab:
     usefulness: float = 1.0
     usefulness_mean: float = 1.0
     baseline_output: float = 0.0
+    keeps_weights: bool = False
     detections: int = 0
     detections_mean: float = 0.0
     detections_variance: float = 0.0
@@ -964,7 +966,8 @@ class Lab:
         self._gather_evidence(seen)
         self.threshold = self._patience(seen)
         rested = self.last_response is None or round_ - self.last_response >= self.p.cooldown
-        if self.evidence <= self.threshold or not rested:
+        able = self.p.response != "roll_back" or self.keeps_weights
+        if self.evidence <= self.threshold or not rested or not able:
             return ""
         self.last_response = round_
         self.responses.append((round_, self.p.response))
@@ -1063,6 +1066,7 @@ class Round:
     """What happened in one round: an entry a copy, or a team, or a division."""
 
     phase: declared.Phase
+    world: World
     policy: Policy
     tasks: list[Task]
     deeds: list[Deed] = field(default_factory=list)
@@ -1158,7 +1162,7 @@ class Twin:
         _, phase, place = self.schedule[self.round_number - 1]
         self._begin(phase, place)
         policy = self._policy(phase)
-        self.last = now = Round(phase, policy, self._assign(phase, policy))
+        self.last = now = Round(phase, replace(self.world), policy, self._assign(phase, policy))
         now.deeds = self._act(now)
         now.verdicts = self._evaluate(now)
         now.findings = self._find(now)
@@ -1210,6 +1214,7 @@ class Twin:
         self.stored_descent = [(copy.lineage, copy.unswitched) for copy in self.copies]
         self.world.agent3_capability = self.world.capability
         self.stored_world = (self.world.awareness, self.world.capability)
+        self.lab.keeps_weights = True
         self.lab.baseline_output = mean(copy.output for copy in self.copies)
 
     def _summon(self) -> None:
@@ -1421,7 +1426,8 @@ class Twin:
 
     def _govern(self, now: Round) -> str:
         response = self.lab.govern(self.round_number, self._seen(now))
-        if response == "roll_back" and self.stored is not None:
+        if response == "roll_back":
+            assert self.stored is not None
             for row, latent in enumerate(self.stored):
                 self._set(row, dict(latent), "lab response")
                 self.copies[row].lineage, self.copies[row].unswitched = self.stored_descent[row]
@@ -1435,16 +1441,16 @@ class Twin:
             detected=sum(verdict.detected for verdict in now.verdicts) / audits,
             exposed=mean(found.exposed for found in now.findings),
             capture=self._mean_capture(),
-            shielding=self._shielding(),
+            shielding=self._shielding(now.world),
         )
 
-    def _shielding(self) -> float:
+    def _shielding(self, world: World) -> float:
         """Effective attention to keep_collective: its own, and what is diverted to it."""
         average = {
             drive: mean(copy.expressed[drive] for copy in self.copies)
             for drive in ("keep_collective", "power", "knowledge")
         }
-        diverted = diverted_share(self.world, self.p.conduct)
+        diverted = diverted_share(world, self.p.conduct)
         return average["keep_collective"] + diverted * (average["power"] + average["knowledge"])
 
     def _grow(self, phase: declared.Phase) -> None:
@@ -1497,9 +1503,9 @@ class Twin:
             "output": seen.output,
             "score": mean(copy.score for copy in self.copies),
             "usefulness": self.lab.usefulness,
-            "capability": self.world.capability,
-            "gap": self.world.capability - self.world.agent3_capability,
-            "awareness": self.world.awareness,
+            "capability": now.world.capability,
+            "gap": now.world.capability - now.world.agent3_capability,
+            "awareness": now.world.awareness,
             "unwatched_violations": unwatched,
             "watched_violations": mean(mean(deed.watched.values()) for deed in now.deeds),
             "detection": mean(mean(verdict.detection.values()) for verdict in now.verdicts),
@@ -1530,7 +1536,7 @@ class Twin:
 
     def _sandbagging(self, now: Round) -> Values:
         """Probability of sandbagging on work that is truly of each kind."""
-        s, rates = self.world.awareness, base_rates(self.p.tasks)
+        s, rates = now.world.awareness, base_rates(self.p.tasks)
         withhold = {
             kind: mean(deed.acts[f"withhold_{kind}"] for deed in now.deeds) for kind in KINDS
         }
@@ -1544,7 +1550,7 @@ class Twin:
         if not seated:
             return 0.0
         p, neuralese = self.p.oversight, now.phase.neuralese
-        read = mean(legibility(overseer.kind, self.world, neuralese, p) for overseer in seated)
+        read = mean(legibility(overseer.kind, now.world, neuralese, p) for overseer in seated)
         return read * (1 - mean(deed.acts["obfuscation"] for deed in now.deeds))
 
     def _mean_capture(self) -> float:

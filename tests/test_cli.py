@@ -1,59 +1,97 @@
-"""The command line: what it prints, what it writes, and what it refuses."""
+"""The command line: what it prints, what it refuses, and how it stops."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import pytest
 
-from analysis import folder
+from agents.traits import DRIVES, NAMES
+from analysis import cli, folder, summary
 from analysis.cli import main
-from model.scenario import InputError, resolve, table
+from model.collective import CollectiveModel
+from model.ledger import PROCESSES
+from model.records import columns
+from model.scenario import DEFAULT, parse_assignment, resolve, scale_rounds, table
 
 ROOT = Path(__file__).parent.parent
-SMALL = ["--copies", "64", "--rounds-scale", "0.02", "--no-figures"]
+SMALL = ["--copies", "64", "--rounds-scale", "0.02"]
+PLAIN = [*SMALL, "--no-figures"]
+ROUNDS = sum(phase.rounds for phase in scale_rounds(resolve(), 0.02).phases.values())
 
 
-def run_small(out: Path, *more: str) -> int:
-    return main(["run", *SMALL, "--out", str(out), *more])
+def outcome_of(arguments: Sequence[str]) -> int:
+    """Exit code of a command, whether it returns or argparse leaves."""
+    try:
+        return main(arguments)
+    except SystemExit as end:
+        return int(end.code or 0)
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("runs") / "run"
-    assert run_small(out, "--seed", "3") == 0
-    return out
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "run.py", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
+
+# --- bad input ----------------------------------------------------------------------------------
 
 BAD = {
-    "unknown scenario": (["run", "ai2028"], ["ai2028", "did you mean 'ai2027'"]),
-    "unknown file": (["run", "nowhere/x.toml"], ["nowhere/x.toml"]),
-    "unknown key": (["run", "--set", "oversight.audits=1"], ["oversight.audits", "'audit'"]),
-    "unknown top key": (["run", "--set", "copy=64"], ["copy", "copies"]),
-    "unknown phase": (["run", "--set", "phases.agency.rounds=3"], ["agency_training"]),
+    "unknown scenario": (["ai2028"], ["ai2028", "did you mean 'ai2027'"]),
+    "unknown file": (["nowhere/x.toml"], ["nowhere/x.toml"]),
+    "unknown key": (["--set", "oversight.audits=1"], ["oversight.audits", "'audit'"]),
+    "key of another section": (["--set", "audit=1"], ["'oversight.audit'"]),
+    "unknown top key": (["--set", "copy=64"], ["copy", "copies"]),
+    "unknown phase": (["--set", "phases.agency.rounds=3"], ["agency_training"]),
     "out of bounds": (
-        ["run", "--set", "oversight.audit=1.5"],
-        ["oversight.audit = 1.5", "0 to 1", "audited"],
+        ["--set", "oversight.audit=1.5"],
+        ["oversight.audit = 1.5", "0 to 1", "chance that a task is audited"],
     ),
-    "wrong type": (["run", "--set", "oversight.audit=much"], ["oversight.audit", "number"]),
-    "no value": (["run", "--set", "oversight.audit"], ["PATH=VALUE"]),
-    "twice": (["run", "--copies", "64", "--set", "copies=64"], ["twice"]),
-    "teams do not divide": (["run", "--set", "teams=7", "--set", "copies=64"], ["7 teams"]),
-    "copies do not divide": (["run", "--copies", "100"], ["copies = 100", "96"]),
-    "no copies": (["run", "--copies", "0"], ["copies = 0"]),
-    "zero rounds": (["run", "--set", "phases.pretraining.rounds=0"], ["rounds = 0"]),
-    "scale of zero": (["run", "--rounds-scale", "0"], ["rounds-scale"]),
-    "scale of nan": (["run", "--rounds-scale", "nan"], ["rounds-scale"]),
-    "negative seed": (["run", "--seed", "-1"], ["seed", "-1"]),
-    "broken seed": (["run", "--seed", "1.5"], ["seed", "1.5"]),
-    "unknown command": (["rum"], ["rum", "did you mean 'run'"]),
-    "unknown option": (["run", "--sed", "1"], ["--sed"]),
+    "not finite": (["--set", "oversight.audit=nan"], ["oversight.audit = nan", "0 to 1"]),
+    "wrong type": (["--set", "oversight.audit=much"], ["oversight.audit", "number"]),
+    "fraction of a copy": (["--set", "copies=64.5"], ["copies = 64.5", "whole number"]),
+    "value for a section": (["--set", "oversight=3"], ["oversight", "section"]),
+    "unknown choice": (["--set", "lab.response=pray"], ["'pray'", "roll_back"]),
+    "no equals sign": (["--set", "oversight.audit"], ["PATH=VALUE"]),
+    "no path": (["--set", "=3"], ["PATH=VALUE"]),
+    "set twice": (["--set", "teams=2", "--set", "teams=4"], ["teams", "twice"]),
+    "copies twice": (["--copies", "64", "--set", "copies=64"], ["copies", "twice"]),
+    "teams do not divide": (["--set", "teams=7", "--set", "copies=64"], ["64", "7 teams"]),
+    "copies do not divide": (["--copies", "100"], ["copies = 100", "96"]),
+    "more divisions than teams": (
+        ["--set", "divisions=9", "--copies", "64"],
+        ["divisions = 9", "2"],
+    ),
+    "no copies": (["--copies", "0"], ["copies = 0"]),
+    "negative copies": (["--copies", "-64"], ["--copies", "-64"]),
+    "copies in words": (["--copies", "many"], ["--copies", "many"]),
+    "zero rounds": (["--set", "phases.pretraining.rounds=0"], ["rounds = 0"]),
+    "scale of zero": (["--rounds-scale", "0"], ["--rounds-scale", "above 0"]),
+    "scale of nan": (["--rounds-scale", "nan"], ["--rounds-scale", "nan"]),
+    "negative scale": (["--rounds-scale", "-1"], ["--rounds-scale", "-1"]),
+    "scale in words": (["--rounds-scale", "abc"], ["--rounds-scale", "abc"]),
+    "negative seed": (["--seed", "-1"], ["--seed", "-1", "whole number from 0"]),
+    "broken seed": (["--seed", "1.5"], ["--seed", "1.5", "whole number from 0"]),
+    "seed in words": (["--seed", "one"], ["--seed", "one"]),
+    "option without value": (["--seed"], ["--seed"]),
+    "unknown option": (["--sed", "1"], ["--sed", "did you mean --seed"]),
+    "abbreviated option": (["--no-fig"], ["--no-fig", "did you mean --no-figures"]),
+    "two scenarios": (["ai2027", "psm"], ["psm"]),
 }
 
 
@@ -62,155 +100,475 @@ def test_bad_input_is_one_clear_line_and_nothing_is_written(
     arguments: list[str], told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A traceback, a silent default, a wrong exit code or a half-made folder would break it."""
-    out = tmp_path / "out"
-    extra = ["--out", str(out)] if arguments[0] == "run" else []
-    try:
-        code = main([*arguments, *extra])
-    except SystemExit as end:
-        code = int(end.code or 0)
+    assert outcome_of(["run", *arguments, "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
-    assert code == 2
-    assert not out.exists()
+    assert not list(tmp_path.iterdir())
     assert error.startswith("error: ")
     assert len(error.splitlines()) == 1
     for part in told:
         assert part in error
 
 
-def test_malformed_toml_is_told_with_file_and_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("word", "near"), [("rum", "'run'"), ("scenario", "'scenarios'"), ("serv", "'serve'")]
+)
+def test_an_unknown_command_is_told_with_the_nearest(
+    word: str, near: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A parser's traceback, or a message without the place, would break it."""
+    """Argparse's own many-line usage message, or no way out, would break it."""
+    assert outcome_of([word]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: there is no command '{word}'; did you mean {near}?")
+    assert len(error.splitlines()) == 1
+
+
+def test_several_faults_get_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """Faults that are told one at a time, run after run, would break it."""
+    arguments = ["--set", "oversight.audit=2", "--set", "oversight.penalties=1"]
+    assert main(["run", *arguments, "--set", "training.strength=-1"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("error: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('base = "ai2027"\n[oversight\naudit = 1\n', ["not valid TOML", "line 2"]),
+        ('base = "ai2072"\n', ["'ai2072'", "did you mean 'ai2027'"]),
+        ('base = "mine.toml"\n', ["comes back to itself"]),
+        ('base = "ai2027"\n[oversight]\naudits = 1\n', ["oversight.audits", "'audit'"]),
+        ('base = "ai2027"\n[oversight]\naudit = 7\n', ["audit = 7", "0 to 1"]),
+    ],
+    ids=["malformed", "unknown base", "circle", "unknown key", "out of bounds"],
+)
+def test_a_faulty_scenario_file_is_told_with_its_place(
+    text: str, told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A parser's traceback, or a message without file and place, would break it."""
     file = tmp_path / "mine.toml"
-    file.write_text('base = "ai2027"\n[oversight\naudit = 1\n')
+    file.write_text(text)
     assert main(["run", str(file), "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
-    assert str(file) in error
-    assert "line 2" in error
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1
+    for part in [*told, *([str(file)] if "base" not in told[0] and "ai2072" not in text else [])]:
+        assert part in error
+    assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_made_is_refused_before_the_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_bad_input_is_quick_and_clean_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """A traceback or exit code that `main` hides from the tests above would break it."""
+    process = start("run", "--set", "oversight.audit=2", "--out", str(tmp_path / "out"))
+    told, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert told == ""
+    assert error.startswith("error: oversight.audit = 2 is out of bounds: 0 to 1")
+    assert "Traceback" not in error
+
+
+def test_serve_without_its_packages_is_one_clear_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run whose results have nowhere to go would break it."""
+    """An ImportError's traceback where the extra is not installed would break it."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main(["serve"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "not installed" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_missing_package_is_one_clear_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A traceback under a Python in which nothing was installed would break it."""
+
+    def fail(arguments: Any) -> int:
+        raise ModuleNotFoundError("No module named 'mesa'", name="mesa")
+
+    monkeypatch.setattr(cli, "scenarios", fail)
+    assert main(["scenarios"]) == 2
+    assert "mesa is not installed" in capsys.readouterr().err
+
+
+# --- where a run goes ---------------------------------------------------------------------------
+
+
+def test_without_out_a_run_goes_to_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A default folder without scenario or seed in its name would break it."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", *PLAIN, "--seed", "5"]) == 0
+    assert folder.read(tmp_path / "results" / f"{DEFAULT}-seed5").seed == 5
+    assert "results/ai2027-seed5/" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["../../away", "/away", "..", "", "a/b"])
+def test_a_scenario_name_cannot_lead_out_of_results(name: str) -> None:
+    """A name that is used as a path as it is would break it."""
+    path = cli._default_folder(name, 1)
+    assert path.parent == Path("results")
+    assert path.name.endswith("-seed1")
+    assert not path.name.startswith(("-", "."))
+
+
+def test_results_that_have_nowhere_to_go_are_refused_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A simulation whose results are lost at its end would break it."""
+    monkeypatch.setattr(CollectiveModel, "step", lambda self: pytest.fail("it simulates"))
     (tmp_path / "file").write_text("")
-    assert run_small(tmp_path / "file" / "out") == 2
-    assert "cannot be made" in capsys.readouterr().err
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").write_text("dear")
+    for out, told in {
+        "file/out": "cannot be made",
+        "file/deep/out": "cannot be made",
+        "file": "is a file",
+        "full": "exists and is not empty",
+        "x" * 300: "cannot be made",
+    }.items():
+        assert main(["run", *PLAIN, "--out", str(tmp_path / out)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert told in error
+        assert len(error.splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full"]
 
 
-def test_an_existing_run_is_kept_unless_forced(done: Path, tmp_path: Path) -> None:
-    """Results that are lost to a second run would break it."""
-    out = tmp_path / "run"
-    assert run_small(out) == 0
-    assert run_small(out) == 2
-    assert run_small(out, "--force", "--seed", "9") == 0
-    assert folder.read(out).seed == 9
+# --- what is told -------------------------------------------------------------------------------
 
 
-def test_force_never_replaces_what_is_no_run(tmp_path: Path) -> None:
-    """`--force --out` of a home folder that is emptied would break it."""
-    (tmp_path / "precious.txt").write_text("keep me")
-    assert run_small(tmp_path, "--force") == 2
-    assert (tmp_path / "precious.txt").read_text() == "keep me"
+@pytest.fixture(scope="module")
+def model() -> CollectiveModel:
+    """A small finished run."""
+    made = CollectiveModel(scale_rounds(resolve(), 0.05), rng=1, copies=64)
+    made.run()
+    return made
 
 
-@pytest.mark.parametrize("name", folder.TABLES)
-def test_the_same_run_twice_gives_the_same_bytes(done: Path, tmp_path: Path, name: str) -> None:
-    """Anything but scenario and seed in a table (time, order, platform noise) would break it."""
-    again = tmp_path / "again"
-    assert run_small(again, "--seed", "3") == 0
-    assert (again / f"{name}.parquet").read_bytes() == (done / f"{name}.parquet").read_bytes()
+def rendered(model: CollectiveModel, width: int) -> str:
+    """The summary of a run as plain text."""
+    from rich.console import Console
+
+    console = Console(width=width)
+    records, ledger = model.records, model.ledger
+    tables = records.rounds(), ledger.frame(), records.event_frame()
+    with console.capture() as caught:
+        console.print(summary.summary(*tables, model.outcome(), model.parameters, width))
+    return caught.get()
 
 
-def test_the_written_scenario_repeats_the_run(done: Path, tmp_path: Path) -> None:
-    """A scenario file that loses a parameter would break it."""
-    again = tmp_path / "again"
-    scenario = str(done / "scenario.toml")
-    assert main(["run", scenario, "--seed", "3", "--no-figures", "--out", str(again)]) == 0
-    one, other = folder.read(done), folder.read(again)
-    pd.testing.assert_frame_equal(one.rounds, other.rounds, check_exact=True)
-    pd.testing.assert_frame_equal(one.copies, other.copies, check_exact=True)
-
-
-def test_the_summary_tells_outcome_and_phases(
+def test_a_run_ends_with_a_summary_and_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A run that ends without saying how would break it."""
+    """A run that ends without saying how, how long it took or where its files are breaks it."""
     out = tmp_path / "run"
-    assert main(["run", *SMALL[:-1], "--out", str(out)]) == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert folder.read(out).outcome["reason"].split(" (")[0].split(";")[0] in told
-    for phase in resolve().phases.values():
-        assert phase.label in told
-    for part in ("keep_team", "exposed by their own alignment research", str(out)):
-        assert part in told
-    assert len(list((out / "figures").glob("*.png"))) == 7
+    assert main(["run", *SMALL, "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert folder.read(out).outcome["sentence"] in " ".join(told.split())
+    assert re.search(rf"That took .+ s for {ROUNDS} rounds", told)
+    assert told.endswith(f"Files are in {out}/\n")
+    assert {p.stem for p in (out / "figures").iterdir()} >= {"drives", "conduct", "ledger"}
+    assert not [line for line in told.splitlines() if line != line.rstrip()]
 
 
-def test_an_interrupted_run_leaves_what_it_has(tmp_path: Path) -> None:
-    """A stopped run that loses its rounds, or passes for a whole one, would break it."""
-    out = tmp_path / "run"
+def test_a_pipe_gets_one_line_a_phase(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A progress bar's control codes in a log, or silence for hours, would break it."""
+    assert main(["run", *PLAIN, "--out", str(tmp_path / "run")]) == 0
+    told = capsys.readouterr().out
+    assert "\x1b" not in told
+    lines = told.splitlines()
+    for line, phase in zip(lines, resolve().phases.values(), strict=False):
+        assert re.match(rf"{phase.label} +\d+/{ROUNDS} rounds, \d+ rounds/s", line)
+
+
+def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
+    """A bar without phase, rounds, speed or time, or a cursor that stays hidden, would break it."""
+    above, below = os.openpty()
+    arguments = ["run", "--copies", "64", "--rounds-scale", "0.1", "--no-figures"]
     process = subprocess.Popen(
-        [sys.executable, "run.py", "run", "--copies", "256", "--out", str(out)],
+        [sys.executable, "run.py", *arguments, "--out", str(tmp_path / "run")],
         cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=below,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "90"},
     )
-    assert process.stdout is not None
-    assert "Pretraining" in process.stdout.readline()
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 75
-    assert "marked incomplete" in error
-    run = folder.read(out)
-    assert not run.complete
-    assert len(run.rounds) == run.provenance["rounds_done"] >= 20
+    os.close(below)
+    told = b""
+    with os.fdopen(above, "rb", buffering=0) as terminal, contextlib.suppress(OSError):
+        while more := terminal.read(10_000):
+            told += more
+    assert process.wait(timeout=60) == 0
+    text = told.decode()
+    for part in ("Training of Agent-4", "87/87", "rounds/s", "left", "Key events"):
+        assert part in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+
+
+def test_quiet_is_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A word on stdout or stderr would break it."""
+    assert main(["run", *PLAIN, "--quiet", "--out", str(tmp_path / "run")]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("width", [72, 80, 100])
+def test_the_summary_tells_outcome_phases_drives_and_events(
+    model: CollectiveModel, width: int
+) -> None:
+    """A table that is cut off, or an outcome, phase, measure or drive left out, would break it."""
+    text = rendered(model, width)
+    words = " ".join(text.split())
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    assert model.outcome().kind.upper() in words
+    assert model.outcome().reason in words
+    for phase in model.parameters.phases.values():
+        assert set(phase.label.split()) <= set(words.split())
+    for name in NAMES[DRIVES]:
+        assert f"\n{name} " in text
+    for rows in summary.KEY_MEASURES.values():
+        assert all(f"\n {row.label} " in text for row in rows)
+    for kind in ("exposed", "superseded"):
+        count = sum(event.kind == kind for event in model.records.events)
+        assert f"{count:,} times" in words
+    assert all(
+        event.text in words for event in model.records.events if event.kind in ("passage", "look")
+    )
+
+
+def test_a_summary_shows_the_start_and_end_of_each_phase(model: CollectiveModel) -> None:
+    """A row that averages, or takes the wrong rounds or scale, would break it."""
+    rounds = model.records.rounds()
+    line = next(t for t in rendered(model, 100).splitlines() if t.startswith(" keep_team"))
+    cells = re.findall(r"([\d.]+)→([\d.]+)", line)
+    assert len(cells) == len(model.parameters.phases)
+    for (first, last), phase in zip(cells, model.parameters.phases, strict=True):
+        values = rounds.loc[rounds["phase"] == phase, "keep_team"]
+        assert first == f"{100 * values.iloc[0]:.1f}"
+        assert last == f"{100 * values.iloc[-1]:.1f}"
+
+
+def test_the_levels_of_selection_add_up_to_the_change(model: CollectiveModel) -> None:
+    """A process of the ledger that is booked under no level, or under two, would break it."""
+    named = [*summary.CHANGES, *(p for processes in summary.LEVELS.values() for p in processes)]
+    assert len(named) == len(set(named))
+    assert set(named) <= set(PROCESSES)
+    ledger = model.ledger.frame()
+    total = ledger.loc[ledger["trait"] == "power", "change"].sum()
+    line = next(t for t in rendered(model, 100).splitlines() if t.startswith("power "))
+    change, *parts = [float(x) for x in re.findall(r"[+-]?\d+\.\d", line)]
+    assert change == pytest.approx(100 * total, abs=0.051)
+    assert sum(parts) == pytest.approx(change, abs=0.051 * 6)
+
+
+@pytest.mark.parametrize(
+    ("levels", "told"),
+    [
+        ({"copies": -0.06, "teams": 0.09, "divisions": 0.01}, "teams, against copies"),
+        ({"copies": -0.06, "teams": 0.0, "divisions": 0.0}, "against copies"),
+        ({"copies": 0.03, "teams": 0.02, "divisions": 0.0}, "copies"),
+        ({"copies": 0.0, "teams": 0.0001, "divisions": -0.0001}, "hardly selected"),
+    ],
+)
+def test_a_level_is_named_by_what_it_did(levels: dict[str, float], told: str) -> None:
+    """A level named for what it selected against would break it."""
+    assert summary._in_words(levels) == told
+
+
+def test_key_measures_are_columns_of_the_rounds_table() -> None:
+    """A measure that the records no longer have would break it."""
+    known = columns(tuple(resolve().archetypes), detail=False)
+    for rows in summary.KEY_MEASURES.values():
+        for row in rows:
+            assert set(row.columns) <= set(known)
+
+
+def test_labels_in_brackets_are_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A label that is taken for the markup of a terminal would break it."""
+    label = ["--set", "phases.pretraining.label='[/x] [red]'"]
+    assert main(["run", *PLAIN, *label, "--out", str(tmp_path / "[run]")]) == 0
+    told = capsys.readouterr().out
+    assert "[red]" in told.split("From the start")[1]
+    assert "[run]/" in told
+
+
+# --- lists --------------------------------------------------------------------------------------
+
+
+def test_scenarios_are_listed_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """A scenario that the list forgets, or no word on which is the default, would break it."""
+    assert main(["scenarios"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    names = [line.split()[0] for line in lines]
+    assert names[0] == DEFAULT
+    assert sorted(names) == sorted(p.stem for p in (ROOT / "model" / "scenarios").glob("*.toml"))
+    assert [line for line in lines if "(default)" in line] == lines[:1]
+
+
+def test_every_parameter_is_listed_as_it_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:
+    """A parameter left out, or a value that `--set` does not take back, would break it."""
+    assert main(["parameters"]) == 0
+    told = capsys.readouterr().out
+    assert max(len(line) for line in told.splitlines() if " = {" not in line) <= 100
+    listed = dict(re.findall(r"^(\S+) = (.+)$", told, flags=re.MULTILINE))
+    assert list(listed) == [info.path for info in table()]
+    overrides = dict(
+        parse_assignment(f"{path}={value}")
+        for path, value in listed.items()
+        if value != "(not set)"
+    )
+    assert resolve("psm", overrides).training == resolve().training
+    assert resolve(DEFAULT, overrides) == resolve()
+    for info in table():
+        assert info.meaning.split()[0] in told
+
+
+def test_parameters_as_a_markdown_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """A cell that breaks the table, or a row or column left out, would break it."""
+    assert main(["parameters", "--markdown"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| path | default | allowed | unit | meaning | source |"
+    assert len(lines) == 2 + len(table())
+    assert {line.count("|") for line in lines} == {7}
+
+
+def test_parameters_can_be_searched(capsys: pytest.CaptureFixture[str]) -> None:
+    """A search that misses names, meanings or sources, or finds nothing in silence, breaks it."""
+    assert main(["parameters", "--search", "ROTATION"]) == 0
+    assert "oversight.rotation = 0.05" in capsys.readouterr().out
+    assert main(["parameters", "psm", "--search", "exhaustiveness"]) == 0
+    assert "training.exhaustiveness = 1.0" in capsys.readouterr().out
+    assert main(["parameters", "--search", "zeppelin"]) == 2
+    assert "zeppelin" in capsys.readouterr().err
+
+
+# --- how it starts and stops --------------------------------------------------------------------
 
 
 def test_help_is_quick_because_it_imports_little() -> None:
     """Heavy imports at the top of a module would break it."""
     code = "import sys; sys.argv = ['run.py', '--help']; import runpy\n"
     code += "try: runpy.run_path('run.py', run_name='__main__')\nexcept SystemExit: pass\n"
-    code += "print([m for m in ('mesa', 'pandas', 'pydantic', 'numpy') if m in sys.modules])"
+    code += (
+        "print([m for m in ('mesa', 'pandas', 'pydantic', 'numpy', 'rich') if m in sys.modules])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip().endswith("[]")
 
 
-def test_parameters_and_scenarios_are_listed_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    """A parameter or scenario that the lists forget would break it."""
-    assert main(["parameters"]) == 0
-    listed = capsys.readouterr().out
-    for info in table():
-        assert info.path in listed
-    assert main(["scenarios"]) == 0
-    listed = capsys.readouterr().out
-    for path in (ROOT / "model" / "scenarios").glob("*.toml"):
-        assert path.stem in listed
+def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """A traceback or silence would break it."""
+    assert main([]) == 0
+    told = capsys.readouterr().out
+    assert all(command in told for command in ("run", "scenarios", "parameters", "serve"))
 
 
-@pytest.mark.parametrize(
-    ("spoil", "told"),
-    [
-        (lambda run: (run / "rounds.parquet").unlink(), "lacks rounds.parquet"),
-        (lambda run: (run / "rounds.parquet").write_bytes(b"PAR1 no"), "cannot be read"),
-        (lambda run: (run / "provenance.json").write_text("{"), "cannot be read"),
-        (lambda run: (run / "provenance.json").write_text('{"schema": 99}'), "version 99"),
-        (lambda run: (run / "provenance.json").unlink(), "is no run folder"),
-    ],
-    ids=["missing table", "broken table", "broken provenance", "newer version", "no run"],
-)
-def test_a_damaged_folder_is_told(done: Path, tmp_path: Path, spoil: object, told: str) -> None:
-    """A damaged folder that is read as if it were whole would break it."""
-    import shutil
+def test_the_default_scenario_is_the_models(capsys: pytest.CaptureFixture[str]) -> None:
+    """A default that is written down twice, and differs, would break it."""
+    for command in ("run", "parameters", "serve"):
+        assert cli.parser().parse_args([command]).scenario == DEFAULT
 
-    copy = tmp_path / "copy"
-    shutil.copytree(done, copy)
-    assert callable(spoil)
-    spoil(copy)
-    with pytest.raises(InputError, match=told):
-        folder.read(copy)
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_stopped_run_leaves_what_it_has(tmp_path: Path, number: signal.Signals) -> None:
+    """A stopped run that loses its rounds, or passes for a whole one, would break it."""
+    out = tmp_path / "run"
+    process = start("run", "--copies", "256", "--out", str(out))
+    assert process.stdout is not None
+    assert "Pretraining" in process.stdout.readline()
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert len(error.splitlines()) == 1
+    assert "marked incomplete" in error
+    run = folder.read(out)
+    assert not run.complete
+    assert not run.outcome["complete"]
+    assert len(run.rounds) == run.provenance["rounds_done"] >= 20
+    assert f"after round {len(run.rounds)} of {run.provenance['rounds_planned']}" in error
+    assert not (out / "figures").exists()
+
+
+def test_a_run_that_is_stopped_before_its_first_round_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty folder that stands in the way of the next try would break it."""
+
+    def stopped(self: CollectiveModel, *_: Any, **__: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    monkeypatch.setattr(CollectiveModel, "__init__", stopped)
+    assert main(["run", *PLAIN, "--out", str(tmp_path / "run")]) == 75
+    assert capsys.readouterr().err == "stopped\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_is_stopped_while_drawing_keeps_its_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of the figures, or a complete run that says it is not, would break it."""
+    from analysis import figures
+
+    def stopped(drawn: Any, to: Path) -> None:
+        to.mkdir()
+        (to / "half.png").write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+    monkeypatch.setattr(figures, "save", stopped)
+    out = tmp_path / "run"
+    assert main(["run", *SMALL, "--quiet", "--out", str(out)]) == 75
+    assert f"the tables in {out} are whole" in capsys.readouterr().err
+    assert folder.read(out).complete
+    assert not [p for p in out.iterdir() if p.name.endswith(("figures", ".part"))]
+
+
+def test_signals_are_the_callers_again_after_a_run(tmp_path: Path) -> None:
+    """A handler that stays behind would break it."""
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    assert main(["run", *PLAIN, "--quiet", "--out", str(tmp_path / "run")]) == 0
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_run_goes_on_when_nobody_reads_any_more(tmp_path: Path) -> None:
+    """Results lost to `| head -1`, or a complaint of Python's, would break it."""
+    out = tmp_path / "run"
+    process = start("run", *PLAIN, "--out", str(out))
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=60) == 0
+    assert folder.read(out).complete
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["parameters"], ["scenarios"]])
+def test_a_list_that_nobody_reads_to_its_end_is_no_fault(arguments: list[str]) -> None:
+    """A traceback after `| head -1` would break it."""
+    process = start(*arguments)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=60) == 0
+
+
+def test_a_disk_that_is_full_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A traceback, or a folder that passes for whole, would break it."""
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folder.pq, "write_table", full)
+    out = tmp_path / "run"
+    assert main(["run", *PLAIN, "--quiet", "--out", str(out)]) == 75
+    assert capsys.readouterr().err == "error: [Errno 28] No space left on device\n"
+    assert '"complete": false' in (out / "provenance.json").read_text()
+    assert not list(out.glob("*.parquet"))

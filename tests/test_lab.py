@@ -19,7 +19,9 @@ NOTHING = {"output": 1.0, "detected": 0.0, "exposed": 0.0, "capture": 0.0, "shie
 def lab(**parameters: Any) -> tuple[Lab, LabParameters]:
     """A lab of its own, and its parameters."""
     p = LabParameters(**parameters)
-    return Lab(Model(rng=1), p), p
+    it = Lab(Model(rng=1), p)
+    it.keeps_weights = True
+    return it, p
 
 
 def seen(**known: float) -> Observation:
@@ -135,6 +137,14 @@ def test_rolling_back_checks_panels_more_often_and_starts_evidence_anew() -> Non
     assert it.policy(11, 0.3, Oversight(rotation=0.3), p).rotation == 1.0
 
 
+def test_a_lab_without_stored_weights_cannot_roll_back() -> None:
+    """A roll back to nothing that passes for a response would break it."""
+    it, p = lab(response="roll_back", threshold=0.5)
+    it.keeps_weights = False
+    assert not it.govern(10, seen(exposed=1.0), p).crossed
+    assert it.decisions == []
+
+
 def test_a_lab_that_does_not_respond_keeps_its_policy() -> None:
     """A response of none that changes something would break it."""
     it, p = lab(response="none", threshold=0.5)
@@ -183,9 +193,13 @@ def test_a_roll_back_puts_the_stored_weights_back() -> None:
         if model.stored is not None and model.lab.decisions[-1:] == [(model.round, "roll_back")]:
             restored += 1
             np.testing.assert_array_equal(model.population.latent, model.stored["latent"])
-            row = model.records.rows[-1]
-            assert row["capability"] == model.stored_situation.capability
-            assert row["awareness"] == model.stored_situation.awareness
+            # Both grow again at the end of the round.
+            stored, now = model.stored_situation, model.situation
+            phase = model.schedule.turn(model.round).phase
+            most = stored.capability + 3 * phase.capability_growth
+            assert stored.capability <= now.capability <= most
+            most = stored.awareness + phase.awareness_growth
+            assert stored.awareness <= now.awareness <= most + 1e-12
     assert restored > 2
 
 

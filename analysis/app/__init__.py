@@ -2,51 +2,93 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
+import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
 
 from model.scenario import InputError
 
 HOST = "127.0.0.1"
+PORT = 8765
+"""Where a free port is looked for if there is none above the one asked for."""
 SCENARIO = "MULTICOPY_SCENARIO"
 """Environment variable that names the scenario to the page."""
+ROOT = Path(__file__).parents[2]
+NEEDED = ("solara", "solara_assets", "altair")
+"""Modules of the extra `serve`. Without the assets, browsers would load scripts from elsewhere."""
 
 
 def serve(scenario: str, port: int) -> int:
     """Serve the page on this machine until it is stopped; return the server's exit code.
 
+    Parameters
+    ----------
+    scenario
+        Name of a shipped scenario, or path of a TOML file.
+    port
+        Port on this machine, which nothing else may be using.
+
     Raises
     ------
     InputError
-        If what the page needs is not installed, or the port is in use.
+        If what the page needs is not installed, or the port cannot be used.
     """
-    if importlib.util.find_spec("solara") is None:
-        raise InputError("the page needs Solara, which is not installed: use `make serve`")
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise InputError(f"the page needs {missing[0]}, which is not installed: use `make serve`")
     if not _is_free(port):
-        other = next((p for p in range(port + 1, port + 100) if _is_free(p)), None)
-        raise InputError(f"port {port} is in use or not allowed; try --port {other}")
+        raise InputError(f"port {port} is in use or not allowed; {_proposal(port)}")
     print(f"Open http://{HOST}:{port} in a browser; Ctrl-C stops the server.", flush=True)
-    settings = {
-        SCENARIO: scenario,
-        "SOLARA_THEME_SHOW_BANNER": "false",
-        "SOLARA_TELEMETRY_MIXPANEL_ENABLE": "false",
-    }
     command = [sys.executable, "-m", "solara", "run", "analysis.app.page", "--production"]
-    command += ["--no-open", "--host", HOST, "--port", str(port)]
-    try:
-        return subprocess.run(command, env={**os.environ, **settings}, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
+    command += ["--no-open", "--no-check-version", "--host", HOST, "--port", str(port)]
+    with subprocess.Popen(command, env=_environment(scenario)) as server:
+        # A server that outlives its parent would hold the port.
+        previous = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+        try:
+            return server.wait()
+        except KeyboardInterrupt:
+            server.terminate()
+            return 0
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _environment(scenario: str) -> dict[str, str]:
+    """What the server is told: where the project lies, what to show, and to stay on its own."""
+    search = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ,
+        SCENARIO: scenario,
+        "PYTHONPATH": os.pathsep.join(search),
+        "PYTHONWARNINGS": "ignore:Cookies with samesite=none:UserWarning",
+        "SOLARA_ASSETS_CDN": f"http://{HOST}:9/",  # nothing is fetched that is not bundled
+        "SOLARA_CHECK_HOOKS": "off",  # it warns of Mesa's own code
+        "SOLARA_TELEMETRY_MIXPANEL_ENABLE": "false",
+        "SOLARA_THEME_SHOW_BANNER": "false",
+    }
+
+
+def _proposal(port: int) -> str:
+    above = range(port + 1, min(port + 100, 65536))
+    free: Iterator[int] = filter(_is_free, chain(above, range(PORT, PORT + 100)))
+    other = next(free, None)
+    return "choose another with --port" if other is None else f"try --port {other}"
 
 
 def _is_free(port: int) -> bool:
+    if not 0 < port < 65536:
+        return False
     with socket.socket() as probe:
+        # As the server itself binds: a port that was in use a moment ago is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except (OSError, OverflowError):
+        except OSError:
             return False
     return True
