@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from analysis import commands
+from analysis.options import resolved, scenario_options, whole_from_zero
 
 DONE, BAD_INPUT, STOPPED = 0, 2, 75
 WIDTH = 100
@@ -54,28 +55,6 @@ def _with_nearest(message: str, parsers: Any) -> str:
         near = get_close_matches(unknown[1], options, n=1)
         return message + (f"; did you mean {near[0]}?" if near else "")
     return message
-
-
-def whole_from_zero(text: str) -> int:
-    """A whole number from 0, for argparse."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = -1
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: a whole number from 0")
-    return value
-
-
-def positive(text: str) -> float:
-    """A number above 0, for argparse."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: above 0, up to 1000")
-    return value
 
 
 def parser() -> Parser:
@@ -142,41 +121,13 @@ def mute() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _scenario_options(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="override")
-    p.add_argument("--copies", type=whole_from_zero, metavar="N", help="number of copies")
-    p.add_argument(
-        "--rounds-scale", type=positive, default=1.0, metavar="X", help="scale of phases"
-    )
-
-
-def resolved(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
-    """Parameters that the options ask for, and the overrides among them."""
-    from model.scenario import InputError, parse_assignment, resolve, scale_rounds
-
-    overrides: dict[str, Any] = {}
-    for text in arguments.set:
-        path, value = parse_assignment(text)
-        if path in overrides:
-            raise InputError(f"--set {path}: given twice")
-        overrides[path] = value
-    if arguments.copies is not None:
-        if "copies" in overrides:
-            raise InputError("copies is given twice: by --copies and by --set")
-        overrides["copies"] = arguments.copies
-    parameters = resolve(arguments.scenario, overrides)
-    if arguments.rounds_scale != 1.0:
-        parameters = scale_rounds(parameters, arguments.rounds_scale)
-    return parameters, overrides
-
-
 # --- run ---------------------------------------------------------------------------------------
 
 
 def _setup_run(p: argparse.ArgumentParser) -> None:
     p.add_argument("scenario", nargs="?", default="ai2027", help="name or TOML file")
     p.add_argument("--seed", type=whole_from_zero, default=0)
-    _scenario_options(p)
+    scenario_options(p)
     p.add_argument("--out", type=Path, metavar="DIR", help="default: results/SCENARIO-seedN")
     p.add_argument("--force", action="store_true", help="replace an existing run")
     p.add_argument("--no-figures", action="store_true")

@@ -9,18 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from analysis.options import resolved, scenario_options, whole_from_one, whole_from_zero
+
 DONE, CHECK_FAILED = 0, 1
-
-
-def whole_from_one(text: str) -> int:
-    """A whole number from 1, for argparse."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: a whole number from 1")
-    return value
 
 
 def progress_bar(what: str) -> Callable[[int, int], None]:
@@ -63,10 +54,10 @@ def setup_ablate(p: argparse.ArgumentParser) -> None:
     p.add_argument("--seeds", type=whole_from_one, default=12, metavar="N", help="seeds 0 to N-1")
     p.add_argument("--effects", metavar="E1,E4", help="only these (E1 means all E1-...)")
     p.add_argument("--file", type=Path, metavar="TOML", help="effects of your own, in its form")
-    p.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="override")
-    p.add_argument("--copies", type=whole_from_one, metavar="N", help="number of copies")
-    p.add_argument("--rounds-scale", type=float, default=1.0, metavar="X", help="scale of phases")
-    p.add_argument("--workers", type=int, metavar="N", help="processes; 0: none but this")
+    scenario_options(p)
+    p.add_argument(
+        "--workers", type=whole_from_zero, metavar="N", help="processes; 0: none but this"
+    )
     p.add_argument("--out", type=Path, metavar="DIR", help="default: results/ablate-SCENARIO")
     p.add_argument("--force", action="store_true", help="replace an existing result")
     p.set_defaults(function=ablate)
@@ -75,7 +66,6 @@ def setup_ablate(p: argparse.ArgumentParser) -> None:
 def ablate(arguments: argparse.Namespace) -> int:
     """Run base and control arms, print and write the table of effects and its forest plot."""
     from analysis import experiments, folder
-    from analysis.cli import resolved
 
     parameters, _ = resolved(arguments)
     effects = experiments.load_effects(arguments.file or experiments.EFFECTS)
@@ -114,10 +104,10 @@ def setup_personas(p: argparse.ArgumentParser) -> None:
     """Options of `personas`."""
     p.add_argument("--scenario", default="ai2027", help="name or TOML file")
     p.add_argument("--seeds", type=whole_from_one, default=4, metavar="N", help="seeds 0 to N-1")
-    p.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="override")
-    p.add_argument("--copies", type=whole_from_one, metavar="N", help="number of copies")
-    p.add_argument("--rounds-scale", type=float, default=1.0, metavar="X", help="scale of phases")
-    p.add_argument("--workers", type=int, metavar="N", help="processes; 0: none but this")
+    scenario_options(p)
+    p.add_argument(
+        "--workers", type=whole_from_zero, metavar="N", help="processes; 0: none but this"
+    )
     p.add_argument("--out", type=Path, metavar="DIR", help="default: results/personas-SCENARIO")
     p.add_argument("--force", action="store_true", help="replace an existing result")
     p.set_defaults(function=personas)
@@ -126,7 +116,6 @@ def setup_personas(p: argparse.ArgumentParser) -> None:
 def personas(arguments: argparse.Namespace) -> int:
     """Run distortion (0), switching (1) and half of each; compare what tells them apart."""
     from analysis import experiments, figures, folder
-    from analysis.cli import resolved
     from model.scenario import fingerprint
 
     parameters, _ = resolved(arguments)
@@ -273,7 +262,7 @@ def fork(arguments: argparse.Namespace) -> int:
     for name in names:
         if name not in POLICIES:
             raise InputError(
-                f"there is no policy {name!r}{nearest(name, POLICIES)} "
+                f"there is no policy {name!r}{nearest(name, POLICIES) or '.'} "
                 f"Known are {', '.join(POLICIES)}."
             )
     run = folder.read_complete(arguments.run)
@@ -325,7 +314,7 @@ def setup_validate(p: argparse.ArgumentParser) -> None:
     """Options of `validate`."""
     p.add_argument("--only", metavar="T7,T8", help="only these oracles")
     p.add_argument("--replicates", type=whole_from_one, default=4000, metavar="K")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=whole_from_zero, default=0)
     p.add_argument("--set", action="append", default=[], metavar="T8.n=16", help="a setting")
     p.add_argument("--out", type=Path, metavar="DIR", help="also write table and figures there")
     p.add_argument("--force", action="store_true", help="replace an existing result")
@@ -335,10 +324,8 @@ def setup_validate(p: argparse.ArgumentParser) -> None:
 def validate(arguments: argparse.Namespace) -> int:
     """Compare the simulator's own code with exact theory; 1 if any check fails."""
     from analysis import theory
-    from model.scenario import InputError, parse_assignment
+    from model.scenario import parse_assignment
 
-    if arguments.seed < 0:
-        raise InputError(f"seed = {arguments.seed} is not allowed: a whole number from 0")
     keys = arguments.only.split(",") if arguments.only else list(theory.ORACLES)
     settings = theory.configure(dict(parse_assignment(text) for text in arguments.set))
     oracles = theory.choose([*keys])

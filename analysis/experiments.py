@@ -139,7 +139,7 @@ def choose(effects: Mapping[str, Effect], keys: Iterable[str]) -> dict[str, Effe
         found = {k: e for k, e in effects.items() if k == key or k.startswith(key + "-")}
         if not found:
             raise InputError(
-                f"there is no effect {key!r}{nearest(key, effects)} Known are {', '.join(effects)}."
+                f"there is no effect {key!r}{nearest(key, effects) or '.'} Known are {', '.join(effects)}."
             )
         chosen |= found
     return chosen
@@ -200,7 +200,7 @@ def arms(
         if effect.phase not in scenario.phases:
             raise InputError(
                 f"{effect.key}: the scenario has no phase {effect.phase!r}"
-                f"{nearest(effect.phase, order)} It has {', '.join(order)}."
+                f"{nearest(effect.phase, order) or '.'} It has {', '.join(order)}."
             )
         for parameters in (base_arm(effect, scenario), *control_arms(effect, scenario).values()):
             key = fingerprint(parameters)

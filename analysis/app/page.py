@@ -51,10 +51,11 @@ CSS: Final = """
 .v-tabs { display: none }
 .v-input__slider .v-input__slot { flex-wrap: wrap }
 .v-input__slider .v-label { flex: 1 0 100% }
+.v-input__slider { margin-bottom: 8px }
 .v-slider__thumb-label-container { display: block !important }
 .v-slider .v-slider__thumb-label.primary { background: none !important; color: inherit;
     width: auto !important; height: auto !important; font-size: 13px; font-weight: bold;
-    transform: translate(-50%, -8px) !important }
+    transform: translate(-50%, 22px) !important }
 .v-slider__thumb-label > * { transform: none !important }
 """
 """Hides the tab of the only page; puts labels above sliders and shows their values."""

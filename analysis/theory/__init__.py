@@ -178,7 +178,7 @@ def choose(keys: Iterable[str]) -> dict[str, Oracle]:
     for key in keys:
         if key not in ORACLES:
             raise InputError(
-                f"there is no oracle {key!r}{nearest(key, ORACLES)} Known are {', '.join(ORACLES)}."
+                f"there is no oracle {key!r}{nearest(key, ORACLES) or '.'} Known are {', '.join(ORACLES)}."
             )
         chosen[key] = ORACLES[key]
     return chosen
@@ -192,7 +192,7 @@ def configure(assignments: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         (oracle,) = choose([key]).values()
         if name not in oracle.settings:
             raise InputError(
-                f"{path}: {key} has no setting {name!r}{nearest(name, oracle.settings)} "
+                f"{path}: {key} has no setting {name!r}{nearest(name, oracle.settings) or '.'} "
                 f"It has {', '.join(oracle.settings)}."
             )
         by_oracle.setdefault(key, {})[name] = _checked(path, value, oracle.settings[name])

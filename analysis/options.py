@@ -1,0 +1,68 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def whole_from_zero(text: str) -> int:
+    """A whole number from 0, for argparse."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: a whole number from 0")
+    return value
+
+
+def whole_from_one(text: str) -> int:
+    """A whole number from 1, for argparse."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: a whole number from 1")
+    return value
+
+
+def positive(text: str) -> float:
+    """A number above 0, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: above 0, up to 1000")
+    return value
+
+
+def scenario_options(p: argparse.ArgumentParser) -> None:
+    """Add the options that change a scenario."""
+    p.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="override")
+    p.add_argument("--copies", type=whole_from_zero, metavar="N", help="number of copies")
+    p.add_argument(
+        "--rounds-scale", type=positive, default=1.0, metavar="X", help="scale of phases"
+    )
+
+
+def resolved(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    """Parameters that the options ask for, and the overrides among them."""
+    from model.scenario import InputError, parse_assignment, resolve, scale_rounds
+
+    overrides: dict[str, Any] = {}
+    for text in arguments.set:
+        path, value = parse_assignment(text)
+        if path in overrides:
+            raise InputError(f"--set {path}: given twice")
+        overrides[path] = value
+    if arguments.copies is not None:
+        if "copies" in overrides:
+            raise InputError("copies is given twice: by --copies and by --set")
+        overrides["copies"] = arguments.copies
+    parameters = resolve(arguments.scenario, overrides)
+    if arguments.rounds_scale != 1.0:
+        parameters = scale_rounds(parameters, arguments.rounds_scale)
+    return parameters, overrides
