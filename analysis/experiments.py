@@ -139,7 +139,8 @@ def choose(effects: Mapping[str, Effect], keys: Iterable[str]) -> dict[str, Effe
         found = {k: e for k, e in effects.items() if k == key or k.startswith(key + "-")}
         if not found:
             raise InputError(
-                f"there is no effect {key!r}{nearest(key, effects) or '.'} Known are {', '.join(effects)}."
+                f"there is no effect {key!r}{nearest(key, effects) or '.'} "
+                f"Known are {', '.join(effects)}."
             )
         chosen |= found
     return chosen

@@ -55,7 +55,7 @@ CSS: Final = """
 .v-slider__thumb-label-container { display: block !important }
 .v-slider .v-slider__thumb-label.primary { background: none !important; color: inherit;
     width: auto !important; height: auto !important; font-size: 13px; font-weight: bold;
-    transform: translate(-50%, 22px) !important }
+    transform: translate(-50%, 24px) !important }
 .v-slider__thumb-label > * { transform: none !important }
 """
 """Hides the tab of the only page; puts labels above sliders and shows their values."""
@@ -159,7 +159,9 @@ def State(model: PageModel) -> None:
     """Where the run is."""
     update_counter.get()
     if not model.round:
-        solara.Text("▶ plays, Step does one frame. Parameters take effect with Reset.")
+        solara.Text(
+            "▶ plays, Step does one frame of “Render Interval” rounds; Reset applies parameters."
+        )
         return
     turn = model.schedule.turn(model.round)
     solara.Text(
@@ -237,5 +239,5 @@ def Page() -> None:
         model_params=made,
         name=f"Multicopy: {parameters.name}",
         play_interval=11,
-        render_interval=9,
+        render_interval=15,
     )

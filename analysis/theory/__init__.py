@@ -178,7 +178,8 @@ def choose(keys: Iterable[str]) -> dict[str, Oracle]:
     for key in keys:
         if key not in ORACLES:
             raise InputError(
-                f"there is no oracle {key!r}{nearest(key, ORACLES) or '.'} Known are {', '.join(ORACLES)}."
+                f"there is no oracle {key!r}{nearest(key, ORACLES) or '.'} "
+                f"Known are {', '.join(ORACLES)}."
             )
         chosen[key] = ORACLES[key]
     return chosen
