@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from agents.personas import PERSONA
 from agents.traits import NAMES
@@ -278,6 +279,10 @@ def persona_map(rounds: pd.DataFrame, archetypes: pd.DataFrame, ax: Axes) -> Axe
     # The path leads far away from all authors; asinh keeps both ends legible.
     ax.set_xscale("asinh", linear_width=1.0)
     ax.set_yscale("asinh", linear_width=1.0)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(FixedLocator([-100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100]))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())
     ax.set_xlabel("First component (prior s.d., asinh scale)")
     ax.set_ylabel("Second component")
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, borderaxespad=0)

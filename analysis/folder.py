@@ -389,8 +389,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_table(path: Path, identity: Mapping[str, str]) -> pd.DataFrame:
     try:
-        # A folder named like "seed=3" must not be read as a column.
-        table = pq.read_table(path, partitioning=None)
+        table = pq.read_table(path)
     except FileNotFoundError:
         raise InputError(f"{path.parent}: lacks {path.name}") from None
     except (OSError, pa.ArrowException) as error:

@@ -240,7 +240,10 @@ def own_figure_folder(at: Path) -> None:
 
 
 def own_link(at: Path) -> None:
-    (at / "figures").symlink_to(at.parent)
+    photos = at.parent / "photos"
+    photos.mkdir()
+    (photos / "child.png").write_bytes(b"child")
+    (at / "figures").symlink_to(photos)
 
 
 @pytest.mark.parametrize("with_run", [False, True], ids=["no run", "beside a run"])
@@ -259,10 +262,10 @@ def test_force_never_replaces_what_is_no_part_of_a_run(
     else:
         at.mkdir()
     put(at)
-    before = {path: path.stat().st_mtime_ns for path in at.rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert run_small(at, "--force") == 2
     assert "not replaced" in capsys.readouterr().err
-    assert {path: path.stat().st_mtime_ns for path in at.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
 def test_a_provenance_of_something_else_is_no_run(tmp_path: Path) -> None:

@@ -47,16 +47,26 @@ def serve(scenario: str, port: int) -> int:
     print(f"Open http://{HOST}:{port} in a browser; Ctrl-C stops the server.", flush=True)
     command = [sys.executable, "-m", "solara", "run", "analysis.app.page", "--production"]
     command += ["--no-open", "--no-check-version", "--host", HOST, "--port", str(port)]
-    with subprocess.Popen(command, env=_environment(scenario)) as server:
-        # A server that outlives its parent would hold the port.
-        previous = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-        try:
-            return server.wait()
-        except KeyboardInterrupt:
-            server.terminate()
-            return 0
-        finally:
-            signal.signal(signal.SIGTERM, previous)
+    # A server that outlives this process would hold the port, however this process is stopped.
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with subprocess.Popen(command, env=_environment(scenario)) as server:
+            try:
+                return server.wait()
+            except KeyboardInterrupt:
+                _stop(server)
+                return 0
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """Stop the server, which may wait for its browsers, in a few seconds at most."""
+    server.terminate()
+    try:
+        server.wait(3)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        server.kill()
 
 
 def _environment(scenario: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ import solara
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from mesa.visualization import SolaraViz
 from mesa.visualization.utils import update_counter
 
@@ -93,11 +94,9 @@ class PageModel(CollectiveModel):
             chosen["copies"] = int(copies)
         super().__init__(scenario(), int(rng), detail=False, **chosen)
         self._rounds = self.records.rounds()
-
-    def step(self) -> None:
-        """One round; nothing after the last, since SolaraViz goes on to the end of its frame."""
-        if self.running:
-            super().step()
+        # SolaraViz goes on to the end of its frame; rounds after the last must not even be counted.
+        one_round = self.step
+        self.step = lambda: one_round() if self.running else None  # type: ignore[method-assign]
 
     def rounds(self) -> pd.DataFrame:
         """Rounds so far, one table for all views."""
@@ -183,12 +182,18 @@ def Collective(model: PageModel) -> None:
         figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
         ax = figure.subplots()
         shown = tiles(value(model), model.population)
-        scale = PowerNorm(0.5, 0, end)  # the phases differ by a factor of 20
-        image = ax.pcolormesh(shown, cmap="cividis", norm=scale, edgecolors="white", lw=2)
-        ax.set_xlabel("Team")
-        ax.set_ylabel("Division")
-        ax.set_xticks(np.arange(shown.shape[1]) + 0.5, np.arange(shown.shape[1]) + 1)
-        ax.set_yticks(np.arange(shown.shape[0]) + 0.5, np.arange(shown.shape[0]) + 1)
+        edges = [np.arange(n + 1) + 0.5 for n in reversed(shown.shape)]
+        image = ax.pcolormesh(
+            *edges,
+            shown,
+            cmap="cividis",
+            norm=PowerNorm(0.5, 0, end),  # the phases differ by a factor of 20
+            edgecolors="white",
+            lw=min(2.0, 40 / max(shown.shape)),
+        )
+        for axis, name in ((ax.xaxis, "Team"), (ax.yaxis, "Division")):
+            axis.set_label_text(name)
+            axis.set_major_locator(MaxNLocator("auto", integer=True))
         ax.invert_yaxis()
         ax.grid(False)
         figure.colorbar(image, ax=ax, extend="max" if end < 1 else "neither", label=measure)
