@@ -47,7 +47,6 @@ MEASURES: Final[dict[str, tuple[Callable[[CollectiveModel], Any], float]]] = {
 }
 """What teams can be colored by: a value for each team, and where the color scale ends."""
 
-
 CSS: Final = """
 .v-tabs { display: none }
 .v-input__slider .v-input__slot { flex-wrap: wrap }
