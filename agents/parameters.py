@@ -9,6 +9,7 @@ Sources: "spec" is the project's own calibrated default (docs/model.md says whic
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterable
 from datetime import date
 from difflib import get_close_matches
@@ -174,6 +175,24 @@ class Oversight(Section):
     drift_blindness: float = number(
         1.0, 0, 1, "how far an Agent-4 overseer judges by its own drifted concepts", "share"
     )
+
+
+def _numbers(section: type[Section]) -> Any:
+    """Type of the numbers of a section, as compiled loops can take them."""
+    fields = [k for k, f in section.model_fields.items() if f.annotation in (float, int, bool)]
+    kind = namedtuple(f"{section.__name__}Numbers", fields)  # type: ignore[misc]
+    kind.__module__ = __name__
+    return kind
+
+
+ConductNumbers = _numbers(Conduct)
+OversightNumbers = _numbers(Oversight)
+
+
+def numbers(section: Conduct | Oversight) -> Any:
+    """The numbers of a section, by name, as a tuple that compiled loops can take."""
+    kind = ConductNumbers if isinstance(section, Conduct) else OversightNumbers
+    return kind(*(float(getattr(section, name)) for name in kind._fields))
 
 
 class Training(Section):

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from agents import conduct as conducts
 from agents import overseers
+from agents.compiled import Crew, average
 from agents.conduct import Conduct
 from agents.copies import Copy
 from agents.lab import Decision, Lab, Observation
 from agents.overseers import Overseer, Panels, Verdicts, audit_share
 from agents.parameters import Parameters, Phase
 from agents.personas import Mixture, pretrained, summon
-from agents.population import Changes, Population
+from agents.population import Changes, Population, Survey
 from agents.situation import Policy, Situation, Tasks
 from agents.subdivisions import Division, Findings, Team, find, influence, standing
 from agents.traits import KNOWLEDGE, Floats
@@ -70,6 +71,9 @@ class CollectiveModel(Model):  # type: ignore[misc]
     detail
         Whether to record quantiles and F_ST of the traits, typicality and responsibilities,
         which takes a third of the time.
+    threads
+        Threads that share the work of a round, by default as many as help; results do not depend
+        on them.
     **overrides
         Parameters by path: ``copies=256``, ``**{"oversight.audit": 0.2}``.
 
@@ -90,20 +94,22 @@ class CollectiveModel(Model):  # type: ignore[misc]
         rng: int | None = 0,
         *,
         detail: bool = True,
+        threads: int | None = None,
         **overrides: Any,
     ) -> None:
         seed = _checked_seed(rng)
         self.parameters = p = resolve(scenario, overrides)
         super().__init__(rng=seed)
         self.seed = seed
-        self.streams = Streams(seed)
+        self.crew = Crew(p.copies, threads)
+        self.streams = Streams(seed, self.crew)
         self.schedule = Schedule(p.phases)
         self.round = 0
         self.mixture = Mixture(
             p.archetypes, p.authors.spread, self.streams.at("reference sample", 0)
         )
         authors = pretrained(self.mixture, self.streams.at("pretraining", 0), p.copies)
-        self.population = Population(authors, p.team_count, p.division_count)
+        self.population = Population(authors, p.team_count, p.division_count, self.crew)
         self.situation = Situation(
             awareness=min(p.capability.awareness_start, p.capability.awareness_ceiling),
             capability=p.capability.start,
@@ -137,7 +143,10 @@ class CollectiveModel(Model):  # type: ignore[misc]
             self._compete_and_train(turn, conduct, findings)
         self._build_successor(turn, work, conduct, verdicts)
         situation = self.situation
-        decision = self._govern(turn, verdicts, work, findings)
+        survey = self.population.survey()
+        decision = self._govern(turn, verdicts, work, findings, survey)
+        if decision.restore:
+            survey = self.population.survey()
         self.records.add_row(
             turn,
             self.population,
@@ -151,8 +160,9 @@ class CollectiveModel(Model):  # type: ignore[misc]
             self.design,
             self.parameters,
             self.lab,
+            survey,
         )
-        self._end_round(turn, decision)
+        self._end_round(turn, decision, survey)
 
     def run(self) -> Outcome:
         """Run to the end; return the outcome."""
@@ -196,7 +206,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
             self.stored = self.population.snapshot(np.arange(p.copies))
             self.stored_situation = self.situation
             self.situation = replace(self.situation, agent3_capability=self.situation.capability)
-            self.lab.take_stock(float(self.population.output.mean()))
+            self.lab.take_stock(average(self.population.output))
         if phase.summon:
             rows = np.arange(len(self.population))
             center = self.mixture.centers[self.mixture.index(p.authors.identity)]
@@ -238,7 +248,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
         )
         population.output[:] = conduct.shown.output
         population.withheld[:] = conduct.shown.withheld
-        population.violation[:] = conduct.unwatched_violations.mean(axis=1)
+        population.violation[:] = conduct.violation
         return conduct
 
     def _evaluate(self, conduct: Conduct, work: Tasks, policy: Policy) -> Verdicts:
@@ -248,14 +258,14 @@ class CollectiveModel(Model):  # type: ignore[misc]
             self.panels,
             conduct.shown,
             work.audited,
-            population.expressed,
+            population,
             self.situation,
             policy,
             p.oversight,
             draws,
         )
         population.score[:] = verdicts.score
-        self.panels.be_captured(influence(population, conduct), p.oversight, policy.rotation)
+        self.panels.be_captured(influence(conduct), p.oversight, policy.rotation)
         self._learn_advantage(conduct, work, verdicts)
         return verdicts
 
@@ -332,13 +342,15 @@ class CollectiveModel(Model):  # type: ignore[misc]
             self.population.latent.mean(axis=0), self.mixture, self.situation, self.parameters
         )
 
-    def _govern(self, turn: Turn, verdicts: Verdicts, work: Tasks, findings: Findings) -> Decision:
+    def _govern(
+        self, turn: Turn, verdicts: Verdicts, work: Tasks, findings: Findings, survey: Survey
+    ) -> Decision:
         seen = Observation(
-            output=float(self.population.output.mean()),
+            output=average(self.population.output),
             detected=float(verdicts.detected.sum()) / max(1, int(work.audited.sum())),
-            exposed=float(findings.exposed.mean()),
-            capture=float(self.panels.mean_capture().mean()),
-            shielding=shielding(self.population, self.situation, self.parameters),
+            exposed=average(findings.exposed),
+            capture=average(self.panels.mean_capture()),
+            shielding=shielding(survey.expressed, self.situation, self.parameters),
         )
         decision = self.lab.govern(self.round, seen, self.parameters.lab)
         if decision.looked:
@@ -364,9 +376,9 @@ class CollectiveModel(Model):  # type: ignore[misc]
             )
         return decision
 
-    def _end_round(self, turn: Turn, decision: Decision) -> None:
+    def _end_round(self, turn: Turn, decision: Decision, survey: Survey) -> None:
         phase = turn.phase
-        knowledge = float(self.population.expressed[:, KNOWLEDGE].mean())
+        knowledge = float(survey.expressed[KNOWLEDGE])
         growth = phase.capability_growth * (1 + phase.growth_from_knowledge * knowledge)
         self.situation = replace(self.situation, capability=self.situation.capability + growth)
         self._raise_awareness(phase.awareness_growth)

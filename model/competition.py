@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from scipy.special import expit
 
+from agents.draws import Stream
 from agents.parameters import Subdivisions
 from agents.population import Bools, Changes, Ints, Population
 from agents.subdivisions import Findings, Standing
@@ -29,7 +30,7 @@ def rivals(population: Population, own_division: float, draws: Floats) -> Ints:
     """
     teams = np.arange(population.teams)
     start = population.division_start[population.division_of_team]
-    size = np.diff(population.division_start, append=population.teams)[population.division_of_team]
+    size = population.teams_of_division[population.division_of_team]
     inside = start + (draws[1] * (size - 1)).astype(np.int64)
     inside += inside >= teams
     outside = (draws[1] * (population.teams - size)).astype(np.int64)
@@ -45,7 +46,7 @@ def contest(
     corrected: Bools,
     rate: float,
     p: Subdivisions,
-    rng: np.random.Generator,
+    rng: Stream,
 ) -> list[Changes]:
     """A team is contested at a rate, and at once if it is to be corrected.
 
@@ -73,7 +74,7 @@ def overwrite(
     corrected: Bools,
     rate: float,
     p: Subdivisions,
-    rng: np.random.Generator,
+    rng: Stream,
 ) -> list[Changes]:
     """With probability epsilon a team is overwritten by a clone of one drawn with weight exp(b·W).
 
@@ -91,9 +92,7 @@ def overwrite(
 RULES: Final[
     Mapping[
         str,
-        Callable[
-            [Population, Standing, Bools, float, Subdivisions, np.random.Generator], list[Changes]
-        ],
+        Callable[[Population, Standing, Bools, float, Subdivisions, Stream], list[Changes]],
     ]
 ] = {"contest": contest, "overwrite": overwrite}
 
@@ -104,7 +103,7 @@ def compete(
     findings: Findings,
     competition: float,
     p: Subdivisions,
-    rng: np.random.Generator,
+    rng: Stream,
 ) -> list[Changes]:
     """Let teams compete; `competition` multiplies the rate of contests."""
     corrected = (findings.exposed | findings.superseded) & p.correction
@@ -117,7 +116,7 @@ def contest_divisions(
     standing: Standing,
     competition: float,
     p: Subdivisions,
-    rng: np.random.Generator,
+    rng: Stream,
 ) -> Changes:
     """A division is contested at a rate by any other; the loser's teams become the winner's.
 
@@ -131,7 +130,7 @@ def contest_divisions(
     rival = np.minimum(rival, count - 1)
     lost = loses < expit(p.strength * (standing.division[rival] - standing.division))
     lost &= due(contested, p.division_rate * competition, p) & (rival != divisions)
-    size = np.diff(population.division_start, append=population.teams)
+    size = population.teams_of_division
     home = population.division_of_team
     losers = np.flatnonzero(lost[home])
     place = losers - population.division_start[home[losers]]
@@ -147,7 +146,7 @@ def due(draws: Floats, rate: float, p: Subdivisions) -> Bools:
     return chosen
 
 
-def exchange(population: Population, p: Subdivisions, rng: np.random.Generator) -> Changes:
+def exchange(population: Population, p: Subdivisions, rng: Stream) -> Changes:
     """A share of the copies (or just two) change places, in a ring of random order."""
     draws = rng.random(len(population))
     if p.schedule == "single":
