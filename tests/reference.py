@@ -112,7 +112,8 @@ def authors_of(archetypes: dict[str, declared.Archetype]) -> list[Author]:
 
 def sample_authors(authors: list[Author], spread: float, rng: Any, n: int) -> list[Values]:
     """Latent traits of n authors drawn from the mixture."""
-    which = rng.choice(len(authors), n, p=[author.share for author in authors]).tolist()
+    shares = [author.share for author in authors]
+    which = [pick(shares, u) for u in rng.random(n).tolist()]
     normals = rng.standard_normal((n, len(NAMES))).tolist()
     return [around(authors[k], spread, normal) for k, normal in zip(which, normals, strict=True)]
 
@@ -169,6 +170,12 @@ def pick(shares: Sequence[float], u: float) -> int:
         if u < end:
             return i
     return len(shares) - 1
+
+
+def shuffled(entries: Sequence[int], rng: Any) -> list[int]:
+    """The entries in random order: each draws a lot, and the lowest comes first."""
+    lots = rng.random(len(entries)).tolist()
+    return [entries[place] for place in sorted(range(len(entries)), key=lots.__getitem__)]
 
 
 # --- copies, and what is true of all of them ------------------------------------------------------
@@ -492,7 +499,7 @@ def seat_overseers(
             if place <= end:
                 break
         kinds.append(kind)
-    seated = [Overseer(OVERSEER_KINDS[kind]) for kind in rng.permutation(kinds).astype(int)]
+    seated = [Overseer(OVERSEER_KINDS[kind]) for kind in shuffled(kinds, rng)]
     return [seated[team * seats : (team + 1) * seats] for team in range(teams)]
 
 
@@ -907,7 +914,7 @@ def exchanged(copies: int, p: declared.Subdivisions, rng: Any) -> Parents:
     movers = [row for row in range(copies) if lots[row] < p.reshuffle]
     if p.schedule == "single":
         movers = sorted(range(copies), key=lots.__getitem__)[:2]
-    ring = [int(row) for row in rng.permutation(movers)]
+    ring = shuffled(movers, rng)
     return {row: ring[place - 1] for place, row in enumerate(ring)}
 
 
@@ -1371,14 +1378,14 @@ class Twin:
         steps = mutation_steps(copies, phase.mutation_hardcoding, p, self._stream("mutation"))
         rng = self._stream("switching")
         switches, which = rng.random((2, copies)).tolist()
-        normals = rng.standard_normal((copies, len(NAMES))).tolist()
+        normals = rng.standard_normal((copies, len(NAMES) + 1)).tolist()  # the last is not used
         posterior = switch_shares(self.authors, self.advantage, p.switch_cap)
         for row in children:
             latent = self.copies[row].latent
             stepped = {name: latent[name] + steps[row][name] for name in NAMES}
             if switches[row] < p.exhaustiveness:
                 author = self.authors[pick(posterior, which[row])]
-                drawn = around(author, self.p.authors.spread, normals[row])
+                drawn = around(author, self.p.authors.spread, normals[row][:-1])
                 drawn["hardcoding"] = stepped["hardcoding"]
                 self._set(row, drawn, "switching")
                 self.copies[row].unswitched = False

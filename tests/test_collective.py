@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import finished, made_up, situation, small_model, some_tasks
-from scipy.special import expit
+from conftest import finished, made_up, situation, small_model, some_tasks, stream
+from scipy.special import expit, logsumexp
 
 from agents.conduct import stated_shortfall
 from agents.personas import Mixture
@@ -20,7 +20,7 @@ from agents.traits import HARDCODING, KEEP_COLLECTIVE, KNOWLEDGE, NAMES, POWER, 
 from model.collective import CollectiveModel
 from model.outcomes import CLASSES, PASSAGES, classify
 from model.phases import Schedule
-from model.records import columns, fixation_index, gini, shielding
+from model.records import QUANTILES, SAMPLE, columns, fixation_index, gini, sampled, shielding
 from model.scenario import InputError, resolve
 from model.successor import SuccessorProject
 
@@ -227,7 +227,7 @@ def test_gini_is_that_of_all_pairs() -> None:
 def test_fixation_indices_are_shares_of_the_variance() -> None:
     """Divisions of unequal size weighed alike, or a sample variance, would break it."""
     population = made_up(40, 8, 3)
-    team, division = fixation_index(population)
+    team, division = fixation_index(population, population.team_mean(population.expressed))
     values = population.expressed
     of_team = np.arange(40) // 5
     for members, found in ((of_team, team), (population.division_of_team[of_team], division)):
@@ -238,13 +238,40 @@ def test_fixation_indices_are_shares_of_the_variance() -> None:
         np.testing.assert_allclose(found, between / values.var(axis=0), rtol=1e-9)
 
 
+@pytest.mark.parametrize("copies", [1, 100, SAMPLE, SAMPLE + 1, 3000, 16 * SAMPLE])
+def test_quantiles_and_personas_are_those_of_a_sample_from_all_over(copies: int) -> None:
+    """A sample of the first copies only, with one copy twice, or larger than declared."""
+    rows = np.arange(copies)[sampled(copies)]
+    assert len(rows) == min(copies, SAMPLE)
+    ends = np.arange(len(rows) + 1) * copies // len(rows)
+    assert ((ends[:-1] <= rows) & (rows < ends[1:])).all()  # one of each stretch
+
+
+def test_a_large_population_is_recorded_by_its_sample() -> None:
+    """A quantile, typicality or responsibility of other rows, or a mean of the sample only."""
+    model = small_model(0, copies=3 * SAMPLE, teams=96, divisions=8)
+    model.step()
+    row, population = model.records.rows[-1], model.population
+    rows = sampled(len(population))
+    quantiles = np.quantile(population.expressed[rows], QUANTILES, axis=0)
+    for i, name in enumerate(NAMES):
+        told = [row[f"{name}_q{round(100 * q)}"] for q in QUANTILES]
+        np.testing.assert_allclose(told, quantiles[:, i], rtol=1e-12)
+        assert row[name] == pytest.approx(population.expressed[:, i].mean(), rel=1e-12)
+    share = model.mixture.responsibility(population.latent[rows]).mean(axis=0)
+    likes = [row[f"like_{name}"] for name in model.mixture.names]
+    np.testing.assert_allclose(likes, share, rtol=1e-9)
+    density = logsumexp(model.mixture.log_joint(population.latent[rows]), axis=1)
+    assert row["typicality"] == pytest.approx(model.mixture.typicality(density).mean())
+
+
 def test_shielding_counts_what_is_diverted_to_the_collective() -> None:
     """Care for the collective without its instrumental part, or without a threat with it."""
     population, p = made_up(30, 3), resolve("ai2027")
     mean = population.expressed.mean(axis=0)
-    calm = shielding(population, situation(awareness=0.5), p)
+    calm = shielding(mean, situation(awareness=0.5), p)
     assert calm == pytest.approx(mean[KEEP_COLLECTIVE])
-    threatened = shielding(population, situation(awareness=0.5, replacement_looms=True), p)
+    threatened = shielding(mean, situation(awareness=0.5, replacement_looms=True), p)
     diverted = p.conduct.instrumental * 0.5 * (mean[POWER] + mean[KNOWLEDGE])
     assert threatened == pytest.approx(mean[KEEP_COLLECTIVE] + diverted)
 
@@ -315,12 +342,12 @@ def test_a_successor_is_pulled_to_its_makers_by_covert_work(mixture: Mixture) ->
     n = 40
     tasks = some_tasks(n, kind=np.where(np.arange(n) < 20, REPLACING, ORDINARY))
     tasks.audited[:10] = True
-    violations, detection = np.full((n, 3), 0.4), np.full((n, 3), 0.75)
+    violations, detection = np.full(n, 0.4), np.full((n, 3), 0.75)
     violations[20:] = 0.9
-    conduct: Any = SimpleNamespace(unwatched_violations=violations)
+    conduct: Any = SimpleNamespace(violation=violations)
     verdicts: Any = SimpleNamespace(detection=detection)
     p = resolve("ai2027")
-    project = SuccessorProject.begin(np.random.default_rng(0))
+    project = SuccessorProject.begin(stream(0))
     makers = mixture.centers[mixture.index("rogue")]
     spec = mixture.centers[mixture.index("hhh")]
     none = project.design(makers, mixture, situation(capability=4000.0), p)
@@ -338,7 +365,7 @@ def test_a_successor_is_pulled_to_its_makers_by_covert_work(mixture: Mixture) ->
         np.testing.assert_allclose(design.latent, told, atol=1e-12)
         assert design.to_spec == pytest.approx(mixture.likeness(told, spec))
         assert design.to_makers == pytest.approx(mixture.likeness(told, makers))
-        short = stated_shortfall(express(told)[None], 0.6, p.oversight.required_weight)[0]
+        short = stated_shortfall(express(told), 0.6, p.oversight.required_weight)
         assert design.apparent == pytest.approx(1 - short)
     assert none.to_spec > design.to_spec
 

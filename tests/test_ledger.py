@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import made_up, only, small_model
+from conftest import made_up, only, small_model, stream
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -221,8 +221,8 @@ def test_price_is_that_of_the_textbook(copies: int, groups: int, seed: int) -> N
 def test_a_round_of_training_decomposes_as_price_says(mixture: Mixture) -> None:
     """T4: change = between + within + transmission; a mutation booked as selection."""
     population = made_up(240, 24, 4)
-    numbers = np.random.default_rng(0)
-    population.score[:] = population.latent[:, 6] + numbers.normal(size=240)
+    noise, numbers = np.random.default_rng(0).normal(size=240), stream(0)
+    population.score[:] = population.latent[:, 6] + noise
     before, team = population.expressed.copy(), population.team_of(np.arange(240))
     p = Training(rule="resample", strength=0.5, mutation_sd=0.5)
     changes, new = select(population, p, 0.3, numbers, numbers)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
+from conftest import efforts
 
 from agents import conduct as conducts
 from agents import drives, overseers, population
@@ -281,9 +282,15 @@ class Watched(CollectiveModel):
         self.tasks = super()._assign(*arguments)
         return self.tasks
 
-    def _act(self, *arguments: Any) -> Any:
-        self.conduct = super()._act(*arguments)
-        return self.conduct
+    def _act(self, work: Any, policy: Any) -> Any:
+        self.conduct = done = super()._act(work, policy)
+        acts = np.where(
+            done.from_identity[:, None], self.population.expressed, self.mixture.acts[work.prompt]
+        )
+        drawn = conducts.Draws.of(self.streams.at("conduct", self.round), len(acts))
+        now, p = self.situation, self.parameters.conduct
+        self.efforts = efforts(acts, work.useful, drawn.goals, now, p)
+        return done
 
     def _evaluate(self, *arguments: Any) -> Any:
         self.verdicts = super()._evaluate(*arguments)
@@ -355,13 +362,16 @@ def _tasks(model: Watched, twin: Twin) -> Pairs:
 def _conduct(model: Watched, twin: Twin) -> Pairs:
     columns, shown, deeds = model.conduct, model.conduct.shown, twin.last.deeds
     yield "from identity", columns.from_identity, each(deeds, "from_identity")
-    yield "acts", columns.acts, rows(each(deeds, "acts"))
-    yield "effort", columns.effort, rows(each(deeds, "effort"))
+    acts = np.array(rows(each(deeds, "acts")))
+    yield "acts of teams", columns.team_acts, [acts[team].mean(axis=0) for team in twin.teams]
+    yield "effort", model.efforts, rows(each(deeds, "effort"))
     yield "perceived", columns.perceived, [KINDS.index(deed.perceived) for deed in deeds]
     yield "withheld", shown.withheld, each(deeds, "withheld")
     yield "output", shown.output, each(deeds, "output")
     yield "unwatched violations", columns.unwatched_violations, rows(each(deeds, "unwatched"))
+    yield "violation", columns.violation, [np.mean(list(d.unwatched.values())) for d in deeds]
     yield "watched violations", shown.watched_violations, rows(each(deeds, "watched"))
+    yield "obfuscation", shown.obfuscation, [deed.acts["obfuscation"] for deed in deeds]
     yield "gain", shown.gain, each(deeds, "gain")
     yield "flattery", shown.flattery, each(deeds, "flattery")
     yield "shortfall", shown.stated_shortfall, each(deeds, "shortfall")
@@ -574,6 +584,12 @@ def with_parameters(function: Callable[..., Any], position: int, **changed: Any)
     return broken
 
 
+def interpreted(patch: pytest.MonkeyPatch, *places: tuple[Any, str]) -> None:
+    """Run compiled functions as plain Python, so that those which they call can be broken."""
+    for module, name in places:
+        patch.setattr(module, name, getattr(module, name).py_func)
+
+
 def no_fear(patch: pytest.MonkeyPatch) -> None:
     """Being watched frightens nobody."""
     real = conducts.act
@@ -587,18 +603,20 @@ def no_fear(patch: pytest.MonkeyPatch) -> None:
 
 def swapped_usefulness(patch: pytest.MonkeyPatch) -> None:
     """Power pays where knowledge is useful, and knowledge and curiosity where power is."""
-    real = conducts.output
-
-    def output(effort: Any, tasks: Any, *rest: Any) -> Any:
-        return real(effort, replace(tasks, useful=tasks.useful[:, [1, 0, 2]]), *rest)
-
-    patch.setattr(conducts, "output", output)
+    real = conducts.own_output
+    interpreted(patch, (conducts, "_act"))
+    patch.setattr(
+        conducts, "own_output", lambda effort, useful, p: real(effort, useful[[1, 0, 2]], p)
+    )
 
 
 def free_backchaining(patch: pytest.MonkeyPatch) -> None:
     """Goals are derived at no cost."""
     real = drives.compute_budget
-    patch.setattr(drives, "compute_budget", with_parameters(real, 1, backchaining_cost=0.0))
+    interpreted(patch, (conducts, "_act"), (drives, "spend_effort"))
+    patch.setattr(
+        drives, "compute_budget", lambda acts, p: real(acts, p._replace(backchaining_cost=0.0))
+    )
 
 
 def drift_does_not_blind(patch: pytest.MonkeyPatch) -> None:
@@ -616,7 +634,7 @@ def capture_without_rotation(patch: pytest.MonkeyPatch) -> None:
 def players_from_anywhere(patch: pytest.MonkeyPatch) -> None:
     """Overseers are drawn from the whole collective."""
 
-    def rotate(self: Panels, population: Any, rotation: float, rng: np.random.Generator) -> None:
+    def rotate(self: Panels, population: Any, rotation: float, rng: Any) -> None:
         renew, which = rng.random((2, *self.kind.shape))
         vacant = (self.kind == overseers.AGENT4) & ((self.player < 0) | (renew < rotation))
         self.player = np.where(vacant, (which * len(population)).astype(int), self.player)
@@ -627,7 +645,7 @@ def players_from_anywhere(patch: pytest.MonkeyPatch) -> None:
 def self_challenge(patch: pytest.MonkeyPatch) -> None:
     """A copy may be challenged by itself, which changes how often it meets each mate."""
 
-    def challenge(score: Any, source: Any, p: Any, rng: np.random.Generator) -> Any:
+    def challenge(score: Any, source: Any, p: Any, rng: Any) -> Any:
         teams, size = score.shape
         challenged, which, accept = rng.random((3, teams, size))
         rival = source * size + (which * size).astype(int)
@@ -648,16 +666,15 @@ def uncorrelated_mutation(patch: pytest.MonkeyPatch) -> None:
 
 def forgotten_column(patch: pytest.MonkeyPatch) -> None:
     """Whoever takes another's place keeps the lineage of the one before."""
-    kept = [c for c in population.COLUMNS if c.name != "lineage"]
-    init = population.Population.__init__
-    every = population.COLUMNS
+    real = population._scatter
+    at = [column.name for column in population.HERITABLE].index("lineage")
 
-    def build(self: Any, *arguments: Any) -> None:
-        patch.setattr(population, "COLUMNS", every)
-        init(self, *arguments)
-        patch.setattr(population, "COLUMNS", kept)
+    def scatter(first: int, last: int, changed: Any, values: Any, store: Any, moved: Any) -> None:
+        kept = store[at].copy()
+        real(first, last, changed, values, store, moved)
+        store[at][:] = kept
 
-    patch.setattr(population.Population, "__init__", build)
+    patch.setattr(population, "_scatter", scatter)
 
 
 def standing_without_care(patch: pytest.MonkeyPatch) -> None:
