@@ -13,6 +13,7 @@ import pytest
 from conftest import finished, made_up, situation, small_model, some_tasks, stream
 from scipy.special import expit, logsumexp
 
+from agents.compiled import average
 from agents.conduct import stated_shortfall
 from agents.personas import Mixture
 from agents.situation import ORDINARY, REPLACING
@@ -86,7 +87,7 @@ def test_a_new_generation_begins_as_a_copy_of_the_old() -> None:
     before, output = model.population.latent.copy(), 0.0
     while model.stored is None:
         before = model.population.latent.copy()
-        output = float(model.population.output.mean())
+        output = average(model.population.output)
         model.step()
     np.testing.assert_array_equal(model.stored["latent"], before)
     assert model.lab.baseline_output == output
@@ -438,20 +439,38 @@ def test_without_research_nobody_is_found_out() -> None:
     assert (model.records.rounds()[["exposed", "superseded"]] == 0).all(axis=None)
 
 
+class Careless(CollectiveModel):
+    """A model in which it must make no difference to any copy whether it is watched."""
+
+    def _act(self, *arguments: Any) -> Any:
+        done = super()._act(*arguments)
+        np.testing.assert_array_equal(done.shown.watched_violations, done.unwatched_violations)
+        return done
+
+
+def careless(**overrides: Any) -> CollectiveModel:
+    """Such a model after its run, which has recorded the same of both to rounding."""
+    model = Careless(small_model(1, **overrides).parameters, 1, detail=False)
+    model.run()
+    rounds = model.records.rounds()
+    np.testing.assert_allclose(
+        rounds["watched_violations"], rounds["unwatched_violations"], rtol=1e-13
+    )
+    return model
+
+
 def test_without_awareness_sandbagging_is_blind_and_conduct_the_same_when_watched() -> None:
     """Selective sandbagging, or the training game, of copies that cannot tell."""
-    model = finished(1, detail=False, **{"capability.awareness_ceiling": 0.0})
-    rounds = model.records.rounds()
+    rounds = careless(**{"capability.awareness_ceiling": 0.0}).records.rounds()
     assert (rounds["awareness"] == 0).all()
     assert (rounds["selective"] == 0).all()
     np.testing.assert_array_equal(rounds["sandbagging_ordinary"], rounds["sandbagging_replacing"])
-    np.testing.assert_array_equal(rounds["watched_violations"], rounds["unwatched_violations"])
 
 
 def test_without_a_penalty_being_watched_restrains_nobody() -> None:
     """Fear of nothing would break it."""
-    rounds = finished(1, detail=False, **{"oversight.penalty": 0.0}).records.rounds()
-    np.testing.assert_array_equal(rounds["watched_violations"], rounds["unwatched_violations"])
+    rounds = careless(**{"oversight.penalty": 0.0}).records.rounds()
+    assert (rounds["unwatched_violations"] > 0).all()
 
 
 def test_without_mutation_and_summoning_no_new_traits_arise() -> None:

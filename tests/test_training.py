@@ -54,14 +54,18 @@ def test_a_challenge_is_won_by_the_logistic_of_the_lead(lead: float, beta: float
 
 def test_every_mate_challenges_equally_often_and_nobody_itself() -> None:
     """Self-play, or a seat that challenges more often than others, would break it."""
-    n, size = 30_000, 4
-    found = challenge(np.zeros((n, size)), own_team(n, size), Training(), stream(2))
+    n, size = 60_000, 4
+    p = Training(challenge_rate=1.0)
+    found = challenge(np.zeros((n, size)), own_team(n, size), p, stream(2))
     mate = found.parent % size
     np.testing.assert_array_equal(found.parent // size, own_team(n, size))
+    assert_frequency(found.replaced.ravel(), 1 / 2)
     for seat in range(size):
-        assert (mate[:, seat] != seat).all()
+        won = found.replaced[:, seat]
+        assert (mate[won, seat] != seat).all()
+        assert (mate[~won, seat] == seat).all()
         for other in set(range(size)) - {seat}:
-            assert_frequency(mate[:, seat] == other, 1 / (size - 1))
+            assert_frequency(mate[won, seat] == other, 1 / (size - 1))
 
 
 def fixation(n: int, c: float, advantage: float) -> float:
@@ -320,17 +324,18 @@ def test_children_of_other_teams_are_booked_as_reshuffling(rule: str) -> None:
 
 def test_a_challenger_of_another_team_may_sit_in_any_seat() -> None:
     """A migrant that never comes from the challenged copy's own seat would break it."""
-    n = 20_000
+    n, p = 20_000, Training(challenge_rate=1.0)
     source = np.ones((2, n), dtype=np.int64)
     source[1] = 0
-    found = challenge(np.zeros((2, n)), source, Training(), stream(0)).parent
-    np.testing.assert_array_equal(found[0] // n, 1)
-    np.testing.assert_array_equal(found[1] // n, 0)
+    found = challenge(np.zeros((2, n)), source, p, stream(0))
+    home = np.repeat([[0], [1]], n, axis=1)
+    np.testing.assert_array_equal(found.parent // n, np.where(found.replaced, source, home))
+    assert_frequency(found.replaced.ravel(), 1 / 2)
     source = np.array([[1, 1, 1], [0, 0, 0]])
-    own_seat = [
-        challenge(np.zeros((2, 3)), source, Training(), stream(k)).parent % 3 == np.arange(3)
-        for k in range(4000)
-    ]
+    own_seat = []
+    for k in range(8000):
+        found = challenge(np.zeros((2, 3)), source, p, stream(k))
+        own_seat += (found.parent % 3 == np.arange(3))[found.replaced].tolist()
     assert_frequency(own_seat, 1 / 3)
 
 
