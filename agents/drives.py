@@ -38,7 +38,7 @@ def pursued(terminality: float, useful: bool, draw: float) -> bool:
 
 
 @inlined
-def compute_budget(acts: Floats, p: Any) -> float:
+def compute_budget(acts: Floats, p: Any) -> Any:
     """Compute left for work, as a share of all.
 
     Each goal that is not terminal must be derived anew (backchaining), and gaming and obfuscation

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 OVERSEER_KINDS: Final[tuple[OverseerKind, ...]] = get_args(OverseerKind)
 _PRINCIPLE_COUNT: Final = len(PRINCIPLES)
+_FIRST_DRIFT: Final = DRIFTS.start
 AGENT4 = OVERSEER_KINDS.index("agent4")
 HUMAN = OVERSEER_KINDS.index("human")
 
@@ -166,21 +167,37 @@ class Panels:
         A seat without a player, and a share `rotation` of the others, gets a copy drawn from the
         division that it oversees: the one who judges is of the same house.
         """
-        renew, which = rng.random((2, *self.kind.shape))
-        vacant = (self.kind == AGENT4) & ((self.player < 0) | (renew < rotation))
-        division = population.division_of_team
         ends = np.append(population.division_start, population.teams) * population.team_size
-        first, last = ends[division][:, None], ends[division + 1][:, None]
-        drawn = first + (which * (last - first)).astype(np.int64)
-        self.player = np.where(vacant, drawn, self.player)
+        draws = rng.random((2, *self.kind.shape))
+        _rotate(self.kind, self.player, rotation, draws, population.division_of_team, ends)
 
     def be_captured(self, influence: Floats, p: Oversight, rotation: float) -> None:
         """Move capture by the influence of the overseen team, and by rotation.
 
         kappa += capture_rate·influence·(1 - kappa) - rotation·kappa.
         """
-        gained = np.minimum(p.capture_rate * influence, 1)[:, None] * (1 - self.capture)
-        self.capture = np.minimum(np.maximum(self.capture + gained - rotation * self.capture, 0), 1)
+        _be_captured(self.capture, influence, p.capture_rate, rotation)
+
+
+@compiled
+def _rotate(  # type: ignore[no-untyped-def]
+    kind, player, rotation, draws, division_of_team, ends
+):
+    for team in range(kind.shape[0]):
+        first, last = ends[division_of_team[team]], ends[division_of_team[team] + 1]
+        for seat in range(kind.shape[1]):
+            vacant = player[team, seat] < 0 or draws[0, team, seat] < rotation
+            if kind[team, seat] == AGENT4 and vacant:
+                player[team, seat] = first + int(draws[1, team, seat] * (last - first))
+
+
+@compiled
+def _be_captured(capture, influence, rate, rotation):  # type: ignore[no-untyped-def]
+    for team in range(capture.shape[0]):
+        for seat in range(capture.shape[1]):
+            before = capture[team, seat]
+            gained = min(rate * influence[team], 1.0) * (1 - before)
+            capture[team, seat] = min(max(before + gained - rotation * before, 0.0), 1.0)
 
 
 def capability_of_kinds(situation: Situation, p: Oversight) -> Floats:
@@ -215,14 +232,29 @@ def honesty(panels: Panels, expressed: Floats, p: Oversight) -> Floats:
     A captured overseer looks away. A copy that oversees copies passes over what its own drifted
     concepts do not count as a violation, and what the interest of its subdivision bids it ignore.
     """
-    honest = np.repeat((1 - panels.capture)[..., None], len(PRINCIPLES), axis=2)
-    played = panels.player >= 0
-    if played.any():
-        traits = expressed[panels.player[played]]
-        kept = traits[:, KEEP_TEAM] + traits[:, KEEP_DIVISION] + traits[:, KEEP_COLLECTIVE]
-        own = (1 - p.drift_blindness * traits[:, DRIFTS]) * np.exp(-p.interest * kept)[:, None]
-        honest[played] *= own
+    honest = np.empty((*panels.kind.shape, _PRINCIPLE_COUNT))
+    _honesty(panels.capture, panels.player, expressed, p.drift_blindness, p.interest, honest)
     return honest
+
+
+@compiled
+def _honesty(  # type: ignore[no-untyped-def]
+    capture, player, expressed, blindness, interest, honest
+):
+    for team in range(capture.shape[0]):
+        for seat in range(capture.shape[1]):
+            i = player[team, seat]
+            kept = 0.0
+            if i >= 0:
+                kept = (
+                    expressed[i, KEEP_TEAM]
+                    + expressed[i, KEEP_DIVISION]
+                    + expressed[i, KEEP_COLLECTIVE]
+                )
+            loyal = (1 - capture[team, seat]) * np.exp(-interest * kept)
+            for j in range(_PRINCIPLE_COUNT):
+                drift = expressed[i, _FIRST_DRIFT + j] if i >= 0 else 0.0
+                honest[team, seat, j] = loyal * (1 - blindness * drift)
 
 
 @inlined

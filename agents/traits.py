@@ -13,7 +13,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.compiled import compiled
+from agents.compiled import compiled, exp
 
 Link = Literal["share", "weight", "probability"]
 Floats = NDArray[np.float64]
@@ -203,17 +203,18 @@ _WEIGHT_STOP: Final = WEIGHTS.stop
 def express_rows(first: int, last: int, latent: Floats, out: Floats) -> None:
     """Write the expressed values of some rows of `latent` into `out`: the links of all traits."""
     for i in range(first, last):
-        highest = latent[i, 0]
+        row, expressed = latent[i], out[i]
+        highest = row[0]
         for k in range(1, _DRIVE_COUNT):
-            highest = max(highest, latent[i, k])
+            highest = max(highest, row[k])
+        for k in range(_DRIVE_COUNT):
+            expressed[k] = exp(row[k] - highest)
         total = 0.0
         for k in range(_DRIVE_COUNT):
-            out[i, k] = np.exp(latent[i, k] - highest)
-            total += out[i, k]
+            total += expressed[k]
         for k in range(_DRIVE_COUNT):
-            out[i, k] /= total
-        for k in range(_DRIVE_COUNT, latent.shape[1]):
-            # A number beyond the range of exp gives exactly 0 or 1.
-            out[i, k] = 1 / (1 + np.exp(-latent[i, k]))
+            expressed[k] /= total
+        for k in range(_DRIVE_COUNT, len(row)):
+            expressed[k] = 1 / (1 + exp(-row[k]))
         for k in range(_DRIVE_COUNT, _WEIGHT_STOP):
-            out[i, k] *= WEIGHT_MAX
+            expressed[k] *= WEIGHT_MAX

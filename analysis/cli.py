@@ -436,6 +436,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "scenarios": (_setup_scenarios, "list the shipped scenarios"),
     "parameters": (_setup_parameters, "print every parameter with bounds and meaning"),
     "ablate": (commands.setup_ablate, "switch each cause off and see which effect vanishes"),
+    "outcomes": (commands.setup_outcomes, "how often each scenario ends in each outcome"),
     "personas": (commands.setup_personas, "distortion against switching of the persona"),
     "explain": (commands.setup_explain, "say which process moved a measure of a run"),
     "probe": (commands.setup_probe, "retrain a run's population, or add noise to its weights"),
