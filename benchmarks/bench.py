@@ -1,7 +1,7 @@
 """Speed and memory of the simulator, side by side and from one run: ``make bench``.
 
-Every figure is measured here and now, each size in a process of its own (so that peak memory is that
-of the size), the object-per-copy twin among them. ``--quick`` leaves out the long ones.
+Every figure is measured here and now, each size in a process of its own (so that peak memory is
+that of the size), the object-per-copy twin among them. ``--quick`` leaves out the long ones.
 """
 
 import argparse
