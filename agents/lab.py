@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from mesa import Agent
 
+from agents.handle import Handle
 from agents.parameters import Lab as LabParameters
 from agents.parameters import Oversight
 from agents.situation import Policy
@@ -64,7 +64,7 @@ class Decision:
     shut_down: bool = False
 
 
-class Lab(Agent):  # type: ignore[misc]
+class Lab(Handle):
     """The regulator as a Mesa agent.
 
     Attributes

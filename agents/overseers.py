@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
-from mesa import Agent
 
 from agents.compiled import compiled, inlined
 from agents.conduct import Shown
 from agents.draws import Stream
+from agents.handle import Handle
 from agents.parameters import OverseerKind, Oversight, numbers
 from agents.population import Bools, Ints, Population
 from agents.situation import Policy, Situation
@@ -434,7 +434,7 @@ def _evaluate(  # type: ignore[no-untyped-def]
             )
 
 
-class Overseer(Agent):  # type: ignore[misc]
+class Overseer(Handle):
     """One overseer as a Mesa agent: a handle on a seat of a team's panel."""
 
     def __init__(self, model: Any, team: int, seat: int) -> None:

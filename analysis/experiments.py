@@ -352,8 +352,8 @@ def compare(
     Returns
     -------
     A row: effect, claim, measure, phase, arm, seeds; ``start`` (as given), ``with_cause``,
-    ``without_cause`` (means over the seeds); ``difference`` with its bootstrap interval ``low``, ``high``; ``p``, the
-    exact one-sided sign-permutation p-value; ``reached``, ``verdict``.
+    ``without_cause`` (means over the seeds); ``difference`` with its bootstrap interval ``low``,
+    ``high``; ``p``, the exact one-sided sign-permutation p-value; ``reached``, ``verdict``.
     """
     with_cause = np.array([value_in(effect, rounds) for rounds in base])
     without = np.array([value_in(effect, rounds) for rounds in control])

@@ -257,6 +257,8 @@ class Records:
     def _first_passages(self, turn: Turn, row: Mapping[str, Any]) -> None:
         if turn.phase.summon and turn.place == turn.phase.rounds:
             self._formed = {p.measure: row[p.measure] for p in PASSAGES if p.relative}
+        if turn.phase.summon or (self._formed is None and not turn.phase.training):
+            return  # the identity whose fate is told is not formed yet
         for passage in PASSAGES:
             if passage.name in self._passed or (passage.relative and self._formed is None):
                 continue
