@@ -195,7 +195,7 @@ def _local_cluster(workers: int) -> Iterator[Any]:
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # a free port, for this machine only
         silence_logs=logging.CRITICAL,
     )
     try:
