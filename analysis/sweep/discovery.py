@@ -128,8 +128,7 @@ def _prim(table: pd.DataFrame, happened: np.ndarray) -> Any:
             from ema_workbench.analysis import prim
         except ModuleNotFoundError:
             raise InputError(
-                "discover needs EMA workbench: "
-                '.venv/bin/pip install -c constraints.txt --no-build-isolation ".[explore]"'
+                "discover needs EMA workbench, which `make explore` installs"
             ) from None
         logging.getLogger("EMA").setLevel(logging.ERROR)
         return prim.Prim(table, happened, threshold=float(happened.mean())).find_box()

@@ -29,7 +29,7 @@ from model.scenario import InputError
 CHUNK_SECONDS: Final = 4.0
 """How long a chunk is to take: long against what handing it out takes, short against a sweep."""
 
-CHUNK_RUNS: Final = 2000
+CHUNK_RUNS: Final = 500
 WINDOW: Final = 16
 """Chunks under way at least; two a worker if those are more."""
 

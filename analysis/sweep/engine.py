@@ -23,13 +23,15 @@ Chunk = Sequence[Job]
 REACHED_WITHIN: Final = 10
 """Seconds within which a scheduler has to answer."""
 
-WORKER_SETTINGS: Final = {
+SETTINGS: Final = {
     # One core a worker: the runs are the parallel part.
     "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
     # A chunk that lost two workers is not given to a third; see `Drive` for what becomes of it.
     "distributed.scheduler.allowed-failures": 1,
-    # One loop of the scheduler serves all: no profile, no page.
+    # Runs are alike: where their time goes is no question for each sweep.
     "distributed.worker.profile.enabled": False,
+    # Each connection remembers its last messages, which hold whole chunks of runs.
+    "distributed.admin.low-level-log-length": 10,
 }
 
 
@@ -162,7 +164,7 @@ def engine(work: Work, workers: int | None, scheduler: str | None) -> Iterator[E
     from distributed import Client
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    with dask.config.set(WORKER_SETTINGS):
+    with dask.config.set(SETTINGS):
         if scheduler is None:
             with _local_cluster(workers or _cores()) as cluster, Client(cluster) as client:
                 yield OnDask(work, client)
