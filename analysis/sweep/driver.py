@@ -21,10 +21,21 @@ from analysis import folder as run_folder
 from analysis.sweep import store as stores
 from analysis.sweep.design import Design, load
 from analysis.sweep.engine import Engine, EngineLost, OnDask, engine
+from analysis.sweep.factors import Factor
 from analysis.sweep.points import Job, Plan
 from analysis.sweep.store import Store
-from analysis.sweep.work import Harvest, Simulate, Tables, Work, code_version, failure, to_table
-from model.scenario import InputError
+from analysis.sweep.work import (
+    Harvest,
+    Simulate,
+    Tables,
+    Work,
+    code_version,
+    failure,
+    run,
+    run_chunk,
+    to_table,
+)
+from model.scenario import InputError, resolve
 
 CHUNK_SECONDS: Final = 4.0
 """How long a chunk is to take: long against what handing it out takes, short against a sweep."""
@@ -146,10 +157,6 @@ def evaluate(
     -------
     A row a point and a column a measure; one measure gives a flat array.
     """
-    from analysis.sweep.factors import Factor
-    from analysis.sweep.work import run
-    from model.scenario import resolve
-
     factors = tuple(Factor(name, low=-np.inf, high=np.inf) for name in names)
     work = Work(resolve(scenario, fixed), rounds_scale, factors, (), None, None)
     rows = []
@@ -344,10 +351,12 @@ class Drive:
 
 
 def estimate(design: Design) -> dict[str, float]:
-    """Seconds and bytes of a run, measured by running the first of the plan."""
-    from analysis.sweep.work import run_chunk
+    """Seconds and bytes of a run, measured by running the first of the plan.
 
-    plan = Plan(design)
-    harvest = run_chunk(Work.of(design, None), [plan.job(0)])
+    It is run twice: the first time loads and compiles code.
+    """
+    plan, work = Plan(design), Work.of(design, None)
+    run_chunk(work, [plan.job(0)])
+    harvest = run_chunk(work, [plan.job(0)])
     size = sum(table.nbytes for table in harvest.tables.values())
     return {"seconds": harvest.seconds, "bytes": size}
