@@ -60,7 +60,7 @@ class Stopped(Exception):
 class Status:
     """How far a sweep is.
 
-    `done` and `failed` count what was there before; `rate` is runs a second now.
+    `done` and `failed` include what was there before a resume; `rate` is runs a second since.
     """
 
     planned: int
@@ -116,7 +116,7 @@ def sweep(
         Folder to keep it in; without one nothing is kept but the table.
     simulate
         A function ``(parameters, seed) -> {measure: number}`` in place of the model's own run and
-        measures. It must be importable by the workers.
+        measures (``outcome`` may be text). It must be importable by the workers.
     **how
         Fields of `How`: ``workers``, ``scheduler``, ``resume``, ``retry_failed``, ...
 
@@ -338,6 +338,8 @@ class Drive:
             self._told = now
             if isinstance(self._engine, OnDask):
                 self._engine.count_workers()
+                if self._status.workers and not self._engine.workers:
+                    self._how.say("the cluster has no workers left; waiting for some")
             self._status.workers = self._engine.workers
             self._status.rate = self._settled / (now - self._start)
             self._how.report(self._status)

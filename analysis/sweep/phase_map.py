@@ -32,7 +32,8 @@ def table(
     names = [name for name in (x, y, by) if name]
     if len(set(names)) < len(names):
         raise InputError("--x, --y and --by must be different factors")
-    cells = {name: binned(runs[name], factor_of(design, name)) for name in names}
+    factors = {name: factor_of(design, name) for name in names}
+    cells = {name: binned(runs[name], factor) for name, factor in factors.items()}
     frame = pd.DataFrame({**cells, "value": measured(runs, measure)})
     grouped = frame.groupby(names, observed=True, sort=True)["value"]
     return grouped.agg(mean="mean", runs="size").reset_index()

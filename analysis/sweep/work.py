@@ -31,7 +31,7 @@ from analysis.sweep.points import Job
 from model.collective import CollectiveModel
 from model.scenario import InputError, fingerprint, resolve
 
-Simulate = Callable[[Parameters, int], Mapping[str, float]]
+Simulate = Callable[[Parameters, int], Mapping[str, float | str]]
 Tables = dict[str, pa.Table]
 
 ROOT: Final = Path(__file__).parents[2]
