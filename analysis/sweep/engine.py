@@ -10,7 +10,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any, Final, Protocol
 
@@ -166,14 +166,24 @@ def engine(work: Work, workers: int | None, scheduler: str | None) -> Iterator[E
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with dask.config.set(SETTINGS):
         if scheduler is None:
-            with _local_cluster(workers or _cores()) as cluster, Client(cluster) as client:
+            with (
+                _closed(_local_cluster(workers or _cores())) as cluster,
+                _closed(Client(cluster)) as client,
+            ):
                 yield OnDask(work, client)
         else:
-            client = _join(scheduler)
-            try:
+            with _closed(_join(scheduler)) as client:
                 yield OnDask(work, client)
-            finally:
-                client.close(timeout=2)
+
+
+@contextmanager
+def _closed(connection: Any) -> Iterator[Any]:
+    """Close a client or cluster at the end; one that is too busy or dead to answer is left."""
+    try:
+        yield connection
+    finally:
+        with suppress(Exception):
+            connection.close(timeout=10)
 
 
 def _join(address: str) -> Any:
@@ -189,21 +199,16 @@ def _join(address: str) -> Any:
     return client
 
 
-@contextmanager
-def _local_cluster(workers: int) -> Iterator[Any]:
+def _local_cluster(workers: int) -> Any:
     from distributed import LocalCluster
 
-    cluster = LocalCluster(
+    return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
         dashboard_address="127.0.0.1:0",  # a free port, for this machine only
         silence_logs=logging.CRITICAL,
     )
-    try:
-        yield cluster
-    finally:
-        cluster.close(timeout=5)
 
 
 def _cores() -> int:
