@@ -253,8 +253,8 @@ class Drive:
         self._plan, self._work, self._store = plan, work, store
         self._engine, self._status, self._how = machine, status, how
         self._suspects: deque[Job] = deque()
-        self._buffer: dict[str, list[pa.Table]] = {}
-        self._bytes = 0
+        self._buffer: list[Tables] = []
+        self._bytes, self._part = 0, store.next_part()
         self._seconds_a_run = 0.0
         self._start = self._told = self._flushed = time.monotonic()
         self._settled = 0
@@ -310,9 +310,8 @@ class Drive:
         self._status.done += harvest.done
         self._status.failed += harvest.failed
         self._settled += count
-        for name, table in harvest.tables.items():
-            self._buffer.setdefault(name, []).append(table)
-            self._bytes += table.nbytes
+        self._buffer.append(harvest.tables)
+        self._bytes += sum(table.nbytes for table in harvest.tables.values())
 
     def _window(self) -> int:
         return max(WINDOW, 2 * self._engine.workers)
@@ -345,10 +344,19 @@ class Drive:
             self._how.report(self._status)
 
     def _flush(self) -> None:
+        """Write what there is as a part.
+
+        An interrupt may come at any point: what was not written by then is written over, under the
+        same number, by the last call.
+        """
         if self._buffer:
-            parts = {name: pa.concat_tables(tables) for name, tables in self._buffer.items()}
-            self._buffer, self._bytes = {}, 0
-            self._store.write(parts)
+            names = dict.fromkeys(name for tables in self._buffer for name in tables)
+            self._store.write(
+                self._part,
+                {n: pa.concat_tables([t[n] for t in self._buffer if n in t]) for n in names},
+            )
+            self._buffer = []
+            self._part, self._bytes = self._part + 1, 0
         self._flushed = time.monotonic()
 
 

@@ -106,19 +106,21 @@ class Store:
     def __init__(self, folder: Path, sweep: str) -> None:
         self.folder = folder
         self.sweep = sweep
-        numbers = [int(p.stem[5:]) for p in folder.glob("*/part-*.parquet")]
-        self._next = 1 + max(numbers, default=0)
 
-    def write(self, tables: Tables) -> None:
-        """Add a part."""
-        name = f"part-{self._next:06d}.parquet"
+    def next_part(self) -> int:
+        """A number that no part has had."""
+        numbers = [int(p.name[5:11]) for p in self.folder.glob("*/part-*.parquet*")]
+        return 1 + max(numbers, default=0)
+
+    def write(self, number: int, tables: Tables) -> None:
+        """Write a part; one of the same number that was cut short is written over."""
+        name = f"part-{number:06d}.parquet"
         beside = {t: len(tables[t]) for t in DETAILS if t in tables}
         identity = {"schema": SCHEMA, "sweep": self.sweep, "beside": beside}
         for table in (*DETAILS, *COMMITS):
             if table in tables:
                 (self.folder / table).mkdir(exist_ok=True)
                 _write_part(self.folder / table / name, tables[table], identity)
-        self._next += 1
 
     def settled(self, say: Callable[[str], None]) -> tuple[NDArray[np.int64], int]:
         """Numbers of the runs that are done or failed, and how many of them failed.
