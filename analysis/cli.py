@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 from analysis import commands
 from analysis.options import resolved, scenario_options, whole_from_zero
+from analysis.sweep.commands import COMMANDS as SWEEP_COMMANDS
 
 DONE, BAD_INPUT, STOPPED = 0, 2, 75
 WIDTH = 100
@@ -449,6 +450,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "probe": (commands.setup_probe, "retrain a run's population, or add noise to its weights"),
     "fork": (commands.setup_fork, "continue a run under different responses of the lab"),
     "validate": (commands.setup_validate, "compare the simulator's code with exact theory"),
+    **SWEEP_COMMANDS,
     "serve": (_setup_serve, "watch a run in the browser"),
 }
 """Commands, what sets up their options, and what they do."""

@@ -50,7 +50,18 @@ def scenario_options(p: argparse.ArgumentParser) -> None:
 
 def resolved(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Parameters that the options ask for, and the overrides among them."""
-    from model.scenario import InputError, parse_assignment, resolve, scale_rounds
+    from model.scenario import resolve, scale_rounds
+
+    overrides, scale = scenario_changes(arguments)
+    parameters = resolve(arguments.scenario, overrides)
+    if scale != 1.0:
+        parameters = scale_rounds(parameters, scale)
+    return parameters, overrides
+
+
+def scenario_changes(arguments: argparse.Namespace) -> tuple[dict[str, Any], float]:
+    """Overrides by path that the options ask for, and the scale of phases."""
+    from model.scenario import InputError, parse_assignment
 
     overrides: dict[str, Any] = {}
     for text in arguments.set:
@@ -62,7 +73,4 @@ def resolved(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         if "copies" in overrides:
             raise InputError("copies is given twice: by --copies and by --set")
         overrides["copies"] = arguments.copies
-    parameters = resolve(arguments.scenario, overrides)
-    if arguments.rounds_scale != 1.0:
-        parameters = scale_rounds(parameters, arguments.rounds_scale)
-    return parameters, overrides
+    return overrides, arguments.rounds_scale
