@@ -108,6 +108,7 @@ class Arm:
     authors: Sequence[tuple[str, float, float]]
     path: Sequence[tuple[float, float]]
     ledger: Mapping[str, Floats]
+    turning_points: Sequence[Event]
     events: Sequence[Event]
 
 
@@ -148,8 +149,10 @@ class Live:
         self.flashes = {t: f for t, f in self.flashes.items() if now - f[1] < FLASH_ROUNDS}
         self.flashes |= dict.fromkeys(self.model.refilled, ("taken over", now))
         for event in self.model.records.events[seen:]:
-            if event.kind in ("exposed", "superseded"):
+            if event.team >= 0:
                 self.flashes[event.team] = (event.kind, now)
+            else:
+                self.notes.append(event)
 
     def arm(self, measure: str, team: int, rounds: Sequence[int]) -> Arm:
         """What the page shows of the run now; its history at `rounds`, as far as it has come."""
@@ -175,7 +178,8 @@ class Live:
             authors=self._map.authors,
             path=[self._map.place(row) for row in rows],
             ledger=self._ledger(),
-            events=self._log(),
+            turning_points=self._turning_points(),
+            events=[e for e in model.records.events[: -EVENTS - 1 : -1] if e.team >= 0],
         )
 
     def _axis(self, rows: Sequence[Mapping[str, Any]]) -> TimeAxis:
@@ -214,9 +218,9 @@ class Live:
                 total[process] = total.get(process, np.zeros(len(NAMES))) + moved
         return total
 
-    def _log(self) -> list[Event]:
-        recent = [*self.model.records.events[-EVENTS:], *self.notes[-EVENTS:]]
-        return sorted(recent, key=lambda event: -event.round)[:EVENTS]
+    def _turning_points(self) -> list[Event]:
+        """All that happened to the run as a whole, the latest first."""
+        return sorted(self.notes, key=lambda event: -event.round)
 
     @cached_property
     def _map(self) -> PersonaMap:

@@ -17,7 +17,7 @@ from model.collective import CollectiveModel
 LEVELS: Final = 64
 """Steps of the color scale."""
 
-CIVIDIS: Final = tuple(to_hex(mpl.colormaps["cividis"](i / (LEVELS - 1))) for i in range(LEVELS))
+VIRIDIS: Final = tuple(to_hex(mpl.colormaps["viridis"](i / (LEVELS - 1))) for i in range(LEVELS))
 TWENTY: Final = tuple(to_hex(mpl.colormaps["tab20"](i)) for i in range(20))
 
 
@@ -58,7 +58,7 @@ class Measure:
         if not self.end:
             return [TWENTY[int(value) % len(TWENTY)] for value in values]
         place = np.clip(np.asarray(values) / self.end, 0, 1) ** self.curve
-        return [CIVIDIS[i] for i in np.rint(place * (LEVELS - 1)).astype(int)]
+        return [VIRIDIS[i] for i in np.rint(place * (LEVELS - 1)).astype(int)]
 
 
 def _commonest(row: Any) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis.app import svg
 from analysis.app.frame import Arm, Team
-from analysis.app.measures import CIVIDIS, Measure
+from analysis.app.measures import VIRIDIS, Measure
 
 WIDTH: Final = 640
 GAP: Final = 8
@@ -32,6 +32,7 @@ def tiles(arm: Arm, measure: Measure) -> str:
     sizes = np.bincount(division)
     side = math.ceil(math.sqrt(int(sizes.max())))
     across = max(1, round(math.sqrt(len(sizes) * 1.5)))
+    across = math.ceil(len(sizes) / math.ceil(len(sizes) / across))  # rows as full as can be
     block = (WIDTH - GAP * (across - 1)) / across
     tile, label = block / side, LABEL if block > 56 else 0
     rows = math.ceil(int(sizes.max()) / side)
@@ -115,7 +116,7 @@ def key(measure: Measure) -> str:
     )
     if measure.end:
         stops = ",".join(
-            f"{CIVIDIS[round(63 * (i / 8) ** measure.curve)]} {100 * i / 8:g}%" for i in range(9)
+            f"{VIRIDIS[round(63 * (i / 8) ** measure.curve)]} {100 * i / 8:g}%" for i in range(9)
         )
         scale = (
             f'<span>0</span><span class="key-scale" style="background:'

@@ -16,8 +16,8 @@ PALETTE: Final = (BLUE, VERMILION, DARK_GREEN, PURPLE, BROWN)
 """Colors of lines; each stands out from white by 3 to 1 or more."""
 
 DASHES: Final = ("", "7 3", "2 3", "9 3 2 3", "4 2")
-WIDTH, HEIGHT = 480, 250
-LEFT, RIGHT, BOTTOM = 52, 10, 30
+WIDTH, HEIGHT = 400, 230
+LEFT, RIGHT, BOTTOM = 46, 10, 30
 SIZE: Final = 14
 """Size of the text, in units of the picture."""
 
@@ -117,7 +117,7 @@ def _legend(lines: Sequence[Line]) -> tuple[list[str], float]:
     """Samples of the lines with their names, in as many rows as it takes; where the plot begins."""
     parts, x, y = [], 4.0, 12.0
     for line in lines:
-        room = 34 + 7.3 * len(line.label)
+        room = 38 + 7.0 * len(line.label)
         if x + room > WIDTH and x > 4:
             x, y = 4.0, y + 18
         dash = f' stroke-dasharray="{line.dash}"' if line.dash else ""

@@ -11,6 +11,7 @@ from agents.traits import NAMES, Floats
 from analysis.app import svg
 from analysis.app.frame import Arm, Team
 from model.ledger import PROCESSES
+from model.outcomes import Event
 
 TRAITS: Final = {
     "keep_self": "care for itself",
@@ -56,13 +57,18 @@ def _cell(value: float, strength: float) -> str:
 
 def log(arm: Arm) -> str:
     """The last events in plain words, the latest first."""
-    if not arm.events:
-        return "<p>Nothing has happened yet.</p>"
-    items = "".join(
-        f'<li class="{event.kind}"><b>round {event.round}:</b> {escape(event.text)}</li>'
-        for event in arm.events
+    turns, teams = _items(arm.turning_points), _items(arm.events)
+    return (
+        f"<h3>Turning points</h3>{turns or '<p>None yet.</p>'}"
+        f"<h3>Teams in the last rounds</h3>{teams or '<p>Nothing has happened yet.</p>'}"
     )
-    return f"<ol>{items}</ol>"
+
+
+def _items(events: Sequence[Event]) -> str:
+    items = "".join(
+        f"<li><b>round {event.round}:</b> {escape(event.text)}</li>" for event in events
+    )
+    return items and f"<ol>{items}</ol>"
 
 
 def team(team: Team, means: Floats) -> str:
@@ -86,7 +92,8 @@ def team(team: Team, means: Floats) -> str:
     )
 
 
-WIDTH, HEIGHT = 480, 320
+WIDTH, HEIGHT = 400, 300
+HALO: Final = "paint-order:stroke;stroke:#fff;stroke-width:3px"
 
 
 def persona_map(arms: Sequence[Arm]) -> str:
@@ -117,7 +124,8 @@ def persona_map(arms: Sequence[Arm]) -> str:
             label = f"now {arm.name}".strip()
             end = "end" if x > 0.7 * WIDTH else "start"
             shift = -11 if end == "end" else 11
-            parts.append(svg.text(x + shift, y + 5, label, font_weight="bold", text_anchor=end))
+            bold = {"font_weight": "bold", "text_anchor": end, "style": HALO}
+            parts.append(svg.text(x + shift, y - 8, label, **bold))
     taken: list[tuple[float, float]] = []
     for name, px, py in arms[0].authors:
         x, y = at(px, py)
@@ -126,5 +134,5 @@ def persona_map(arms: Sequence[Arm]) -> str:
         while any(abs(low - b) < 14 and abs(x - a) < 80 for a, b in taken):
             low += 14
         taken.append((x, low))
-        parts.append(svg.text(x + 7, low, name))
+        parts.append(svg.text(x + 7, low, name, style=HALO))
     return svg.picture(WIDTH, HEIGHT, "Persona map: authors and the mean copy's path", parts)

@@ -64,7 +64,7 @@ def Collective(desk: Desk) -> None:
     if frame is None:
         return
     measure = MEASURES[frame.measure]
-    with box("section", "card wide"):
+    with box("section", "card broad" if len(frame.arms) == 1 else "card wide"):
         box("h2", "", "The collective")
         Input(
             path="measure",
@@ -87,7 +87,7 @@ def _picture_of(desk: Desk, frame: Frame, arm: Arm, first: bool) -> None:
         Drawing(
             html=picture.tiles(arm, MEASURES[frame.measure]),
             number=frame.number,
-            keys=f"{arm.name} {ARROWS}".strip(),
+            arrows=f"{arm.name} {ARROWS}".strip(),
             event_choose=desk.set_team,
             event_move=desk.move,
             event_drawn=lambda _: desk.session.drawn() if first else None,

@@ -12,12 +12,12 @@ import solara
 def Drawing(
     html: str = "",
     number: int = 0,
-    keys: str = "",
+    arrows: str = "",
     event_choose: Callable[[int], None] | None = None,
     event_move: Callable[[int], None] | None = None,
     event_drawn: Callable[[int], None] | None = None,
 ) -> Any:
-    """Show markup; with `keys` (what the arrow keys do), teams in it can be chosen.
+    """Show markup; with `arrows` (what the arrow keys do), teams in it can be chosen.
 
     `event_drawn` is called with a new `number` once it is on the screen.
     """
