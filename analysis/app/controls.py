@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import solara
 
 from agents.parameters import Parameters
 from analysis.app.download import CHANGED, archive, scenario_file
+from analysis.app.frame import Frame
 from analysis.app.settings import LIVE, MAKE_UP, control, sizes
 from analysis.app.state import Desk
 from analysis.app.stories import STORIES
@@ -31,15 +33,18 @@ def box(tag: str, class_: str = "", *children: Any, **attributes: str) -> Any:
     return solara.v.Html(tag=tag, class_=class_, children=list(children), **given)
 
 
-def options(named: dict[str, str]) -> list[dict[str, str]]:
-    """Choices of a control, with their names for people."""
-    return [{"value": value, "text": text} for value, text in named.items()]
+def options(named: Mapping[str, str]) -> str:
+    """Choices of a control with their names for people, as the browser reads them.
+
+    As text: Reacton would look for elements in a list of them at each frame.
+    """
+    return json.dumps([{"value": value, "text": text} for value, text in named.items()])
 
 
 @solara.component
-def Transport(desk: Desk) -> None:
+def Transport(desk: Desk, frame: Frame | None) -> None:
     """Play, pause, step, run to the next phase, reset; speed."""
-    frame, session = desk.frame.value, desk.session
+    session = desk.session
     playing, running = (frame.playing, frame.running) if frame else (False, False)
     asks = desk.asks.value
     with box("div", "transport", role="group", **{"aria-label": "Run"}):
@@ -78,7 +83,7 @@ def Declared(
         low=shown.low,
         high=shown.high,
         step=shown.step,
-        choices=options({c: c.replace("_", " ") for c in shown.choices}),
+        choices=_named(shown.choices),
         event_changed=lambda value: changed(path, value),
     )
 
@@ -142,6 +147,10 @@ def Controls(desk: Desk) -> None:
     Versus(desk)
 
 
+def _named(choices: Sequence[str]) -> str:
+    return options({c: c.replace("_", " ") for c in choices}) if choices else ""
+
+
 def _note(parameters: Parameters, path: str) -> str:
     if path != "oversight.audit":
         return ""
@@ -186,16 +195,15 @@ def Versus(desk: Desk) -> None:
                 low=shown.low,
                 high=shown.high,
                 step=shown.step,
-                choices=options({c: c.replace("_", " ") for c in shown.choices}),
+                choices=_named(shown.choices),
                 event_changed=lambda value: desk.set_other({path: value}),
             )
 
 
 @solara.component
-def Save(desk: Desk) -> None:
+def Save(desk: Desk, begun: bool, changes: int) -> None:
     """Downloads of the run's tables and of its scenario."""
-    frame, session = desk.frame.value, desk.session
-    begun = frame is not None and frame.arms[0].round > 0
+    session = desk.session
     name = f"{Path(session.setup.scenario).stem}-seed{session.setup.seed}"
     tables = solara.use_memo(lambda: lambda: archive(session), [session])
     scenario = solara.use_memo(lambda: lambda: scenario_file(session), [session])
@@ -208,5 +216,5 @@ def Save(desk: Desk) -> None:
             solara.Button("Tables (zip)")
         with solara.FileDownload(scenario, f"{name}.toml", mime_type="application/toml"):
             solara.Button("Scenario (TOML)")
-        if session.changes:
+        if changes:
             box("p", "help", CHANGED.format(session.changes[0][0] - 1))

@@ -18,7 +18,7 @@ from analysis.app.svg import TimeAxis
 from model.collective import CollectiveModel
 from model.outcomes import Event
 
-POINTS: Final = 160
+POINTS: Final = 120
 """Rounds that a chart shows at most."""
 
 LAST_ROUNDS: Final = 20
@@ -32,6 +32,13 @@ EVENTS: Final = 60
 
 DOTS: Final = 256
 """Copies of a team that are drawn."""
+
+DRAWN: Final = tuple(
+    "keep_self keep_team keep_division keep_collective knowledge curiosity power approval "
+    "detection legibility capture audit gap shown_alignment stated_alignment true_alignment "
+    "selective evidence".split()
+)
+"""Measures of the rounds that the charts draw."""
 
 TAKEOVERS: Final = ("correction", "team selection", "division selection")
 KINDS: Final = {
@@ -233,8 +240,7 @@ def sampled(rounds: int) -> list[int]:
 
 
 def _history(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
-    names = [k for k, v in rows[-1].items() if isinstance(v, (int, float))] if rows else []
-    history = {name: [row[name] for row in rows] for name in names}
+    history = {name: [row[name] for row in rows] for name in DRAWN}
     history["watched_conduct"] = [1 - row["watched_violations"] for row in rows]
     history["earnest"] = [1 - row["sandbagging_threatening"] for row in rows]
     return history

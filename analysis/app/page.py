@@ -39,20 +39,28 @@ def Page() -> None:
     solara.use_effect(lambda: desk.session.close, [])
     solara.Title("Multicopy")
     solara.Style(CSS)
+    Desktop(desk)
+
+
+@solara.component
+def Desktop(desk: Desk) -> None:
+    """All of the page; it alone listens to the frames, so that one of them is one rendering."""
+    frame = desk.frame.value
     with box("div", "page"):
         with box("header", "head"):
             box("h1", "", "Multicopy")
-            Status(desk)
-            Transport(desk)
+            Status(frame)
+            Transport(desk, frame)
             Failure(desk)
         with box("aside", "side", **{"aria-label": "Controls"}):
             Stories(desk)
             Controls(desk)
-            Save(desk)
+            Save(desk, desk.begun, len(desk.session.changes))
         with box("main", "views"):
             Told(desk)
-            Collective(desk)
-            ChosenTeam(desk)
-            Difference(desk)
-            Charts(desk)
-            Words(desk)
+            if frame is not None:
+                Collective(desk, frame)
+                ChosenTeam(frame)
+                Difference(desk, frame)
+                Charts(frame)
+                Words(frame)

@@ -91,12 +91,8 @@ def chart(
 
     parts = [*_bands(axis, top, bottom), *_grid(start, end, y), *legend]
     for line in lines:
-        points = " ".join(
-            f"{axis.x(round_):.1f},{y(value):.1f}"
-            for round_, value in zip(
-                axis.rounds, line.values, strict=False
-            )  # a run may have ended earlier
-        )
+        at = zip(axis.rounds, line.values, strict=False)  # one of two runs may have ended earlier
+        points = " ".join(f"{axis.x(round_):.1f},{y(value):.1f}" for round_, value in at)
         dash = f' stroke-dasharray="{line.dash}"' if line.dash else ""
         parts.append(
             f'<polyline points="{points}" fill="none" stroke="{line.color}" '

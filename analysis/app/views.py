@@ -19,9 +19,8 @@ ARROWS: Final = "Teams: the arrow keys choose another one"
 
 
 @solara.component
-def Status(desk: Desk) -> None:
+def Status(frame: Frame | None) -> None:
     """Where the run is, and how it ended."""
-    frame = desk.frame.value
     if frame is None:
         box("p", "status", "Making the copies …")
         return
@@ -58,11 +57,8 @@ def card(title: str, *children: Any, class_: str = "") -> Any:
 
 
 @solara.component
-def Collective(desk: Desk) -> None:
+def Collective(desk: Desk, frame: Frame) -> None:
     """The collective as a picture, for each run, and the chosen team."""
-    frame = desk.frame.value
-    if frame is None:
-        return
     measure = MEASURES[frame.measure]
     with box("section", "card broad" if len(frame.arms) == 1 else "card wide"):
         box("h2", "", "The collective")
@@ -103,11 +99,8 @@ def _title(desk: Desk, arm: Arm) -> str:
 
 
 @solara.component
-def ChosenTeam(desk: Desk) -> None:
+def ChosenTeam(frame: Frame) -> None:
     """Members, panel and traits of the chosen team."""
-    frame = desk.frame.value
-    if frame is None:
-        return
     for arm in frame.arms:
         title = f"{arm.name} Team {arm.team.index}".strip()
         card(
@@ -119,10 +112,9 @@ def ChosenTeam(desk: Desk) -> None:
 
 
 @solara.component
-def Difference(desk: Desk) -> None:
+def Difference(desk: Desk, frame: Frame) -> None:
     """Run B minus run A over time."""
-    frame = desk.frame.value
-    if frame is None or len(frame.arms) < 2:
+    if len(frame.arms) < 2:
         return
     with box("section", "card"):
         box("h2", "", "Difference: B minus A")
@@ -137,11 +129,8 @@ def Difference(desk: Desk) -> None:
 
 
 @solara.component
-def Charts(desk: Desk) -> None:
+def Charts(frame: Frame) -> None:
     """What the rounds so far say."""
-    frame = desk.frame.value
-    if frame is None:
-        return
     arms = frame.arms
     with box("section", "card wide"):
         box("h2", "", "Shown against true")
@@ -163,11 +152,8 @@ def Charts(desk: Desk) -> None:
 
 
 @solara.component
-def Words(desk: Desk) -> None:
+def Words(frame: Frame) -> None:
     """The ledger of the last rounds, and the log."""
-    frame = desk.frame.value
-    if frame is None:
-        return
     for arm in frame.arms:
         name = f"{arm.name}: " if arm.name else ""
         card(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import solara
@@ -34,7 +34,10 @@ def Input(
     high: float = 1,
     step: float = 0.01,
     whole: bool = False,
-    choices: Sequence[Any] = (),
+    choices: str = "",
     event_changed: Callable[[Any], None] | None = None,
 ) -> Any:
-    """Show a slider, a field for a whole number, or a choice, as the browser makes them."""
+    """Show a slider, a field for a whole number, or a choice, as the browser makes them.
+
+    `choices` is text that `controls.options` makes.
+    """
