@@ -75,11 +75,11 @@ class Session:
 
     def play(self) -> None:
         """Go on until paused."""
-        self._wish(_playing=True, _dirty=True)
+        self._wish(_playing=True, _dirty=True, _drawn=True, _last_frame=0.0)
 
     def pause(self) -> None:
         """Stop after the present round."""
-        self._wish(_playing=False, _target=0, _dirty=True)
+        self._wish(_playing=False, _target=0, _dirty=True, _drawn=True, _last_frame=0.0)
 
     def step(self) -> None:
         """Play one round."""
@@ -96,9 +96,10 @@ class Session:
         self._wish(_rate=rate, _next_round=0.0)
 
     def look(self, measure: str | None = None, team: int | None = None) -> None:
-        """Show another measure, or another team."""
+        """Show another measure, or another team, without waiting for the next frame's time."""
         new: dict[str, Any] = {} if measure is None else {"_measure": measure}
-        self._wish(**new, **({} if team is None else {"_team": team}), _dirty=True)
+        new |= {} if team is None else {"_team": team}
+        self._wish(**new, _dirty=True, _drawn=True, _last_frame=0.0)
 
     def change(self, path: str, value: Any) -> None:
         """Change a policy from the next round on."""
@@ -194,7 +195,8 @@ class Session:
             lives.append(Live("B", PageModel(other, setup.seed)))
         self.setup, self.start, self.lives = setup, start, lives
         self.changes, self._broken, self._dirty = [], False, True
-        self._target = self._first_round_of(setup.begin) - 1
+        if setup.begin:
+            self._target = self._first_round_of(setup.begin) - 1
         self._fail("")
 
     def _first_round_of(self, phase: str) -> int:

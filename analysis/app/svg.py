@@ -83,7 +83,7 @@ def chart(
     legend, top = _legend(lines)
     bottom, plot = HEIGHT - BOTTOM, HEIGHT - BOTTOM - top
     ends = [v for line in lines for v in line.values if math.isfinite(v)]
-    end = nice_end(max([*ends, low + 1e-9])) if high is None else high
+    end = nice_end(max(ends, default=1.0)) if high is None else high
     start = low if not ends or min(ends) >= low else -nice_end(-min(ends))
 
     def y(value: float) -> float:
@@ -105,7 +105,9 @@ def chart(
 
 def nice_end(value: float) -> float:
     """The next of 1, 2, 5 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(value)) if value > 0 else 1.0
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in (1, 2, 5, 10) if value <= step * power * (1 + 1e-9))
 
 
