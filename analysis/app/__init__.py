@@ -78,7 +78,7 @@ def _environment(scenario: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(search),
         "PYTHONWARNINGS": "ignore:Cookies with samesite=none:UserWarning",
         "SOLARA_ASSETS_CDN": f"http://{HOST}:9/",  # nothing is fetched that is not bundled
-        "SOLARA_KERNEL_CULL_TIMEOUT": "1m",  # a closed tab says so; this is for a browser that died
+        "SOLARA_KERNEL_CULL_TIMEOUT": "15s",  # for tabs that could not say that they close
         "SOLARA_TELEMETRY_MIXPANEL_ENABLE": "false",
         "SOLARA_THEME_SHOW_BANNER": "false",
     }

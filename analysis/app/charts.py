@@ -53,13 +53,17 @@ COMPARED: Final = {
 
 def over_time(arms: Sequence[Arm], series: Series, label: str, high: float | None = None) -> str:
     """One line for each measure; with two runs, the second is dashed."""
-    lines = []
-    for arm in arms:
-        for i, (name, told) in enumerate(series):
-            dash = DASHES[i] if len(arms) == 1 else ("", "6 4")[arm is arms[1]]
-            lines.append(
-                Line(f"{told} {arm.name}".strip(), arm.history.get(name, []), PALETTE[i], dash)
-            )
+    dashes = DASHES if len(arms) == 1 else [""] * len(series)
+    lines = [
+        Line(told, arms[0].history[name], color, dash)
+        for (name, told), color, dash in zip(series, PALETTE, dashes, strict=False)
+    ]
+    for arm in arms[1:]:
+        lines += [
+            Line(f"B: {told}", arm.history[name], color, "6 4", legend=False)
+            for (name, told), color in zip(series, PALETTE, strict=False)
+        ]
+        lines.append(Line("run B", [], svg.FAINT, "6 4"))
     return svg.chart(arms[0].axis, lines, label, high=high)
 
 
@@ -70,7 +74,7 @@ def gap(arms: Sequence[Arm]) -> str:
 
 def difference(arms: Sequence[Arm], measure: str) -> str:
     """The second run minus the first, over the rounds that both have had."""
-    a, b = (arm.history.get(measure, []) for arm in arms)
+    a, b = (arm.history[measure] for arm in arms)
     n = min(len(a), len(b))
     minus = [y - x for x, y in zip(a[:n], b[:n], strict=True)]
     axis = svg.TimeAxis(arms[0].axis.rounds[:n], arms[0].axis.total, arms[0].axis.phases)

@@ -24,13 +24,13 @@ SIZE: Final = 14
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a chart: its name, values at the chart's rounds, color and dashes."""
+    """One line of a chart: name, values at the chart's rounds, color, dashes, if it is named."""
 
     label: str
     values: Sequence[float]
     color: str
     dash: str = ""
-    width: float = 2.0
+    legend: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def chart(
 
     Without `high` the scale ends above the largest value.
     """
-    legend, top = _legend(lines)
+    legend, top = _legend([line for line in lines if line.legend])
     bottom, plot = HEIGHT - BOTTOM, HEIGHT - BOTTOM - top
     ends = [v for line in lines for v in line.values if math.isfinite(v)]
     end = nice_end(max(ends, default=1.0)) if high is None else high
@@ -96,7 +96,7 @@ def chart(
         dash = f' stroke-dasharray="{line.dash}"' if line.dash else ""
         parts.append(
             f'<polyline points="{points}" fill="none" stroke="{line.color}" '
-            f'stroke-width="{line.width:g}"{dash}/>'
+            f'stroke-width="2"{dash}/>'
         )
     now = "; ".join(f"{line.label} {line.values[-1]:.3g}" for line in lines if len(line.values))
     parts += [*_round_labels(axis), *_marks(axis, top, bottom)]
