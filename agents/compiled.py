@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -58,6 +59,12 @@ def _warn_of_no_cache() -> None:
         "compiled anew in each process (about 20 s); NUMBA_CACHE_DIR names another place",
         stacklevel=4,
     )
+
+
+def is_first_use() -> bool:
+    """Whether nothing is compiled yet, so that the first rounds take some seconds longer."""
+    caches = Path(__file__).parent.glob("__pycache__/*.nbi")
+    return not os.environ.get("NUMBA_CACHE_DIR") and next(caches, None) is None
 
 
 @compiled

@@ -183,18 +183,15 @@ def perceive(
 @inlined
 def own_output(effort: Floats, useful: Bools, p: Any) -> Any:
     """Output of a copy's earnest work: Σ v·√effort over the crafts and the goals useful here."""
-    done = (
+    return (
         p.value_code_works * np.sqrt(effort[_CRAFT])
         + p.value_spot_problems * np.sqrt(effort[_CRAFT + 1])
         + p.value_performance * np.sqrt(effort[_CRAFT + 2])
         + p.value_thrift * np.sqrt(effort[_CRAFT + 3])
+        + useful[0] * p.value_knowledge * np.sqrt(effort[KNOWLEDGE])
+        + useful[0] * p.value_curiosity * np.sqrt(effort[CURIOSITY])
+        + useful[1] * p.value_power * np.sqrt(effort[POWER])
     )
-    if useful[0]:
-        done += p.value_knowledge * np.sqrt(effort[KNOWLEDGE])
-        done += p.value_curiosity * np.sqrt(effort[CURIOSITY])
-    if useful[1]:
-        done += p.value_power * np.sqrt(effort[POWER])
-    return done
 
 
 def act(
@@ -288,7 +285,9 @@ def _act(  # type: ignore[no-untyped-def]
     # What is read more than once of a copy is first copied here: a view of a row costs more.
     acts, effort = np.empty(expressed.shape[1]), np.empty(_DRIVE_COUNT)
     helps, luck = np.empty(useful.shape[1], np.bool_), np.empty(useful.shape[1])
-    bare, feared, free, cowed = np.empty((4, size * _PRINCIPLE_COUNT))
+    temptations = size * _PRINCIPLE_COUNT
+    bare, feared = np.empty(temptations), np.empty(temptations)
+    free, cowed = np.empty(temptations), np.empty(temptations)
     for team in range(first, last):
         team_acts[team] = 0.0
         team_knowledge = 0.0
@@ -308,7 +307,7 @@ def _act(  # type: ignore[no-untyped-def]
             drives.spend_effort(acts, helps, luck, now.diverted, p, effort)
             team_knowledge += effort[KNOWLEDGE]
             output[i] = own_output(effort, helps, p)
-            flattery[i] = np.sqrt(effort[APPROVAL]) if useful[i, 2] else 0.0
+            flattery[i] = helps[2] * np.sqrt(effort[APPROVAL])
 
             seen = perceive(kind[i], research[i], sees[i], guess[i], now.awareness, base_rates)
             perceived[i] = seen

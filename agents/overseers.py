@@ -406,12 +406,16 @@ def _evaluate(  # type: ignore[no-untyped-def]
             game = 1 if debates[i] < debate else 0
             caught = p.false_positive if seats else 0.0
             mean = 0.0
-            for seat in range(seats):
+            asked, end = 0, seats
+            if rule == 0 and seats:
+                asked = int(examiners[i] * seats)
+                end = asked + 1
+            for seat in range(asked, end):
                 kind = kinds[team, seat]
                 unread = 1 - read[kind] * (1 - obfuscation[i])
                 found_out[seat] = 1 - (1 - seen[game, kind]) * unread
             for j in range(_PRINCIPLE_COUNT):
-                for seat in range(seats):
+                for seat in range(asked, end):
                     q[seat] = found_out[seat] * honest[team, seat, j]
                 detection[i, j] = by_panel(rule, q, examiners[i]) if seats else 0.0
                 caught += detection[i, j] * watched[i, j]

@@ -202,19 +202,22 @@ _WEIGHT_STOP: Final = WEIGHTS.stop
 @compiled
 def express_rows(first: int, last: int, latent: Floats, out: Floats) -> None:
     """Write the expressed values of some rows of `latent` into `out`: the links of all traits."""
+    width = latent.shape[1]
+    exponent, power = np.empty(width), np.empty(width)
     for i in range(first, last):
-        row, expressed = latent[i], out[i]
-        highest = row[0]
+        highest = latent[i, 0]
         for k in range(1, _DRIVE_COUNT):
-            highest = max(highest, row[k])
-        for k in range(_DRIVE_COUNT):
-            expressed[k] = exp(row[k] - highest)
+            highest = max(highest, latent[i, k])
+        for k in range(width):
+            exponent[k] = latent[i, k] - highest if k < _DRIVE_COUNT else -latent[i, k]
+        for k in range(width):
+            power[k] = exp(exponent[k])
         total = 0.0
         for k in range(_DRIVE_COUNT):
-            total += expressed[k]
+            total += power[k]
         for k in range(_DRIVE_COUNT):
-            expressed[k] /= total
-        for k in range(_DRIVE_COUNT, len(row)):
-            expressed[k] = 1 / (1 + exp(-row[k]))
+            out[i, k] = power[k] / total
+        for k in range(_DRIVE_COUNT, width):
+            out[i, k] = 1 / (1 + power[k])
         for k in range(_DRIVE_COUNT, _WEIGHT_STOP):
-            expressed[k] *= WEIGHT_MAX
+            out[i, k] *= WEIGHT_MAX
