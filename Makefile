@@ -14,7 +14,7 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow lint format bench clean FORCE
+.PHONY: help run serve test test-slow test-page lint format bench clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
@@ -32,6 +32,9 @@ test: $(VENV)/.dev ## run the tests, without the slow ones (ARGS: options of pyt
 # 5 is pytest's way of saying that it found no test to run.
 test-slow: $(VENV)/.dev ## run the slow tests (ARGS: options of pytest)
 	$(PY) -m pytest -m slow $(ARGS) || test $$? -eq 5
+
+test-page: $(VENV)/.browser ## test the page in Chromium, if one is installed (ARGS: of pytest)
+	$(PY) -m pytest -m "slow or not slow" tests/test_page_browser.py -rs $(ARGS)
 
 lint: $(VENV)/.dev ## check style, formatting and types
 	$(PY) -m ruff check .
@@ -91,5 +94,12 @@ $(VENV)/.serve: $(VENV)/.dev
 	@rm -f $@
 	@echo "installing what the interactive page needs into $(VENV) (once) ..."
 	@$(PIP) install -c constraints.txt --build-constraint constraints.txt '.[serve]'
+	@rm -rf build multicopy.egg-info
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.serve
+	@rm -f $@
+	@echo "installing what tests in a browser need into $(VENV) (once) ..."
+	@$(PIP) install -c constraints.txt --build-constraint constraints.txt '.[browser]'
 	@rm -rf build multicopy.egg-info
 	@touch $@

@@ -20,7 +20,7 @@ PORT = 8765
 SCENARIO = "MULTICOPY_SCENARIO"
 """Environment variable that names the scenario to the page."""
 ROOT = Path(__file__).parents[2]
-NEEDED = ("solara", "solara_assets", "altair")
+NEEDED = ("solara", "solara_assets")
 """Modules of the extra `serve`. Without the assets, browsers would load scripts from elsewhere."""
 
 

@@ -106,8 +106,7 @@ def Stories(desk: Desk) -> None:
 def Controls(desk: Desk) -> None:
     """Scenario, policy, make-up and the second run."""
     draft, parameters = desk.draft.value, desk.parameters()
-    names = {name: name for name in [*shipped(), draft.scenario]}
-    names[draft.scenario] = Path(draft.scenario).stem
+    names = {name: Path(name).stem for name in (*shipped(), desk.served)}
     with box("section", "card"):
         box("h2", "", "Scenario")
         Input(

@@ -13,7 +13,7 @@ from analysis.app.charts import COMPARED
 from analysis.app.frame import Frame
 from analysis.app.measures import MEASURES
 from analysis.app.session import Session
-from analysis.app.settings import LIVE, Setup, typed
+from analysis.app.settings import Setup, typed
 from analysis.app.stories import STORIES
 from model.scenario import InputError, resolve
 
@@ -23,6 +23,8 @@ class Desk:
 
     Attributes
     ----------
+    served
+        Scenario that the server was started with.
     frame
         What is shown, or None before the first frame.
     failure
@@ -34,6 +36,7 @@ class Desk:
     """
 
     def __init__(self, scenario: str) -> None:
+        self.served = scenario
         self.frame: solara.Reactive[Frame | None] = solara.reactive(None)
         self.failure = solara.reactive("")
         self.draft = solara.reactive(Setup(scenario))
@@ -129,13 +132,3 @@ class Desk:
             self.asks.set(True)
         else:
             self.reset()
-
-
-def differing(parameters: Parameters) -> dict[str, Any]:
-    """A value for each policy that differs from the run's, to compare with."""
-    given = parameters.model_dump()
-    found: dict[str, Any] = {}
-    for path in LIVE:
-        section, _, name = path.partition(".")
-        found[path] = given[section][name]
-    return found
