@@ -159,6 +159,9 @@ def test_policy_changes_from_the_next_round_and_is_marked(open_tab: Callable[...
     assert [round_ for round_, _ in tab.frame.arms[0].axis.marks] == [9]
     assert "to 0.9" in tables.log(tab.frame.arms[0])
     assert tab.session.changes == [(9, "oversight.audit", 0.9)]
+    told = download.scenario_file(tab.session).decode()
+    assert "only up to round 8" in told
+    assert tomllib.loads(told)["oversight"]["audit"] == 0.5
 
 
 def test_policy_before_the_first_round_is_part_of_the_scenario(
@@ -167,7 +170,7 @@ def test_policy_before_the_first_round_is_part_of_the_scenario(
     """A mark at round 0, or a scenario file that forgets the slider, would break it."""
     tab = open_tab()
     tab.session.change("oversight.audit", 0.25)
-    tab.until(lambda: tab.session.start and tab.session.start.oversight.audit == 0.25)
+    tab.until(lambda: tab.session.setup.overrides)
     assert not tab.session.changes
     assert b"audit = 0.25" in download.scenario_file(tab.session)
 

@@ -275,6 +275,7 @@ def test_two_runs_are_compared(tab: Tab) -> None:
     tab.shot("compared-1440")
 
 
+@pytest.mark.slow
 def test_stories_are_told_beside_the_picture(tab: Tab) -> None:
     """A story without text or run would break it."""
     tab.press("5. Captured or caught")
@@ -315,10 +316,10 @@ def test_what_is_downloaded_repeats_the_run(tab: Tab, tmp_path: Path) -> None:
 def test_the_page_fits_and_is_accessible(browser: Any, server: str, width: int) -> None:
     """Something wider than the screen, too faint, or without a name would break it."""
     tab = Tab(browser, server, width)
-    for _ in range(5):
+    for end in range(20, 101, 20):
         tab.press("Run to next phase")
-        tab.page.wait_for_timeout(400)
-    tab.wait(lambda: tab.round == 100)
+        tab.wait(lambda end=end: tab.round == end)
+    tab.page.wait_for_timeout(500)  # until nothing flashes
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
     tab.shot(f"page-{width}")
     wanted = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
@@ -384,6 +385,7 @@ def watched(scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         process.terminate()
 
 
+@pytest.mark.slow
 def test_ten_tabs_do_not_share_state_and_closed_ones_stop(
     browser: Any, watched: tuple[str, Path]
 ) -> None:
@@ -408,6 +410,7 @@ def test_ten_tabs_do_not_share_state_and_closed_ones_stop(
     wait_for(lambda: runs.read_text() == "0")
 
 
+@pytest.mark.slow
 def test_a_failing_run_says_what_happened(browser: Any, watched: tuple[str, Path]) -> None:
     """A page that just stops, or takes the server down with it, would break it."""
     tab, other = (Tab(browser, watched[0]) for _ in range(2))

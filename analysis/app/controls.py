@@ -91,7 +91,7 @@ def Declared(
 @solara.component
 def Stories(desk: Desk) -> None:
     """Buttons that begin the stories."""
-    with box("section", "card"):
+    with box("section", "card stories"):
         box("h2", "", "Stories")
         for name, story in STORIES.items():
             solara.Button(

@@ -16,7 +16,6 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from agents.parameters import Parameters
 from analysis.app.frame import Frame, Live, PageModel, sampled
 from analysis.app.measures import MEASURES
 from analysis.app.settings import Setup, declared
@@ -50,7 +49,6 @@ class Session:
     ) -> None:
         self.setup = setup
         self.changes: list[tuple[int, str, Any]] = []
-        self.start: Parameters | None = None
         self.lives: list[Live] = []
         self._publish, self._fail = publish, fail
         self._measure, self._team = next(iter(MEASURES)), 0
@@ -193,7 +191,7 @@ class Session:
         if setup.other:
             other = resolve(start, setup.other)
             lives.append(Live("B", PageModel(other, setup.seed)))
-        self.setup, self.start, self.lives = setup, start, lives
+        self.setup, self.lives = setup, lives
         self.changes, self._broken, self._dirty = [], False, True
         if setup.begin:
             self._target = self._first_round_of(setup.begin) - 1
