@@ -1,7 +1,7 @@
 """Run folders as tidy tables, with every column documented; for questions of one's own.
 
-`load` reads one run, `compare` lines several up. Both show what there is: an unfinished run, a table
-that is missing or of an older layout is told in `notes`, and the rest is there.
+`load` reads one run, `compare` lines several up. Both show what there is: an unfinished run, a
+table that is missing or of an older layout is told in `notes`, and the rest is there.
 """
 
 from __future__ import annotations

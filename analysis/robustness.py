@@ -60,11 +60,12 @@ def numbers(rounds: pd.DataFrame, events: pd.DataFrame, window: int) -> dict[str
 
 def classes(runs: pd.DataFrame, p: Thresholds) -> pd.Series:
     """Class of each run, from its `NUMBERS` (a row a run), by the model's own rule."""
-    kinds = [
-        classify([row], [(row["response_round"], row["response"])] if row["response"] else [], p)
-        for row in runs[list(NUMBERS)].to_dict("records")
-    ]
-    return pd.Series([kind.kind for kind in kinds], index=runs.index, dtype="str")
+    kinds = []
+    for values in runs[list(NUMBERS)].itertuples(index=False):
+        row = dict(zip(NUMBERS, values, strict=True))
+        responses = [(int(row["response_round"]), str(row["response"]))] if row["response"] else []
+        kinds.append(classify([row], responses, p).kind)
+    return pd.Series(kinds, index=runs.index, dtype="str")
 
 
 def shares(kinds: pd.Series) -> dict[str, float]:
