@@ -69,7 +69,6 @@ class Effect:
     controls: Mapping[str, Mapping[str, Any]]
     base: Mapping[str, Any] = field(default_factory=dict)
     window: int = WINDOW
-    first: int | None = None
     at_least: float | None = None
     at_most: float | None = None
     times_start: float | None = None
@@ -319,12 +318,11 @@ def compare_personas(
 
 
 def value_in(effect: Effect, rounds: pd.DataFrame) -> float:
-    """The measure of a run: its mean over the last (or first) rounds of the effect's phase."""
+    """The measure of a run: its mean over the last rounds of the effect's phase."""
     series = measure(rounds, effect.measure)[rounds["phase"] == effect.phase]
     if series.empty:
         raise InputError(f"{effect.key}: the run never reached the phase {effect.phase!r}")
-    taken = series.iloc[: effect.first] if effect.first else series.iloc[-effect.window :]
-    return float(taken.mean())
+    return float(series.iloc[-effect.window :].mean())
 
 
 def start_of(effect: Effect, rounds: pd.DataFrame) -> float:

@@ -336,7 +336,11 @@ def forest(table: pd.DataFrame) -> Figure:
         names = [f"{r.effect} · {r.measure} · {r.arm}" for r in table.itertuples()]
         ax.set_yticks(range(len(table)), names, fontsize=7)
         ax.invert_yaxis()
-        ax.set_xlabel("With minus without the cause, over the larger of the two (95 % interval)")
+        ax.margins(y=0.01)
+        figure.supxlabel(
+            "Difference, with minus without the cause, over the larger of the two (95 % interval)",
+            fontsize=9,
+        )
     return figure
 
 

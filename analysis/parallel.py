@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from agents import compiled
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -42,3 +44,4 @@ def run_all(
 def _one_thread() -> None:
     """Keep a worker to one core: the runs are the parallel part."""
     threadpool_limits(1)
+    compiled.limit_threads(1)

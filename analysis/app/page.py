@@ -84,7 +84,7 @@ class PageModel(CollectiveModel):
         contest_rate: float | None = None,
     ) -> None:
         values = (audit, penalty, debate, rotation, contest_rate)
-        chosen = {
+        chosen: dict[str, Any] = {
             path: float(value)
             for (path, _, _), value in zip(SLIDERS.values(), values, strict=True)
             if value is not None
