@@ -129,7 +129,7 @@ def test_a_run_can_contradict_a_sentence(run: Path) -> None:
     numbers = [*NAMES, *(name for name in MEASURES if data.rounds[name].dtype == float)]
     phases = pd.get_dummies(data.rounds["phase"].astype(str), dtype=float).to_numpy()
     rng = np.random.default_rng(1)
-    for power in np.tile([0.2, 1.0, 2.0, 8.0], 8):
+    for power in np.tile([0.2, 1.0, 8.0], 5):
         levels = rng.random((phases.shape[1], len(numbers))) ** power
         rounds = data.rounds.assign(**dict(zip(numbers, (phases @ levels).T, strict=True)))
         view = claims.View(rounds, data.archetypes, data.parameters)
@@ -142,7 +142,6 @@ def test_a_run_can_contradict_a_sentence(run: Path) -> None:
     }
     for says, found in verdicts.items():
         assert False in found or says in settings, says
-        assert True in found or says.startswith(("Starts as a copy", "Giant")), says
 
 
 @pytest.mark.usefixtures("no_pictures")

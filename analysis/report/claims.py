@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import numpy as np
 import pandas as pd
 
 from agents.parameters import Parameters
@@ -66,11 +67,16 @@ class View:
         """Mean of measures as the phase begins: at the end of the one before it."""
         first = self.of(phase).index[0]
         before = max(first - 1, self.rounds.index[0])
-        return float(self.rounds.loc[before, list(measures)].to_numpy(dtype=float).mean())
+        return self._mean(self.rounds.loc[[before]], measures)
 
     def end(self, phase: str, *measures: str) -> float:
         """Mean of measures over the last rounds of the phase."""
-        return float(self.of(phase).iloc[-WINDOW:][list(measures)].to_numpy(dtype=float).mean())
+        return self._mean(self.of(phase).iloc[-WINDOW:], measures)
+
+    @staticmethod
+    def _mean(rows: pd.DataFrame, measures: Sequence[str]) -> float:
+        """Mean over rows and measures; `KeyError` names the first that is missing."""
+        return float(np.mean([rows[measure].mean() for measure in measures]))
 
     def move(self, phase: str, *measures: str, scale: float = 1.0, form: str = ".2f") -> str:
         """From start to end of a phase, in words."""
