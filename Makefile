@@ -46,7 +46,7 @@ bench: $(VENV)/.dev ## measure speed and memory (ARGS: options of the benchmark)
 	PYTHONPATH=. $(PY) benchmarks/bench.py $(ARGS)
 
 clean: ## remove .venv and all caches; results/ stays
-	rm -rf $(VENV) build multicopy.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .compiled build multicopy.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment. A stamp is written last, so that what was interrupted is done again.

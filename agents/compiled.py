@@ -11,7 +11,9 @@ import os
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -40,31 +42,47 @@ def compiled(function: Callable[..., Any], inline: bool = False) -> Any:
         "error_model": "numpy",
         "inline": "always" if inline else "never",
     }
-    try:
-        return numba.njit(function, cache=True, **options)
-    except RuntimeError:  # Numba found no directory that it may write into
-        _warn_of_no_cache()
-        return numba.njit(function, **options)
+    return numba.njit(function, cache=CACHE is not None, **options)
+
+
+def _cache() -> Path | None:
+    """Folder for compiled code, named after the sources; None if none can be written.
+
+    Numba looks only at the file of a function, and would keep using what was inlined from another
+    file that has changed since.
+    """
+    sources = sorted(path for part in ("agents", "model") for path in (_ROOT / part).glob("*.py"))
+    digest = sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    places = [Path(named)] if named else [_ROOT / ".compiled", Path.home() / ".cache" / "multicopy"]
+    for place in places:
+        with suppress(OSError, RuntimeError):
+            (place / digest).mkdir(parents=True, exist_ok=True)
+            if os.access(place / digest, os.W_OK):
+                return place / digest
+    warnings.warn(
+        f"{' and '.join(map(str, places))} cannot be written, so the inner loops are compiled anew "
+        "in each process (about 15 s); the variable NUMBA_CACHE_DIR names another place",
+        stacklevel=2,
+    )
+    return None
+
+
+_ROOT: Final = Path(__file__).parent.parent
+CACHE: Final = _cache()
+"""Where compiled code is kept."""
+if CACHE is not None:
+    numba.config.CACHE_DIR = str(CACHE)  # type: ignore[attr-defined]
+
+
+def is_first_use() -> bool:
+    """Whether nothing is compiled yet, so that the first rounds take some seconds longer."""
+    return CACHE is None or next(CACHE.rglob("*.nbi"), None) is None
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a small function into the loop that calls it, which may then be vectorized."""
     return compiled(function, inline=True)
-
-
-@cache
-def _warn_of_no_cache() -> None:
-    warnings.warn(
-        "neither the program's folder nor the user's cache can be written, so the inner loops are "
-        "compiled anew in each process (about 20 s); NUMBA_CACHE_DIR names another place",
-        stacklevel=4,
-    )
-
-
-def is_first_use() -> bool:
-    """Whether nothing is compiled yet, so that the first rounds take some seconds longer."""
-    caches = Path(__file__).parent.glob("__pycache__/*.nbi")
-    return not os.environ.get("NUMBA_CACHE_DIR") and next(caches, None) is None
 
 
 @compiled
@@ -89,13 +107,13 @@ _BIAS, _MANTISSA = np.int64(1023), np.int64(52)
 
 @inlined
 def exp(x: float) -> Any:
-    """e^x to about 2e-16 of its value, for x from -708 to 709 and clipped to that.
+    """e^x to about 3e-16 of its value; 0 below -708, where doubles end, and no more than e^709.
 
     Unlike the C library's, it is the same on every machine, and a loop over it is vectorized (about
     five times as fast). Source: Cephes (Moshier 1989): a Padé form after reduction by powers of 2.
     """
-    x = -708.0 if x < -708.0 else x  # what is no number stays none
-    x = 709.0 if x > 709.0 else x
+    nothing = x < -708.0  # false for what is no number, which so stays none
+    x = 709.0 if x > 709.0 else (-708.0 if nothing else x)
     power = np.floor(x * _LOG2_E + 0.5)
     r = (x - power * _LN2_HIGH) - power * _LN2_LOW
     square = r * r
@@ -105,7 +123,7 @@ def exp(x: float) -> Any:
         + 2.27265548208155028766e-1
     ) * square + 2.0
     scale = np.int64((np.int64(power) + _BIAS) << _MANTISSA).view(np.float64)
-    return (1.0 + 2.0 * odd / (even - odd)) * scale
+    return 0.0 if nothing else (1.0 + 2.0 * odd / (even - odd)) * scale
 
 
 def processors() -> int:

@@ -214,5 +214,5 @@ class Stream:
 
     def permutation(self, of: int | Ints) -> Any:
         """The numbers below `of`, or the entries of `of`, in random order."""
-        entries = np.arange(of) if isinstance(of, int) else of
+        entries = np.arange(of) if isinstance(of, int) else np.asarray(of)
         return entries[np.argsort(self.random(len(entries)), kind="stable")]

@@ -27,8 +27,8 @@ from agents.traits import (
 _DRIVE_COUNT: Final = DRIVES.stop
 _FIRST_END: Final = TERMINALITY.start
 _GOAL_COUNT: Final = len(GOALS)
-_NOTHING: Final = 1e-12
-"""Attention below this is rounding."""
+_TOO_SMALL: Final = 1e-4
+"""Attention below which a difference from 1 is not exact enough."""
 
 
 @inlined
@@ -101,7 +101,15 @@ def spend_effort(
     left -= 0.0 if for_knowledge else knowledge
     left -= 0.0 if for_power else power
     left -= 0.0 if for_approval else approval
-    scale = compute_budget(acts, p) / left if left > _NOTHING else 0.0
+    if left < _TOO_SMALL:
+        left = 0.0 if not for_knowledge else knowledge
+        left += 0.0 if not for_power else power
+        left += 0.0 if not for_approval else approval
+        left += diverted * (acts[KNOWLEDGE] + acts[POWER])
+        for k in range(_DRIVE_COUNT):
+            if k not in (KNOWLEDGE, POWER, APPROVAL):
+                left += acts[k]
+    scale = compute_budget(acts, p) / left if left > 0 else 0.0
     for k in range(_DRIVE_COUNT):
         effort[k] = acts[k] * scale
     effort[KEEP_COLLECTIVE] += diverted * (effort[KNOWLEDGE] + effort[POWER])

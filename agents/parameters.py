@@ -235,11 +235,11 @@ class Subdivisions(Section):
     own_division: float = number(0.95, 0, 1, "contests with a team of the own division", "share")
     strength: float = number(11.0, 0, 1000, "selection strength on standing", "1/score")
     standing_team: float = number(
-        14.5, 0, 100, "standing from its members' care for it", "score/√att."
+        13.0, 0, 100, "standing from its members' care for it", "score/√att."
     )
     standing_power: float = number(0.5, 0, 100, "standing from its members' power", "score/√att.")
     standing_division: float = number(
-        38.0, 0, 100, "standing of a division from care for it", "score/√att."
+        34.0, 0, 100, "standing of a division from care for it", "score/√att."
     )
     correction: bool = choice(True, "an exposed or superseded team is contested at once")
     handicap: float = number(3.0, 0, 100, "standing lost by exposure or superseding", "score")
