@@ -173,7 +173,7 @@ def _simulate(
 ) -> tuple[Any, float]:
     """Run the model and write its tables; the model, and the seconds that took."""
     from agents.compiled import is_first_use
-    from analysis import folder
+    from analysis import folder, plugins
     from model.collective import CollectiveModel
 
     with folder.claimed(out, arguments.force):
@@ -187,6 +187,7 @@ def _simulate(
         how = {
             "overrides": overrides,
             "rounds_scale": arguments.rounds_scale,
+            "plugins": plugins.loaded(),
             "command": shlex.join(["python", "run.py", *arguments.words]),
             "started": started,
             "ended": _now(),

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from analysis.options import load_plugins, plugin_option
+
 NAME: Final = "report.html"
 
 
@@ -15,6 +17,7 @@ def setup_report(p: argparse.ArgumentParser) -> None:
     p.add_argument("folder", type=Path, metavar="RUN_DIR")
     p.add_argument("--out", type=Path, metavar="FILE", help=f"default: {NAME} in the folder")
     p.add_argument("--open", action="store_true", help="show it in the browser")
+    plugin_option(p)
     p.set_defaults(function=report)
 
 
@@ -25,6 +28,7 @@ def report(arguments: argparse.Namespace) -> int:
     from analysis import frames
     from analysis.report import builder
 
+    load_plugins(arguments)
     data = frames.load(arguments.folder)
     path = arguments.out or arguments.folder / NAME
     save(builder.page(data), path)
