@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from agents import extensions
 from agents.handle import Handle
 from agents.parameters import Lab as LabParameters
 from agents.parameters import Oversight
@@ -126,7 +127,8 @@ class Lab(Handle):
             return Decision(looked=looked)
         self.responded = round_
         self.decisions.append((round_, p.response))
-        response = RESPONSES[p.response](self, round_, p)
+        respond = RESPONSES.get(p.response) or extensions.RESPONSES[p.response]
+        response = respond(self, round_, p)
         return Decision(True, looked, response.restore, response.shut_down)
 
     def _weigh(self, seen: Observation, p: LabParameters) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
 
+from agents import extensions
 from agents.compiled import compiled, inlined
 from agents.conduct import Shown
 from agents.draws import Stream
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
 OVERSEER_KINDS: Final[tuple[OverseerKind, ...]] = get_args(OverseerKind)
 _PRINCIPLE_COUNT: Final = len(PRINCIPLES)
 _FIRST_DRIFT: Final = DRIFTS.start
+
+
+def kinds() -> tuple[str, ...]:
+    """Every kind of overseer: the project's, then those that plug-ins added."""
+    return (*OVERSEER_KINDS, *extensions.OVERSEERS)
+
+
 AGENT4 = OVERSEER_KINDS.index("agent4")
 HUMAN = OVERSEER_KINDS.index("human")
 
@@ -91,6 +99,14 @@ GAMES: Final[Mapping[str, OversightGame]] = {
 }
 
 
+def game_of(name: str) -> OversightGame:
+    """A game of the project or of a plug-in by its name."""
+    if name in GAMES:
+        return GAMES[name]
+    added = extensions.GAMES[name]
+    return OversightGame(DoubleReLU(*added.guard), DoubleReLU(*added.houdini))
+
+
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """What the panels found and gave; one entry a copy.
@@ -138,14 +154,12 @@ class Panels:
         Says who sits where.
     """
 
-    def __init__(
-        self, teams: int, seats: int, mix: Mapping[OverseerKind, float], rng: Stream
-    ) -> None:
-        ends = np.cumsum([mix.get(kind, 0.0) for kind in OVERSEER_KINDS])
+    def __init__(self, teams: int, seats: int, mix: Mapping[Any, float], rng: Stream) -> None:
+        ends = np.cumsum([mix.get(kind, 0.0) for kind in kinds()])
         at = (np.arange(teams * seats) + 0.5) / max(1, teams * seats)
-        kinds = np.minimum(np.searchsorted(ends, at), len(OVERSEER_KINDS) - 1)
+        seated = np.minimum(np.searchsorted(ends, at), len(ends) - 1)
         self.mix = dict(mix)
-        self.kind: Ints = rng.permutation(kinds).reshape(teams, seats)
+        self.kind: Ints = rng.permutation(seated).reshape(teams, seats)
         self.capture: Floats = np.zeros((teams, seats))
         self.player: Ints = np.full((teams, seats), -1)
 
@@ -201,14 +215,15 @@ def _be_captured(capture, influence, rate, rotation):  # type: ignore[no-untyped
 
 
 def capability_of_kinds(situation: Situation, p: Oversight) -> Floats:
-    """General Elo of each kind of overseer, in the order of `OVERSEER_KINDS`."""
+    """General Elo of each kind of overseer, in the order of `kinds()`."""
     elo = {
         "human": p.human_elo,
         "previous": p.previous_elo,
         "agent3": situation.agent3_capability,
         "agent4": situation.capability,
+        **{name: added.elo(situation, p) for name, added in extensions.OVERSEERS.items()},
     }
-    return np.array([elo[kind] for kind in OVERSEER_KINDS])
+    return np.array([elo[kind] for kind in kinds()], dtype=np.float64)
 
 
 def legibility(situation: Situation, p: Oversight) -> Floats:
@@ -218,10 +233,12 @@ def legibility(situation: Situation, p: Oversight) -> Floats:
     neuralese.
     """
     gap = np.maximum(0.0, situation.capability - capability_of_kinds(situation, p))
-    start = np.full(len(OVERSEER_KINDS), p.legibility_english)
+    start = np.full(len(gap), p.legibility_english)
     if situation.neuralese:
+        added = extensions.OVERSEERS.values()
+        blind = [len(OVERSEER_KINDS) + i for i, o in enumerate(added) if not o.reads_neuralese]
         start[:] = p.legibility_neuralese
-        start[HUMAN] = 0.0
+        start[[HUMAN, *blind]] = 0.0
     read: Floats = start * np.exp(-gap / p.legibility_scale)
     return read
 
@@ -322,7 +339,7 @@ def sight(situation: Situation, p: Oversight) -> tuple[Floats, Floats]:
     elo = capability_of_kinds(situation, p)
     in_act = np.array(
         [
-            GAMES[game].catch_probability(elo, situation.capability, p.saturating)
+            game_of(game).catch_probability(elo, situation.capability, p.saturating)
             for game in (p.game, "debate")
         ]
     )
@@ -442,9 +459,9 @@ class Overseer(Handle):
         self.team, self.seat = team, seat
 
     @property
-    def kind(self) -> OverseerKind:
-        """Human, the previous model, Agent-3 or Agent-4."""
-        return OVERSEER_KINDS[int(self.model.panels.kind[self.team, self.seat])]
+    def kind(self) -> str:
+        """Human, the previous model, Agent-3, Agent-4, or a kind that a plug-in added."""
+        return kinds()[int(self.model.panels.kind[self.team, self.seat])]
 
     @property
     def capability(self) -> float:

@@ -18,6 +18,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from agents import extensions
+from agents.extensions import or_added
 from agents.traits import NAMES, TRAITS
 
 OverseerKind = Literal["human", "previous", "agent3", "agent4"]
@@ -137,7 +139,9 @@ class Oversight(Section):
     panel_rule: Literal["one", "any", "majority"] = choice(
         "one", "an audit is done by one overseer at random, by all (any alarm), by majority"
     )
-    game: Game = choice("backdoor_code", "oversight game of a plain audit", ENGELS)
+    game: Annotated[Game, *or_added(extensions.GAMES)] = choice(
+        "backdoor_code", "oversight game of a plain audit", ENGELS
+    )
     saturating: bool = choice(
         False, "use the plateau of Backdoor Code's Houdini (fitted on Elo 1103-1377)", ENGELS
     )
@@ -275,9 +279,9 @@ class Capability(Section):
 class Lab(Section):
     """When the lab believes its evidence, and what it does then."""
 
-    response: Literal["none", "retrain", "roll_back", "shut_down"] = choice(
-        "none", "what the lab does when evidence passes its threshold"
-    )
+    response: Annotated[
+        Literal["none", "retrain", "roll_back", "shut_down"], *or_added(extensions.RESPONSES)
+    ] = choice("none", "what the lab does when evidence passes its threshold")
     threshold: float = number(3.0, 0, 1e6, "evidence that an independent lab acts on", "evidence")
     memory: float = number(0.98, 0, 0.9999, "evidence kept from round to round", "share/round")
     detection_weight: float = number(0.05, 0, 10, "evidence of one s.d. of detections", "evidence")
@@ -361,7 +365,7 @@ class Phase(Section):
     growth_from_knowledge: float = number(
         0.0, 0, 100, "growth added per attention to knowledge", "factor"
     )
-    panel: dict[OverseerKind, Share] = Field(
+    panel: dict[Annotated[OverseerKind, *or_added(extensions.OVERSEERS)], Share] = Field(
         default={"human": 1.0},
         description="kinds of overseers, as shares",
         json_schema_extra={"unit": "shares", "source": SPEC},

@@ -21,7 +21,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from analysis import commands
+from analysis import commands, report
 from analysis.options import resolved, scenario_options, whole_from_zero
 from analysis.sweep.commands import COMMANDS as SWEEP_COMMANDS
 
@@ -174,7 +174,7 @@ def _simulate(
 ) -> tuple[Any, float]:
     """Run the model and write its tables; the model, and the seconds that took."""
     from agents.compiled import is_first_use
-    from analysis import folder
+    from analysis import folder, plugins
     from model.collective import CollectiveModel
 
     with folder.claimed(out, arguments.force):
@@ -188,6 +188,7 @@ def _simulate(
         how = {
             "overrides": overrides,
             "rounds_scale": arguments.rounds_scale,
+            "plugins": plugins.loaded(),
             "command": shlex.join(["python", "run.py", *arguments.words]),
             "started": started,
             "ended": _now(),
@@ -316,7 +317,7 @@ def _draw(out: Path) -> None:
     from analysis import figures, folder
 
     run_ = folder.read(out)
-    drawn = figures.all_figures(run_.rounds, run_.ledger, run_.archetypes)
+    drawn = figures.all_figures(run_)
     folder.add_figures(out, lambda to: figures.save(drawn, to))
 
 
@@ -445,6 +446,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "parameters": (_setup_parameters, "print every parameter with bounds and meaning"),
     "ablate": (commands.setup_ablate, "switch each cause off and see which effect vanishes"),
     "outcomes": (commands.setup_outcomes, "how often each scenario ends in each outcome"),
+    "report": (report.setup_report, "write one page about a run, with figures, for any browser"),
     "personas": (commands.setup_personas, "distortion against switching of the persona"),
     "explain": (commands.setup_explain, "say which process moved a measure of a run"),
     "probe": (commands.setup_probe, "retrain a run's population, or add noise to its weights"),

@@ -11,6 +11,7 @@ from typing import TypeVar
 from threadpoolctl import threadpool_limits
 
 from agents import compiled
+from analysis import plugins
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -36,12 +37,16 @@ def run_all(
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        min(count, len(jobs)), mp_context=context, initializer=_one_thread
+        min(count, len(jobs)),
+        mp_context=context,
+        initializer=_begin_worker,
+        initargs=(tuple(plugins.loaded()),),
     ) as executor:
         yield from executor.map(function, jobs)
 
 
-def _one_thread() -> None:
-    """Keep a worker to one core: the runs are the parallel part."""
+def _begin_worker(plugged: Sequence[str]) -> None:
+    """Keep a worker to one core, since the runs are the parallel part, and load its plug-ins."""
     threadpool_limits(1)
     compiled.limit_threads(1)
+    plugins.load(plugged)

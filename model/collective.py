@@ -163,6 +163,7 @@ class CollectiveModel(HandledModel):
             self.lab,
             survey,
         )
+        self.records.add_measures(self)
         self._end_round(turn, decision, survey)
 
     def run(self) -> Outcome:

@@ -20,8 +20,8 @@ LAYERS = ("agents", "model", "analysis", "run")
 
 ORDER = {
     "agents": (
-        "traits parameters population copies situation personas drives conduct overseers "
-        "subdivisions lab"
+        "extensions traits parameters population copies situation personas drives conduct "
+        "overseers subdivisions lab"
     ).split(),
     "model": (
         "scenario streams phases tasks training competition successor ledger outcomes records "
