@@ -46,7 +46,11 @@ def run_all(
 
 
 def _begin_worker(plugged: Sequence[str]) -> None:
-    """Keep a worker to one core, since the runs are the parallel part, and load its plug-ins."""
+    one_thread()
+    plugins.load(plugged)
+
+
+def one_thread() -> None:
+    """Keep this process to one core: the runs are the parallel part."""
     threadpool_limits(1)
     compiled.limit_threads(1)
-    plugins.load(plugged)
