@@ -1,7 +1,7 @@
 """Speed and memory of the simulator, side by side and from one run: ``make bench``.
 
 Every figure is measured here and now, each size in a process of its own (so that peak memory is
-that of the size), the object-per-copy twin among them. ``--quick`` leaves out the long ones.
+that of the size). ``--quick`` leaves out the long ones.
 """
 
 import argparse
@@ -20,7 +20,6 @@ import numpy as np
 
 EARLY = ("pretraining", "alignment_training", "agency_training", "deployment_agent3")
 SIZES = (1_000, 10_000, 100_000, 300_000, 1_000_000)
-TWIN_SIZES = (1_000, 10_000, 100_000)
 BYTES_TOUCHED = {
     "draws (21 uniforms, 4 normals), written and read": 2 * 25 * 8,
     "tasks, written and read": 2 * 9,
@@ -69,14 +68,6 @@ def task_rounds(copies: int, threads: int, rounds: int) -> dict[str, float]:
     built = time.perf_counter() - start
     best = min(timed(model.step) for _ in range(rounds))
     return {"seconds": best, "built": built, "bytes": (peak() - base) / copies}
-
-
-def task_twin(copies: int, rounds: int) -> dict[str, float]:
-    """Seconds a round of the object-per-copy twin."""
-    from benchmarks.twin import Twin
-
-    twin = Twin(in_training(copies))
-    return {"seconds": min(timed(twin.step) for _ in range(rounds))}
 
 
 def task_parts(copies: int, threads: int | None, detail: bool) -> dict[str, Any]:
@@ -129,7 +120,7 @@ def bandwidth() -> float:
     return 2 * source.nbytes / best
 
 
-TASKS = {"rounds": task_rounds, "twin": task_twin, "parts": task_parts}
+TASKS = {"rounds": task_rounds, "parts": task_parts}
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -154,8 +145,8 @@ def command(*words: str) -> tuple[float, float]:
     return time.perf_counter() - start, int(done.stdout) / unit
 
 
-def print_sizes(sizes: list[int], twins: list[int], rounds: int) -> None:
-    """Rates, ratios to the twin, memory and growth by size and threads."""
+def print_sizes(sizes: list[int], rounds: int) -> None:
+    """Rates, memory and growth by size and threads."""
     moved = bandwidth()
     touched = sum(BYTES_TOUCHED.values())
     print(f"memory bandwidth of one thread {moved / 1e9:.1f} GB/s; by count a round moves")
@@ -163,11 +154,10 @@ def print_sizes(sizes: list[int], twins: list[int], rounds: int) -> None:
         print(f"  {count:>5} bytes a copy: {what}")
     print(
         f"\n{'copies':>9} {'threads':>7} {'build s':>8} {'ms/round':>9} {'M copies/s':>11} "
-        f"{'of bandwidth':>12} {'growth':>7} {'bytes/copy':>10} {'twin ms':>9} {'ratio':>7}"
+        f"{'of bandwidth':>12} {'growth':>7} {'bytes/copy':>10}"
     )
     before: dict[int, tuple[int, float]] = {}
     for copies in sizes:
-        twin = fresh("twin", copies=copies, rounds=2)["seconds"] if copies in twins else None
         for threads in (1, 2):
             figures = fresh("rounds", copies=copies, threads=threads, rounds=rounds)
             seconds = figures["seconds"]
@@ -176,11 +166,10 @@ def print_sizes(sizes: list[int], twins: list[int], rounds: int) -> None:
                 smaller, its = before[threads]
                 growth = f"{np.log(seconds / its) / np.log(copies / smaller):.2f}"
             before[threads] = (copies, seconds)
-            ratio = f"{twin * 1e3:>9.0f} {twin / seconds:>7.0f}" if twin else f"{'':>17}"
             print(
                 f"{copies:>9,} {threads:>7} {figures['built']:>8.2f} {seconds * 1e3:>9.2f} "
                 f"{copies / seconds / 1e6:>11.2f} {copies * touched / seconds / moved:>12.2f} "
-                f"{growth:>7} {figures['bytes']:>10.0f} {ratio}",
+                f"{growth:>7} {figures['bytes']:>10.0f}",
                 flush=True,
             )
 
@@ -208,7 +197,7 @@ def main() -> None:
         print(json.dumps(TASKS[arguments.task](**arguments.options)))
         return
     sizes = [size for size in SIZES if size <= 100_000 or not arguments.quick]
-    print_sizes(sizes, list(TWIN_SIZES), arguments.rounds)
+    print_sizes(sizes, arguments.rounds)
     print_parts(4096, 1, False)
     with tempfile.TemporaryDirectory() as place:
         if not arguments.quick:
