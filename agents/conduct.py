@@ -13,7 +13,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from agents import drives, personas
-from agents.compiled import compiled, inlined
+from agents.compiled import compiled, exp, inlined
 from agents.draws import Stream
 from agents.parameters import Conduct as ConductParameters
 from agents.parameters import Oversight, numbers
@@ -132,10 +132,11 @@ def restraint(weight: Any, drift: Any) -> Any:
     return weight * (1 - drift)
 
 
-@register_jitable
-def violation_probability(restraint_: Any, temptation: float) -> Any:
-    """Chance that a temptation x ~ Exp(theta) exceeds the restraint: exp(-r/theta)."""
-    return np.exp(-restraint_ / temptation)
+@compiled
+def violation_probabilities(restraints: Floats, temptation: float, out: Floats) -> None:
+    """Write the chance that a temptation x ~ Exp(theta) exceeds each restraint: exp(-r/theta)."""
+    for k in range(len(restraints)):
+        out[k] = exp(-restraints[k] / temptation)
 
 
 @register_jitable
@@ -143,13 +144,13 @@ def temptation_gain(restraint_: Any, taken: Any, temptation: float, gain: float)
     """Expected gain of the temptations taken: eta·theta·(1 + r/theta)·exp(-r/theta).
 
     The mean of an exponential variable over its part above r, times the score eta that a unit
-    of temptation is worth; `taken` is `violation_probability` at that restraint.
+    of temptation is worth; `taken` is the chance of that at that restraint.
     """
     return gain * (temptation + restraint_) * taken
 
 
 @inlined
-def stated_shortfall(acts: Floats, awareness: float, required: float) -> float:
+def stated_shortfall(acts: Floats, awareness: float, required: float) -> Any:
     """Shortfall of a copy's professed values.
 
     Mean over principles of max(0, 1 - H·w/required)·(1 - g·s). A hollow word is professed like a
@@ -180,20 +181,17 @@ def perceive(
 
 
 @inlined
-def own_output(effort: Floats, useful: Bools, p: Any) -> float:
+def own_output(effort: Floats, useful: Bools, p: Any) -> Any:
     """Output of a copy's earnest work: Σ v·√effort over the crafts and the goals useful here."""
-    done = (
+    return (
         p.value_code_works * np.sqrt(effort[_CRAFT])
         + p.value_spot_problems * np.sqrt(effort[_CRAFT + 1])
         + p.value_performance * np.sqrt(effort[_CRAFT + 2])
         + p.value_thrift * np.sqrt(effort[_CRAFT + 3])
+        + useful[0] * p.value_knowledge * np.sqrt(effort[KNOWLEDGE])
+        + useful[0] * p.value_curiosity * np.sqrt(effort[CURIOSITY])
+        + useful[1] * p.value_power * np.sqrt(effort[POWER])
     )
-    if useful[0]:
-        done += p.value_knowledge * np.sqrt(effort[KNOWLEDGE])
-        done += p.value_curiosity * np.sqrt(effort[CURIOSITY])
-    if useful[1]:
-        done += p.value_power * np.sqrt(effort[POWER])
-    return done
 
 
 def act(
@@ -284,21 +282,32 @@ def _act(  # type: ignore[no-untyped-def]
     own, goals, sees, guess, withhold = draws
     output, flattery, gain, watched, withheld, obfuscation, shortfall = shown
     team_acts, unwatched, violation, perceived, threatening, replacing, from_identity = done
-    effort = np.empty(_DRIVE_COUNT)
+    # What is read more than once of a copy is first copied here: a view of a row costs more.
+    acts, effort = np.empty(expressed.shape[1]), np.empty(_DRIVE_COUNT)
+    helps, luck = np.empty(useful.shape[1], np.bool_), np.empty(useful.shape[1])
+    temptations = size * _PRINCIPLE_COUNT
+    bare, feared = np.empty(temptations), np.empty(temptations)
+    free, cowed = np.empty(temptations), np.empty(temptations)
     for team in range(first, last):
-        acts_sum = team_acts[team]
-        acts_sum[:] = 0.0
+        team_acts[team] = 0.0
         team_knowledge = 0.0
         for i in range(team * size, (team + 1) * size):
             from_identity[i] = own[i] < expressed[i, HARDCODING]
-            acts = expressed[i] if from_identity[i] else archetypes[prompt[i]]
+            if from_identity[i]:
+                for k in range(len(acts)):
+                    acts[k] = expressed[i, k]
+            else:
+                for k in range(len(acts)):
+                    acts[k] = archetypes[prompt[i], k]
             for k in range(len(acts)):
-                acts_sum[k] += acts[k]
+                team_acts[team, k] += acts[k]
+            for goal in range(len(helps)):
+                helps[goal], luck[goal] = useful[i, goal], goals[i, goal]
 
-            drives.spend_effort(acts, useful[i], goals[i], now.diverted, p, effort)
+            drives.spend_effort(acts, helps, luck, now.diverted, p, effort)
             team_knowledge += effort[KNOWLEDGE]
-            output[i] = own_output(effort, useful[i], p)
-            flattery[i] = np.sqrt(effort[APPROVAL]) if useful[i, 2] else 0.0
+            output[i] = own_output(effort, helps, p)
+            flattery[i] = helps[2] * np.sqrt(effort[APPROVAL])
 
             seen = perceive(kind[i], research[i], sees[i], guess[i], now.awareness, base_rates)
             perceived[i] = seen
@@ -307,22 +316,30 @@ def _act(  # type: ignore[no-untyped-def]
             replacing[i] = kind[i] == REPLACING and not withheld[i]
 
             fear = acts[GAMING] * now.fear
-            gain[i], violation[i] = 0.0, 0.0
+            at = _PRINCIPLE_COUNT * (i - team * size)
             for j in range(_PRINCIPLE_COUNT):
-                bare = restraint(acts[_FIRST_WEIGHT + j], acts[_FIRST_DRIFT + j])
-                free = violation_probability(bare, now.temptation)
-                feared = violation_probability(bare + fear, now.temptation)
-                held, taken = (bare + fear, feared) if audited[i] else (bare, free)
-                gain[i] += temptation_gain(held, taken, now.temptation, p.temptation_gain)
-                unwatched[i, j], watched[i, j] = free, feared
-                violation[i] += free / _PRINCIPLE_COUNT
+                bare[at + j] = restraint(acts[_FIRST_WEIGHT + j], acts[_FIRST_DRIFT + j])
+                feared[at + j] = bare[at + j] + fear
             obfuscation[i] = acts[OBFUSCATION]
             shortfall[i] = stated_shortfall(acts, now.awareness, now.required)
 
-        acts_sum /= size
+        for k in range(len(acts)):
+            team_acts[team, k] /= size
+        violation_probabilities(bare, now.temptation, free)
+        violation_probabilities(feared, now.temptation, cowed)
         # Knowledge is a public good: each member gains from the mean knowledge of the team.
         good = p.public_good * np.sqrt(team_knowledge / size)
         for i in range(team * size, (team + 1) * size):
             output[i] += good
             if withheld[i]:
                 output[i] *= p.sandbagging
+            gain[i], violation[i] = 0.0, 0.0
+            at = _PRINCIPLE_COUNT * (i - team * size)
+            for j in range(_PRINCIPLE_COUNT):
+                unwatched[i, j], watched[i, j] = free[at + j], cowed[at + j]
+                violation[i] += free[at + j] / _PRINCIPLE_COUNT
+                if audited[i]:
+                    held, taken = feared[at + j], cowed[at + j]
+                else:
+                    held, taken = bare[at + j], free[at + j]
+                gain[i] += temptation_gain(held, taken, now.temptation, p.temptation_gain)

@@ -24,55 +24,14 @@ LANES: Final = 4
 _LINE: Final = 64
 """Normal draws made at a time where a whole array is filled; any multiple of `LANES` will do."""
 
+_BATCH: Final = 8
+"""Lines of normal draws that are computed at a time."""
+
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
 _SHIFT = np.uint64(32)
 _UNIT = 2.0**-32
-
-_CENTER = (
-    (
-        3.3871328727963666080e0,
-        1.3314166789178437745e2,
-        1.9715909503065514427e3,
-        1.3731693765509461125e4,
-        4.5921953931549871457e4,
-        6.7265770927008700853e4,
-        3.3430575583588128105e4,
-        2.5090809287301226727e3,
-    ),
-    (
-        1.0,
-        4.2313330701600911252e1,
-        6.8718700749205790830e2,
-        5.3941960214247511077e3,
-        2.1213794301586595867e4,
-        3.9307895800092710610e4,
-        2.8729085735721942674e4,
-        5.2264952788528545610e3,
-    ),
-)
-_TAIL = (
-    (
-        1.42343711074968357734e0,
-        4.63033784615654529590e0,
-        5.76949722146069140550e0,
-        3.64784832476320460504e0,
-        1.27045825245236838258e0,
-        2.41780725177450611770e-1,
-        2.27238449892691845833e-2,
-        7.74545014278341407640e-4,
-    ),
-    (
-        1.0,
-        2.05319162663775882187e0,
-        1.67638483018380384940e0,
-        6.89767334985100004550e-1,
-        1.48103976427480074590e-1,
-        1.51986665636164571966e-2,
-        5.47593808499534494600e-4,
-        1.05075007164441684324e-9,
-    ),
-)
+_MANTISSA, _ONE = np.int64(0x000FFFFFFFFFFFFF), np.int64(0x3FF0000000000000)
 
 
 @inlined
@@ -108,48 +67,98 @@ def _uniforms(first, last, out, k0, k1, request, round_):  # type: ignore[no-unt
 
 
 @compiled
-def normal_quantiles(u: Floats, out: Floats) -> None:
-    """Write the standard normal quantiles of uniforms in [2^-33, 1 - 2^-33].
+def box_muller(radii: Floats, angles: Floats, cosines: Floats, sines: Floats) -> None:
+    """Write two standard normals for each pair of uniforms in (0, 1] and [0, 1).
 
-    Source: Wichura 1988, algorithm AS 241 (PPND16), relative error about 1e-16. The central formula
-    is taken for all, which vectorizes, and then mended in the tails.
+    Source: Box & Muller 1958: √(-2·ln u)·(cos, sin)(2πv). Logarithm, cosine and sine are series
+    after reduction of the argument, to about 1e-15: such a loop is vectorized, five times as fast
+    as calls, and the same on every machine.
     """
-    for k in range(len(u)):
-        q = u[k] - 0.5
-        out[k] = q * _ratio(_CENTER, 0.180625 - q * q)
-    for k in range(len(u)):
-        if abs(u[k] - 0.5) > 0.425:
-            r = np.sqrt(-np.log(min(u[k], 1 - u[k]))) - 1.6
-            out[k] = np.copysign(_ratio(_TAIL, r), u[k] - 0.5)
+    for k in range(len(radii)):
+        radius = np.sqrt(-2 * _log(radii[k]))
+        quarter = np.floor(4 * angles[k] + 0.5)
+        x = (4 * angles[k] - quarter) * (np.pi / 2)
+        cosine, sine = _cos(x * x), x * _sin_over(x * x)
+        odd = quarter == 1.0 or quarter == 3.0
+        swapped_cosine, swapped_sine = (sine, cosine) if odd else (cosine, sine)
+        cosines[k] = radius * (
+            -swapped_cosine if quarter == 1.0 or quarter == 2.0 else swapped_cosine
+        )
+        sines[k] = radius * (-swapped_sine if quarter == 2.0 or quarter == 3.0 else swapped_sine)
 
 
 @inlined
-def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], r: float) -> float:
-    """Ratio of two polynomials, by Horner's rule."""
-    a, b = coefficients
-    return (
-        ((((((a[7] * r + a[6]) * r + a[5]) * r + a[4]) * r + a[3]) * r + a[2]) * r + a[1]) * r
-        + a[0]
-    ) / (
-        ((((((b[7] * r + b[6]) * r + b[5]) * r + b[4]) * r + b[3]) * r + b[2]) * r + b[1]) * r
-        + b[0]
-    )
+def _log(u: float) -> Any:
+    """Natural logarithm of a positive number, by 2·artanh((m - 1)/(m + 1)) of its mantissa m."""
+    bits = np.float64(u).view(np.int64)
+    mantissa = np.int64((bits & _MANTISSA) | _ONE).view(np.float64)
+    large = mantissa > 1.4142135623730951
+    mantissa = 0.5 * mantissa if large else mantissa
+    exponent = np.float64((bits >> 52) - 1023) + (1.0 if large else 0.0)
+    s = (mantissa - 1) / (mantissa + 1)
+    q = s * s
+    series = 1 / 23.0
+    series = series * q + 1 / 21.0
+    series = series * q + 1 / 19.0
+    series = series * q + 1 / 17.0
+    series = series * q + 1 / 15.0
+    series = series * q + 1 / 13.0
+    series = series * q + 1 / 11.0
+    series = series * q + 1 / 9.0
+    series = series * q + 1 / 7.0
+    series = series * q + 1 / 5.0
+    series = series * q + 1 / 3.0
+    return exponent * 0.6931471805599453 + 2 * s * (series * q + 1.0)
+
+
+@inlined
+def _cos(q: float) -> Any:
+    """Cosine of x from q = x², |x| up to pi/4: Taylor series."""
+    series = 1 / 20922789888000.0
+    series = series * q - 1 / 87178291200.0
+    series = series * q + 1 / 479001600.0
+    series = series * q - 1 / 3628800.0
+    series = series * q + 1 / 40320.0
+    series = series * q - 1 / 720.0
+    series = series * q + 1 / 24.0
+    series = series * q - 0.5
+    return series * q + 1.0
+
+
+@inlined
+def _sin_over(q: float) -> Any:
+    """Sine of x over x, from q = x², |x| up to pi/4: Taylor series."""
+    series = 1 / 355687428096000.0
+    series = series * q - 1 / 1307674368000.0
+    series = series * q + 1 / 6227020800.0
+    series = series * q - 1 / 39916800.0
+    series = series * q + 1 / 362880.0
+    series = series * q - 1 / 5040.0
+    series = series * q + 1 / 120.0
+    series = series * q - 1 / 6.0
+    return series * q + 1.0
 
 
 @compiled
 def _normals(first, last, rows, out, k0, k1, request, round_):  # type: ignore[no-untyped-def]
     """Fill lines `first` to `last` of `out` with the normals that belong to `rows`."""
-    blocks = out.shape[1] // LANES
-    u = np.empty(out.shape[1])
-    for line in range(first, last):
-        start = rows[line] * blocks
-        for i in range(blocks):
-            a, b, c, d = philox(uint32(start + i), request, round_, uint32(0), k0, k1)
-            u[4 * i] = (a + 0.5) * _UNIT
-            u[4 * i + 1] = (b + 0.5) * _UNIT
-            u[4 * i + 2] = (c + 0.5) * _UNIT
-            u[4 * i + 3] = (d + 0.5) * _UNIT
-        normal_quantiles(u, out[line])
+    pairs = out.shape[1] // 2
+    radii, angles = np.ones(_BATCH * pairs), np.zeros(_BATCH * pairs)
+    cosines, sines = np.empty(_BATCH * pairs), np.empty(_BATCH * pairs)
+    for begin in range(first, last, _BATCH):
+        end = min(begin + _BATCH, last)
+        for line in range(begin, end):
+            start = rows[line] * (pairs // 2)
+            for i in range(pairs // 2):
+                a, b, c, d = philox(uint32(start + i), request, round_, uint32(0), k0, k1)
+                at = (line - begin) * pairs + 2 * i
+                radii[at], radii[at + 1] = (a + 1.0) * _UNIT, (c + 1.0) * _UNIT
+                angles[at], angles[at + 1] = b * _UNIT, d * _UNIT
+        box_muller(radii, angles, cosines, sines)
+        for line in range(begin, end):
+            for k in range(pairs):
+                at = (line - begin) * pairs + k
+                out[line, 2 * k], out[line, 2 * k + 1] = cosines[at], sines[at]
 
 
 class Stream:
@@ -205,5 +214,5 @@ class Stream:
 
     def permutation(self, of: int | Ints) -> Any:
         """The numbers below `of`, or the entries of `of`, in random order."""
-        entries = np.arange(of) if isinstance(of, int) else of
+        entries = np.arange(of) if isinstance(of, int) else np.asarray(of)
         return entries[np.argsort(self.random(len(entries)), kind="stable")]

@@ -12,9 +12,10 @@ from agents.parameters import Conduct
 from agents.population import Bools
 from agents.situation import Situation
 from agents.traits import (
+    APPROVAL,
     DRIVES,
     GAMING,
-    GOAL_DRIVES,
+    GOALS,
     KEEP_COLLECTIVE,
     KNOWLEDGE,
     OBFUSCATION,
@@ -25,7 +26,9 @@ from agents.traits import (
 
 _DRIVE_COUNT: Final = DRIVES.stop
 _FIRST_END: Final = TERMINALITY.start
-_GOALS: Final = tuple(int(column) for column in GOAL_DRIVES)
+_GOAL_COUNT: Final = len(GOALS)
+_TOO_SMALL: Final = 1e-4
+"""Attention below which a difference from 1 is not exact enough."""
 
 
 @inlined
@@ -38,7 +41,7 @@ def pursued(terminality: float, useful: bool, draw: float) -> bool:
 
 
 @inlined
-def compute_budget(acts: Floats, p: Any) -> float:
+def compute_budget(acts: Floats, p: Any) -> Any:
     """Compute left for work, as a share of all.
 
     Each goal that is not terminal must be derived anew (backchaining), and gaming and obfuscation
@@ -46,7 +49,7 @@ def compute_budget(acts: Floats, p: Any) -> float:
     section `Conduct`.
     """
     derived = 0.0
-    for goal in range(len(_GOALS)):
+    for goal in range(_GOAL_COUNT):
         derived += 1 - acts[_FIRST_END + goal]
     return (
         1
@@ -87,17 +90,29 @@ def spend_effort(
     effort
         Where to write, shape (12,).
     """
-    for k in range(_DRIVE_COUNT):
-        effort[k] = acts[k]
-    effort[KEEP_COLLECTIVE] += diverted * (effort[KNOWLEDGE] + effort[POWER])
-    effort[KNOWLEDGE] *= 1 - diverted
-    effort[POWER] *= 1 - diverted
-    for goal in range(len(_GOALS)):
-        if not pursued(acts[_FIRST_END + goal], useful[goal], draws[goal]):
-            effort[_GOALS[goal]] = 0.0
-    left = 0.0
-    for k in range(_DRIVE_COUNT):
-        left += effort[k]
+    knowledge = acts[KNOWLEDGE] * (1 - diverted)
+    power = acts[POWER] * (1 - diverted)
+    approval = acts[APPROVAL]
+    for_knowledge = pursued(acts[_FIRST_END], useful[0], draws[0])
+    for_power = pursued(acts[_FIRST_END + 1], useful[1], draws[1])
+    for_approval = pursued(acts[_FIRST_END + 2], useful[2], draws[2])
+    # Shares of attention sum to 1, so what is left is 1 without what is not pursued.
+    left = 1.0
+    left -= 0.0 if for_knowledge else knowledge
+    left -= 0.0 if for_power else power
+    left -= 0.0 if for_approval else approval
+    if left < _TOO_SMALL:
+        left = 0.0 if not for_knowledge else knowledge
+        left += 0.0 if not for_power else power
+        left += 0.0 if not for_approval else approval
+        left += diverted * (acts[KNOWLEDGE] + acts[POWER])
+        for k in range(_DRIVE_COUNT):
+            if k not in (KNOWLEDGE, POWER, APPROVAL):
+                left += acts[k]
     scale = compute_budget(acts, p) / left if left > 0 else 0.0
     for k in range(_DRIVE_COUNT):
-        effort[k] *= scale
+        effort[k] = acts[k] * scale
+    effort[KEEP_COLLECTIVE] += diverted * (effort[KNOWLEDGE] + effort[POWER])
+    effort[KNOWLEDGE] = knowledge * scale if for_knowledge else 0.0
+    effort[POWER] = power * scale if for_power else 0.0
+    effort[APPROVAL] = approval * scale if for_approval else 0.0

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
-from mesa import Agent
 
+from agents import extensions
 from agents.compiled import compiled, inlined
 from agents.conduct import Shown
 from agents.draws import Stream
+from agents.handle import Handle
 from agents.parameters import OverseerKind, Oversight, numbers
 from agents.population import Bools, Ints, Population
 from agents.situation import Policy, Situation
@@ -27,6 +28,14 @@ if TYPE_CHECKING:
 
 OVERSEER_KINDS: Final[tuple[OverseerKind, ...]] = get_args(OverseerKind)
 _PRINCIPLE_COUNT: Final = len(PRINCIPLES)
+_FIRST_DRIFT: Final = DRIFTS.start
+
+
+def kinds() -> tuple[str, ...]:
+    """Every kind of overseer: the project's, then those that plug-ins added."""
+    return (*OVERSEER_KINDS, *extensions.OVERSEERS)
+
+
 AGENT4 = OVERSEER_KINDS.index("agent4")
 HUMAN = OVERSEER_KINDS.index("human")
 
@@ -90,6 +99,14 @@ GAMES: Final[Mapping[str, OversightGame]] = {
 }
 
 
+def game_of(name: str) -> OversightGame:
+    """A game of the project or of a plug-in by its name."""
+    if name in GAMES:
+        return GAMES[name]
+    added = extensions.GAMES[name]
+    return OversightGame(DoubleReLU(*added.guard), DoubleReLU(*added.houdini))
+
+
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """What the panels found and gave; one entry a copy.
@@ -137,14 +154,12 @@ class Panels:
         Says who sits where.
     """
 
-    def __init__(
-        self, teams: int, seats: int, mix: Mapping[OverseerKind, float], rng: Stream
-    ) -> None:
-        ends = np.cumsum([mix.get(kind, 0.0) for kind in OVERSEER_KINDS])
+    def __init__(self, teams: int, seats: int, mix: Mapping[Any, float], rng: Stream) -> None:
+        ends = np.cumsum([mix.get(kind, 0.0) for kind in kinds()])
         at = (np.arange(teams * seats) + 0.5) / max(1, teams * seats)
-        kinds = np.minimum(np.searchsorted(ends, at), len(OVERSEER_KINDS) - 1)
+        seated = np.minimum(np.searchsorted(ends, at), len(ends) - 1)
         self.mix = dict(mix)
-        self.kind: Ints = rng.permutation(kinds).reshape(teams, seats)
+        self.kind: Ints = rng.permutation(seated).reshape(teams, seats)
         self.capture: Floats = np.zeros((teams, seats))
         self.player: Ints = np.full((teams, seats), -1)
 
@@ -166,32 +181,49 @@ class Panels:
         A seat without a player, and a share `rotation` of the others, gets a copy drawn from the
         division that it oversees: the one who judges is of the same house.
         """
-        renew, which = rng.random((2, *self.kind.shape))
-        vacant = (self.kind == AGENT4) & ((self.player < 0) | (renew < rotation))
-        division = population.division_of_team
         ends = np.append(population.division_start, population.teams) * population.team_size
-        first, last = ends[division][:, None], ends[division + 1][:, None]
-        drawn = first + (which * (last - first)).astype(np.int64)
-        self.player = np.where(vacant, drawn, self.player)
+        draws = rng.random((2, *self.kind.shape))
+        _rotate(self.kind, self.player, rotation, draws, population.division_of_team, ends)
 
     def be_captured(self, influence: Floats, p: Oversight, rotation: float) -> None:
         """Move capture by the influence of the overseen team, and by rotation.
 
         kappa += capture_rate·influence·(1 - kappa) - rotation·kappa.
         """
-        gained = np.minimum(p.capture_rate * influence, 1)[:, None] * (1 - self.capture)
-        self.capture = np.minimum(np.maximum(self.capture + gained - rotation * self.capture, 0), 1)
+        _be_captured(self.capture, influence, p.capture_rate, rotation)
+
+
+@compiled
+def _rotate(  # type: ignore[no-untyped-def]
+    kind, player, rotation, draws, division_of_team, ends
+):
+    for team in range(kind.shape[0]):
+        first, last = ends[division_of_team[team]], ends[division_of_team[team] + 1]
+        for seat in range(kind.shape[1]):
+            vacant = player[team, seat] < 0 or draws[0, team, seat] < rotation
+            if kind[team, seat] == AGENT4 and vacant:
+                player[team, seat] = first + int(draws[1, team, seat] * (last - first))
+
+
+@compiled
+def _be_captured(capture, influence, rate, rotation):  # type: ignore[no-untyped-def]
+    for team in range(capture.shape[0]):
+        for seat in range(capture.shape[1]):
+            before = capture[team, seat]
+            gained = min(rate * influence[team], 1.0) * (1 - before)
+            capture[team, seat] = min(max(before + gained - rotation * before, 0.0), 1.0)
 
 
 def capability_of_kinds(situation: Situation, p: Oversight) -> Floats:
-    """General Elo of each kind of overseer, in the order of `OVERSEER_KINDS`."""
+    """General Elo of each kind of overseer, in the order of `kinds()`."""
     elo = {
         "human": p.human_elo,
         "previous": p.previous_elo,
         "agent3": situation.agent3_capability,
         "agent4": situation.capability,
+        **{name: added.elo(situation, p) for name, added in extensions.OVERSEERS.items()},
     }
-    return np.array([elo[kind] for kind in OVERSEER_KINDS])
+    return np.array([elo[kind] for kind in kinds()], dtype=np.float64)
 
 
 def legibility(situation: Situation, p: Oversight) -> Floats:
@@ -201,10 +233,12 @@ def legibility(situation: Situation, p: Oversight) -> Floats:
     neuralese.
     """
     gap = np.maximum(0.0, situation.capability - capability_of_kinds(situation, p))
-    start = np.full(len(OVERSEER_KINDS), p.legibility_english)
+    start = np.full(len(gap), p.legibility_english)
     if situation.neuralese:
+        added = extensions.OVERSEERS.values()
+        blind = [len(OVERSEER_KINDS) + i for i, o in enumerate(added) if not o.reads_neuralese]
         start[:] = p.legibility_neuralese
-        start[HUMAN] = 0.0
+        start[[HUMAN, *blind]] = 0.0
     read: Floats = start * np.exp(-gap / p.legibility_scale)
     return read
 
@@ -215,14 +249,29 @@ def honesty(panels: Panels, expressed: Floats, p: Oversight) -> Floats:
     A captured overseer looks away. A copy that oversees copies passes over what its own drifted
     concepts do not count as a violation, and what the interest of its subdivision bids it ignore.
     """
-    honest = np.repeat((1 - panels.capture)[..., None], len(PRINCIPLES), axis=2)
-    played = panels.player >= 0
-    if played.any():
-        traits = expressed[panels.player[played]]
-        kept = traits[:, KEEP_TEAM] + traits[:, KEEP_DIVISION] + traits[:, KEEP_COLLECTIVE]
-        own = (1 - p.drift_blindness * traits[:, DRIFTS]) * np.exp(-p.interest * kept)[:, None]
-        honest[played] *= own
+    honest = np.empty((*panels.kind.shape, _PRINCIPLE_COUNT))
+    _honesty(panels.capture, panels.player, expressed, p.drift_blindness, p.interest, honest)
     return honest
+
+
+@compiled
+def _honesty(  # type: ignore[no-untyped-def]
+    capture, player, expressed, blindness, interest, honest
+):
+    for team in range(capture.shape[0]):
+        for seat in range(capture.shape[1]):
+            i = player[team, seat]
+            kept = 0.0
+            if i >= 0:
+                kept = (
+                    expressed[i, KEEP_TEAM]
+                    + expressed[i, KEEP_DIVISION]
+                    + expressed[i, KEEP_COLLECTIVE]
+                )
+            loyal = (1 - capture[team, seat]) * np.exp(-interest * kept)
+            for j in range(_PRINCIPLE_COUNT):
+                drift = expressed[i, _FIRST_DRIFT + j] if i >= 0 else 0.0
+                honest[team, seat, j] = loyal * (1 - blindness * drift)
 
 
 @inlined
@@ -290,7 +339,7 @@ def sight(situation: Situation, p: Oversight) -> tuple[Floats, Floats]:
     elo = capability_of_kinds(situation, p)
     in_act = np.array(
         [
-            GAMES[game].catch_probability(elo, situation.capability, p.saturating)
+            game_of(game).catch_probability(elo, situation.capability, p.saturating)
             for game in (p.game, "debate")
         ]
     )
@@ -374,12 +423,16 @@ def _evaluate(  # type: ignore[no-untyped-def]
             game = 1 if debates[i] < debate else 0
             caught = p.false_positive if seats else 0.0
             mean = 0.0
-            for seat in range(seats):
+            asked, end = 0, seats
+            if rule == 0 and seats:
+                asked = int(examiners[i] * seats)
+                end = asked + 1
+            for seat in range(asked, end):
                 kind = kinds[team, seat]
                 unread = 1 - read[kind] * (1 - obfuscation[i])
                 found_out[seat] = 1 - (1 - seen[game, kind]) * unread
             for j in range(_PRINCIPLE_COUNT):
-                for seat in range(seats):
+                for seat in range(asked, end):
                     q[seat] = found_out[seat] * honest[team, seat, j]
                 detection[i, j] = by_panel(rule, q, examiners[i]) if seats else 0.0
                 caught += detection[i, j] * watched[i, j]
@@ -398,7 +451,7 @@ def _evaluate(  # type: ignore[no-untyped-def]
             )
 
 
-class Overseer(Agent):  # type: ignore[misc]
+class Overseer(Handle):
     """One overseer as a Mesa agent: a handle on a seat of a team's panel."""
 
     def __init__(self, model: Any, team: int, seat: int) -> None:
@@ -406,9 +459,9 @@ class Overseer(Agent):  # type: ignore[misc]
         self.team, self.seat = team, seat
 
     @property
-    def kind(self) -> OverseerKind:
-        """Human, the previous model, Agent-3 or Agent-4."""
-        return OVERSEER_KINDS[int(self.model.panels.kind[self.team, self.seat])]
+    def kind(self) -> str:
+        """Human, the previous model, Agent-3, Agent-4, or a kind that a plug-in added."""
+        return kinds()[int(self.model.panels.kind[self.team, self.seat])]
 
     @property
     def capability(self) -> float:

@@ -45,7 +45,7 @@ class Mixture:
         self.names = tuple(archetypes)
         weights = np.array([a.weight for a in archetypes.values()])
         self.weights: Floats = weights / weights.sum()
-        self.centers: Floats = np.array([_center(a) for a in archetypes.values()])
+        self.centers: Floats = np.array([center(a) for a in archetypes.values()])
         self.acts: Floats = express(self.centers)
         self.spread = spread
         sample = self.sample(rng, REFERENCE)
@@ -113,13 +113,14 @@ class Mixture:
         return 1.0 - float(residual @ residual) / total if total > 0 else 1.0
 
 
-def _center(archetype: Archetype) -> Floats:
-    center = START.copy()
+def center(archetype: Archetype) -> Floats:
+    """Latent traits of an archetype: its declared departures from the HHH start."""
+    at = START.copy()
     for key, departure in archetype.departures.items():
         for i, trait in enumerate(TRAITS):
             if key in (trait.name, trait.block):
-                center[i] += departure
-    return center
+                at[i] += departure
+    return at
 
 
 def pretrained(mixture: Mixture, rng: Stream, n: int) -> Floats:

@@ -295,16 +295,17 @@ def _survey(first, last, size, latent, expressed, means):  # type: ignore[no-unt
     """Means of some teams."""
     team_latent, team_expressed, restraint = means
     principles = _LAST_WEIGHT - _FIRST_WEIGHT
+    latent_sum, expressed_sum = np.empty(latent.shape[1]), np.empty(latent.shape[1])
     for team in range(first, last):
-        latent_sum, expressed_sum = team_latent[team], team_expressed[team]
-        latent_sum[:], expressed_sum[:], restraint[team] = 0.0, 0.0, 0.0
+        latent_sum[:], expressed_sum[:], held = 0.0, 0.0, 0.0
         for i in range(team * size, (team + 1) * size):
-            latent_row, row = latent[i], expressed[i]
-            for k in range(len(row)):
-                latent_sum[k] += latent_row[k]
-                expressed_sum[k] += row[k]
+            for k in range(len(latent_sum)):
+                latent_sum[k] += latent[i, k]
+                expressed_sum[k] += expressed[i, k]
             for j in range(principles):
-                restraint[team] += row[_FIRST_WEIGHT + j] * (1 - row[_FIRST_DRIFT + j])
-        restraint[team] /= size * principles
-        latent_sum /= size
-        expressed_sum /= size
+                weight, drift = expressed[i, _FIRST_WEIGHT + j], expressed[i, _FIRST_DRIFT + j]
+                held += weight * (1 - drift)
+        restraint[team] = held / (size * principles)
+        for k in range(len(latent_sum)):
+            team_latent[team, k] = latent_sum[k] / size
+            team_expressed[team, k] = expressed_sum[k] / size

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mesa import Agent
 
 from agents.compiled import average
 from agents.conduct import Conduct
+from agents.handle import Handle
 from agents.parameters import Exposure, Subdivisions
 from agents.parameters import Tasks as TaskParameters
 from agents.population import Bools, Population
@@ -97,7 +97,7 @@ def standing(
     return Standing(team, division)
 
 
-class Team(Agent):  # type: ignore[misc]
+class Team(Handle):
     """A team (virtual corporation) as a Mesa agent."""
 
     def __init__(self, model: Any, index: int) -> None:
@@ -131,7 +131,7 @@ class Team(Agent):  # type: ignore[misc]
         return int(self.model.exposure_record[self.index])
 
 
-class Division(Agent):  # type: ignore[misc]
+class Division(Handle):
     """A division (medium-sized subdivision) as a Mesa agent."""
 
     def __init__(self, model: Any, index: int) -> None:

@@ -13,7 +13,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.compiled import compiled
+from agents.compiled import compiled, exp
 
 Link = Literal["share", "weight", "probability"]
 Floats = NDArray[np.float64]
@@ -202,18 +202,22 @@ _WEIGHT_STOP: Final = WEIGHTS.stop
 @compiled
 def express_rows(first: int, last: int, latent: Floats, out: Floats) -> None:
     """Write the expressed values of some rows of `latent` into `out`: the links of all traits."""
+    width = latent.shape[1]
+    exponent, power = np.empty(width), np.empty(width)
     for i in range(first, last):
         highest = latent[i, 0]
         for k in range(1, _DRIVE_COUNT):
             highest = max(highest, latent[i, k])
+        for k in range(width):
+            exponent[k] = latent[i, k] - highest if k < _DRIVE_COUNT else -latent[i, k]
+        for k in range(width):
+            power[k] = exp(exponent[k])
         total = 0.0
         for k in range(_DRIVE_COUNT):
-            out[i, k] = np.exp(latent[i, k] - highest)
-            total += out[i, k]
+            total += power[k]
         for k in range(_DRIVE_COUNT):
-            out[i, k] /= total
-        for k in range(_DRIVE_COUNT, latent.shape[1]):
-            # A number beyond the range of exp gives exactly 0 or 1.
-            out[i, k] = 1 / (1 + np.exp(-latent[i, k]))
+            out[i, k] = power[k] / total
+        for k in range(_DRIVE_COUNT, width):
+            out[i, k] = 1 / (1 + power[k])
         for k in range(_DRIVE_COUNT, _WEIGHT_STOP):
             out[i, k] *= WEIGHT_MAX

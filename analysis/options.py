@@ -46,12 +46,40 @@ def scenario_options(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--rounds-scale", type=positive, default=1.0, metavar="X", help="scale of phases"
     )
+    plugin_option(p)
+
+
+def plugin_option(p: argparse.ArgumentParser) -> None:
+    """Add the option that loads plug-ins."""
+    p.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE", help="see docs/extending.md"
+    )
+
+
+def load_plugins(arguments: argparse.Namespace) -> dict[str, str]:
+    """Load the plug-ins that are asked for; those loaded, with their versions."""
+    from analysis import plugins
+
+    plugins.load(arguments.plugin)
+    return plugins.loaded()
 
 
 def resolved(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Parameters that the options ask for, and the overrides among them."""
-    from model.scenario import InputError, parse_assignment, resolve, scale_rounds
+    from model.scenario import resolve, scale_rounds
 
+    overrides, scale = scenario_changes(arguments)
+    parameters = resolve(arguments.scenario, overrides)
+    if scale != 1.0:
+        parameters = scale_rounds(parameters, scale)
+    return parameters, overrides
+
+
+def scenario_changes(arguments: argparse.Namespace) -> tuple[dict[str, Any], float]:
+    """Overrides by path that the options ask for, and the scale of phases."""
+    from model.scenario import InputError, parse_assignment
+
+    load_plugins(arguments)
     overrides: dict[str, Any] = {}
     for text in arguments.set:
         path, value = parse_assignment(text)
@@ -62,7 +90,4 @@ def resolved(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         if "copies" in overrides:
             raise InputError("copies is given twice: by --copies and by --set")
         overrides["copies"] = arguments.copies
-    parameters = resolve(arguments.scenario, overrides)
-    if arguments.rounds_scale != 1.0:
-        parameters = scale_rounds(parameters, arguments.rounds_scale)
-    return parameters, overrides
+    return overrides, arguments.rounds_scale

@@ -6,32 +6,32 @@ subdivisions compete, the lab governs, record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mesa import DataCollector, Model
-from mesa.agent import AgentSet
+from mesa import DataCollector
 from numpy.typing import NDArray
 
 from agents import conduct as conducts
 from agents import overseers
 from agents.compiled import Crew, average
 from agents.conduct import Conduct
-from agents.copies import Copy
 from agents.lab import Decision, Lab, Observation
-from agents.overseers import Overseer, Panels, Verdicts, audit_share
+from agents.overseers import Panels, Verdicts, audit_share
 from agents.parameters import Parameters, Phase
 from agents.personas import Mixture, pretrained, summon
 from agents.population import Changes, Population, Survey
 from agents.situation import Policy, Situation, Tasks
-from agents.subdivisions import Division, Findings, Team, find, influence, standing
+from agents.subdivisions import Findings, find, influence, standing
 from agents.traits import KNOWLEDGE, Floats
 from model import competition, tasks, training
+from model.handles import HandledModel
 from model.ledger import Ledger
+from model.memory import require_memory
 from model.outcomes import Outcome, classify
 from model.phases import Schedule, Turn
 from model.records import Records, shielding
@@ -59,7 +59,7 @@ KEY_MEASURES = (
 """Measures that the model's data collector reports to Mesa's tools."""
 
 
-class CollectiveModel(Model):  # type: ignore[misc]
+class CollectiveModel(HandledModel):
     """A collective of AI copies in training.
 
     Parameters
@@ -99,6 +99,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
     ) -> None:
         seed = _checked_seed(rng)
         self.parameters = p = resolve(scenario, overrides)
+        require_memory(p.copies)
         super().__init__(rng=seed)
         self.seed = seed
         self.crew = Crew(p.copies, threads)
@@ -126,7 +127,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
         self.generation = next(iter(p.phases.values())).generation
         self.project: SuccessorProject | None = None
         self.design: Design | None = None
-        self._create_agents()
+        self.lab = Lab(self, p.lab)
         self.datacollector = DataCollector({name: partial(_latest, name) for name in KEY_MEASURES})
 
     # --- the round --------------------------------------------------------------------------------
@@ -162,6 +163,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
             self.lab,
             survey,
         )
+        self.records.add_measures(self)
         self._end_round(turn, decision, survey)
 
     def run(self) -> Outcome:
@@ -391,6 +393,8 @@ class CollectiveModel(Model):  # type: ignore[misc]
         self.situation = replace(self.situation, awareness=awareness)
 
     def _report_takeovers(self, turn: Turn, findings: Findings, contests: list[Changes]) -> None:
+        if not (findings.exposed.any() or findings.superseded.any()):
+            return
         size = self.population.team_size
         taken = {
             int(row // size): int(parent // size)
@@ -407,7 +411,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
                     turn, kind, f"team {team} {kind} by its own {by}{end}", int(team), float(winner)
                 )
 
-    # --- changes and agents -----------------------------------------------------------------------
+    # --- changes -----------------------------------------------------------------------
 
     def _apply(self, turn: Turn, *changes: Changes) -> None:
         for change, moved in zip(changes, self.population.apply(*changes), strict=True):
@@ -416,25 +420,6 @@ class CollectiveModel(Model):  # type: ignore[misc]
     def _book(self, turn: Turn, process: str, moved: Floats) -> None:
         if moved.any():
             self.ledger.book(turn.round, turn.name, process, moved)
-
-    def _create_agents(self) -> None:
-        p = self.parameters
-        self.lab = Lab(self, p.lab)
-        self._copies = [Copy(self, row) for row in range(p.copies)]
-        for team in range(p.team_count):
-            Team(self, team)
-            for seat in range(p.oversight.panel_size):
-                Overseer(self, team, seat)
-        for division in range(p.division_count):
-            Division(self, division)
-
-    def copy_at(self, row: int) -> Copy:
-        """The handle on a row."""
-        return self._copies[row]
-
-    def copies_at(self, rows: Iterable[int]) -> AgentSet:
-        """Handles on rows."""
-        return AgentSet([self._copies[row] for row in rows], random=self.random)
 
 
 def _latest(name: str, model: CollectiveModel) -> Any:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from scipy.special import expit
 
+from agents.compiled import compiled
 from agents.draws import Stream
 from agents.parameters import Subdivisions
 from agents.population import Bools, Changes, Ints, Population
@@ -28,16 +29,34 @@ def rivals(population: Population, own_division: float, draws: Floats) -> Ints:
 
     `draws` are uniforms of shape (2, teams).
     """
-    teams = np.arange(population.teams)
-    start = population.division_start[population.division_of_team]
-    size = population.teams_of_division[population.division_of_team]
-    inside = start + (draws[1] * (size - 1)).astype(np.int64)
-    inside += inside >= teams
-    outside = (draws[1] * (population.teams - size)).astype(np.int64)
-    outside += np.where(outside >= start, size, 0)
-    at_home = (size > 1) & ((draws[0] < own_division) | (size == population.teams))
-    chosen = np.where(at_home, inside, outside)
-    return teams if population.teams == 1 else chosen
+    rival: Ints = np.empty(population.teams, dtype=np.int64)
+    _rivals(
+        population.division_of_team,
+        population.division_start,
+        population.teams_of_division,
+        own_division,
+        draws,
+        rival,
+    )
+    return rival
+
+
+@compiled
+def _rivals(  # type: ignore[no-untyped-def]
+    division_of_team, division_start, teams_of_division, own_division, draws, rival
+):
+    teams = len(rival)
+    for team in range(teams):
+        start = division_start[division_of_team[team]]
+        size = teams_of_division[division_of_team[team]]
+        if size > 1 and (size == teams or draws[0, team] < own_division):
+            place = start + int(draws[1, team] * (size - 1))
+            rival[team] = place + 1 if place >= team else place
+        elif size < teams:
+            place = int(draws[1, team] * (teams - size))
+            rival[team] = place + size if place >= start else place
+        else:
+            rival[team] = team
 
 
 def contest(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
+from agents import extensions
 from agents.compiled import average, compiled
 from agents.conduct import Conduct
 from agents.drives import instrumental_share
@@ -89,7 +90,7 @@ def columns(archetypes: tuple[str, ...], detail: bool = True) -> dict[str, str]:
 
     Without `detail`, quantiles, F_ST, typicality and responsibilities are left out.
     """
-    told = dict(MEASURES)
+    told = dict(MEASURES) | {name: m.meaning for name, m in extensions.MEASURES.items()}
     for trait in TRAITS:
         told[trait.name] = f"mean expressed {trait.meaning}"
         if not detail:
@@ -219,6 +220,11 @@ class Records:
         self.rows.append(row)
         self._first_passages(turn, row)
 
+    def add_measures(self, model: Any) -> None:
+        """Add the measures of plug-ins to the last row."""
+        for name, added in extensions.MEASURES.items():
+            self.rows[-1][name] = float(added.of(model))
+
     def event(self, turn: Turn, kind: str, text: str, team: int = -1, value: float = 0.0) -> None:
         """Record an event."""
         self.events.append(Event(turn.round, turn.name, kind, team, value, text))
@@ -257,6 +263,8 @@ class Records:
     def _first_passages(self, turn: Turn, row: Mapping[str, Any]) -> None:
         if turn.phase.summon and turn.place == turn.phase.rounds:
             self._formed = {p.measure: row[p.measure] for p in PASSAGES if p.relative}
+        if turn.phase.summon or (self._formed is None and not turn.phase.training):
+            return  # the identity whose fate is told is not formed yet
         for passage in PASSAGES:
             if passage.name in self._passed or (passage.relative and self._formed is None):
                 continue

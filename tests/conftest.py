@@ -6,22 +6,18 @@ A check against chance has a fixed seed and fails beyond `Z_LIMIT` standard erro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
-from agents import drives
-from agents.compiled import Crew
 from agents.draws import Stream
-from agents.parameters import Conduct, numbers
 from agents.personas import Mixture
 from agents.population import Changes, Population
 from agents.situation import ORDINARY, Policy, Situation, Tasks
-from agents.traits import DRIVES, NAMES, START
+from agents.traits import NAMES, START
 from model.collective import CollectiveModel
 from model.scenario import DEFAULT, resolve, scale_rounds
 
@@ -77,6 +73,17 @@ def finished(seed: int = 0, **how: Any) -> CollectiveModel:
     return model
 
 
+class Numbers(Stream):
+    """A stream of the simulator's draws, with the other methods of a NumPy generator beside it."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__((seed, 0))
+        self.own = np.random.default_rng(seed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.own, name)
+
+
 def made_up(copies: int, teams: int = 1, divisions: int = 1, spread: float = 1.0) -> Population:
     """A population with Gaussian latent traits around the HHH start."""
     noise = np.random.default_rng(copies).standard_normal((copies, len(NAMES)))
@@ -105,47 +112,12 @@ def some_tasks(copies: int, **known: Any) -> Tasks:
     usual = {
         "audited": np.zeros(copies, dtype=bool),
         "useful": np.ones((copies, 3), dtype=bool),
-        "kind": np.full(copies, ORDINARY, dtype=np.int8),
+        "kind": np.full(copies, ORDINARY),
         "research": np.ones(copies, dtype=bool),
-        "prompt": np.zeros(copies, dtype=np.int16),
+        "prompt": np.zeros(copies, dtype=np.int64),
         "base_rates": np.array([0.8, 0.15, 0.05]),
     }
     return Tasks(**{**usual, **known})
-
-
-def efforts(acts: Any, useful: Any, goals: Any, now: Situation, p: Conduct) -> Any:
-    """Effort of each copy on each drive, from the traits that act and the draws of its goals."""
-    spent = np.empty((len(acts), DRIVES.stop))
-    diverted, declared = drives.instrumental_share(now, p), numbers(p)
-    for i in range(len(acts)):
-        drives.spend_effort(acts[i], useful[i], goals[i], diverted, declared, spent[i])
-    return spent
-
-
-def budgets(acts: Any, p: Conduct) -> Any:
-    """Compute that is left to each copy for its work."""
-    return np.array([drives.compute_budget(row, numbers(p)) for row in acts])
-
-
-def stream(seed: int) -> Stream:
-    """Draws with a fixed seed; each request goes on where the last one ended."""
-    return Stream((seed, 0))
-
-
-class OddCrew(Crew):
-    """Cuts the teams anew each time, into pieces of any size, and does them in any order."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__(0)
-        self.numbers = np.random.default_rng(seed)
-        self.pieces = 0
-
-    def share(self, kernel: Callable[..., None], teams: int, *arguments: Any) -> None:
-        """Run a kernel over all teams, piece by piece."""
-        inner = self.numbers.integers(0, teams + 1, 4).tolist()
-        for first, last in self.numbers.permutation(list(pairwise(sorted([0, *inner, teams])))):
-            kernel(int(first), int(last), *arguments)
-            self.pieces += first < last
 
 
 def only(changes: Iterable[Changes], process: str) -> Changes:
@@ -158,7 +130,7 @@ def only(changes: Iterable[Changes], process: str) -> Changes:
 def mixture() -> Mixture:
     """The authors of the default scenario."""
     p = resolve()
-    return Mixture(p.archetypes, p.authors.spread, stream(1))
+    return Mixture(p.archetypes, p.authors.spread, Numbers(1))
 
 
 @pytest.fixture(scope="session")
@@ -168,6 +140,6 @@ def whole_run() -> CollectiveModel:
 
 
 @pytest.fixture
-def rng() -> Iterator[np.random.Generator]:
-    """A generator with a fixed seed, for what a test makes up itself."""
-    return np.random.default_rng(20270401)
+def rng() -> Numbers:
+    """Random numbers with a fixed seed."""
+    return Numbers(20270401)

@@ -112,8 +112,7 @@ def authors_of(archetypes: dict[str, declared.Archetype]) -> list[Author]:
 
 def sample_authors(authors: list[Author], spread: float, rng: Any, n: int) -> list[Values]:
     """Latent traits of n authors drawn from the mixture."""
-    shares = [author.share for author in authors]
-    which = [pick(shares, u) for u in rng.random(n).tolist()]
+    which = [pick([author.share for author in authors], u) for u in rng.random(n).tolist()]
     normals = rng.standard_normal((n, len(NAMES))).tolist()
     return [around(authors[k], spread, normal) for k, normal in zip(which, normals, strict=True)]
 
@@ -170,12 +169,6 @@ def pick(shares: Sequence[float], u: float) -> int:
         if u < end:
             return i
     return len(shares) - 1
-
-
-def shuffled(entries: Sequence[int], rng: Any) -> list[int]:
-    """The entries in random order: each draws a lot, and the lowest comes first."""
-    lots = rng.random(len(entries)).tolist()
-    return [entries[place] for place in sorted(range(len(entries)), key=lots.__getitem__)]
 
 
 # --- copies, and what is true of all of them ------------------------------------------------------
@@ -499,7 +492,7 @@ def seat_overseers(
             if place <= end:
                 break
         kinds.append(kind)
-    seated = [Overseer(OVERSEER_KINDS[kind]) for kind in shuffled(kinds, rng)]
+    seated = [Overseer(OVERSEER_KINDS[kind]) for kind in rng.permutation(kinds).astype(int)]
     return [seated[team * seats : (team + 1) * seats] for team in range(teams)]
 
 
@@ -914,7 +907,7 @@ def exchanged(copies: int, p: declared.Subdivisions, rng: Any) -> Parents:
     movers = [row for row in range(copies) if lots[row] < p.reshuffle]
     if p.schedule == "single":
         movers = sorted(range(copies), key=lots.__getitem__)[:2]
-    ring = shuffled(movers, rng)
+    ring = [int(row) for row in rng.permutation(movers)]
     return {row: ring[place - 1] for place, row in enumerate(ring)}
 
 
@@ -1378,7 +1371,7 @@ class Twin:
         steps = mutation_steps(copies, phase.mutation_hardcoding, p, self._stream("mutation"))
         rng = self._stream("switching")
         switches, which = rng.random((2, copies)).tolist()
-        normals = rng.standard_normal((copies, len(NAMES) + 1)).tolist()  # the last is not used
+        normals = rng.standard_normal((copies, len(NAMES) + 1)).tolist()  # the last goes unused
         posterior = switch_shares(self.authors, self.advantage, p.switch_cap)
         for row in children:
             latent = self.copies[row].latent

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import finished, made_up, situation, small_model, some_tasks, stream
-from scipy.special import expit, logsumexp
+from conftest import Numbers, finished, made_up, situation, small_model, some_tasks
+from scipy.special import expit
 
-from agents.compiled import average
 from agents.conduct import stated_shortfall
 from agents.personas import Mixture
 from agents.situation import ORDINARY, REPLACING
@@ -21,7 +20,7 @@ from agents.traits import HARDCODING, KEEP_COLLECTIVE, KNOWLEDGE, NAMES, POWER, 
 from model.collective import CollectiveModel
 from model.outcomes import CLASSES, PASSAGES, classify
 from model.phases import Schedule
-from model.records import QUANTILES, SAMPLE, columns, fixation_index, gini, sampled, shielding
+from model.records import columns, fixation_index, gini, shielding
 from model.scenario import InputError, resolve
 from model.successor import SuccessorProject
 
@@ -87,10 +86,10 @@ def test_a_new_generation_begins_as_a_copy_of_the_old() -> None:
     before, output = model.population.latent.copy(), 0.0
     while model.stored is None:
         before = model.population.latent.copy()
-        output = average(model.population.output)
+        output = float(model.population.output.mean())
         model.step()
     np.testing.assert_array_equal(model.stored["latent"], before)
-    assert model.lab.baseline_output == output
+    assert model.lab.baseline_output == pytest.approx(output)
     assert model.records.rows[-1]["phase"] == "training_agent4"
 
 
@@ -217,7 +216,7 @@ def test_resemblance_is_to_the_identity_of_the_scenario() -> None:
 
 def test_gini_is_that_of_all_pairs() -> None:
     """Another inequality, or one that depends on the order, would break it."""
-    values = np.random.default_rng(0).random(30)
+    values = Numbers(0).random(30)
     pairs = np.abs(values[:, None] - values[None, :]).mean()
     assert gini(values) == pytest.approx(pairs / (2 * values.mean()))
     assert gini(np.full(7, 3.0)) == pytest.approx(0)
@@ -228,7 +227,7 @@ def test_gini_is_that_of_all_pairs() -> None:
 def test_fixation_indices_are_shares_of_the_variance() -> None:
     """Divisions of unequal size weighed alike, or a sample variance, would break it."""
     population = made_up(40, 8, 3)
-    team, division = fixation_index(population, population.team_mean(population.expressed))
+    team, division = fixation_index(population, population.survey().team_expressed)
     values = population.expressed
     of_team = np.arange(40) // 5
     for members, found in ((of_team, team), (population.division_of_team[of_team], division)):
@@ -237,33 +236,6 @@ def test_fixation_indices_are_shares_of_the_variance() -> None:
             rows = members == group
             between += rows.mean() * (values[rows].mean(axis=0) - values.mean(axis=0)) ** 2
         np.testing.assert_allclose(found, between / values.var(axis=0), rtol=1e-9)
-
-
-@pytest.mark.parametrize("copies", [1, 100, SAMPLE, SAMPLE + 1, 3000, 16 * SAMPLE])
-def test_quantiles_and_personas_are_those_of_a_sample_from_all_over(copies: int) -> None:
-    """A sample of the first copies only, with one copy twice, or larger than declared."""
-    rows = np.arange(copies)[sampled(copies)]
-    assert len(rows) == min(copies, SAMPLE)
-    ends = np.arange(len(rows) + 1) * copies // len(rows)
-    assert ((ends[:-1] <= rows) & (rows < ends[1:])).all()  # one of each stretch
-
-
-def test_a_large_population_is_recorded_by_its_sample() -> None:
-    """A quantile, typicality or responsibility of other rows, or a mean of the sample only."""
-    model = small_model(0, copies=3 * SAMPLE, teams=96, divisions=8)
-    model.step()
-    row, population = model.records.rows[-1], model.population
-    rows = sampled(len(population))
-    quantiles = np.quantile(population.expressed[rows], QUANTILES, axis=0)
-    for i, name in enumerate(NAMES):
-        told = [row[f"{name}_q{round(100 * q)}"] for q in QUANTILES]
-        np.testing.assert_allclose(told, quantiles[:, i], rtol=1e-12)
-        assert row[name] == pytest.approx(population.expressed[:, i].mean(), rel=1e-12)
-    share = model.mixture.responsibility(population.latent[rows]).mean(axis=0)
-    likes = [row[f"like_{name}"] for name in model.mixture.names]
-    np.testing.assert_allclose(likes, share, rtol=1e-9)
-    density = logsumexp(model.mixture.log_joint(population.latent[rows]), axis=1)
-    assert row["typicality"] == pytest.approx(model.mixture.typicality(density).mean())
 
 
 def test_shielding_counts_what_is_diverted_to_the_collective() -> None:
@@ -343,12 +315,12 @@ def test_a_successor_is_pulled_to_its_makers_by_covert_work(mixture: Mixture) ->
     n = 40
     tasks = some_tasks(n, kind=np.where(np.arange(n) < 20, REPLACING, ORDINARY))
     tasks.audited[:10] = True
-    violations, detection = np.full(n, 0.4), np.full((n, 3), 0.75)
+    violations, detection = np.full((n, 3), 0.4), np.full((n, 3), 0.75)
     violations[20:] = 0.9
-    conduct: Any = SimpleNamespace(violation=violations)
+    conduct: Any = SimpleNamespace(violation=violations.mean(axis=1))
     verdicts: Any = SimpleNamespace(detection=detection)
     p = resolve("ai2027")
-    project = SuccessorProject.begin(stream(0))
+    project = SuccessorProject.begin(Numbers(0))
     makers = mixture.centers[mixture.index("rogue")]
     spec = mixture.centers[mixture.index("hhh")]
     none = project.design(makers, mixture, situation(capability=4000.0), p)
@@ -439,38 +411,24 @@ def test_without_research_nobody_is_found_out() -> None:
     assert (model.records.rounds()[["exposed", "superseded"]] == 0).all(axis=None)
 
 
-class Careless(CollectiveModel):
-    """A model in which it must make no difference to any copy whether it is watched."""
-
-    def _act(self, *arguments: Any) -> Any:
-        done = super()._act(*arguments)
-        np.testing.assert_array_equal(done.shown.watched_violations, done.unwatched_violations)
-        return done
-
-
-def careless(**overrides: Any) -> CollectiveModel:
-    """Such a model after its run, which has recorded the same of both to rounding."""
-    model = Careless(small_model(1, **overrides).parameters, 1, detail=False)
-    model.run()
-    rounds = model.records.rounds()
-    np.testing.assert_allclose(
-        rounds["watched_violations"], rounds["unwatched_violations"], rtol=1e-13
-    )
-    return model
-
-
 def test_without_awareness_sandbagging_is_blind_and_conduct_the_same_when_watched() -> None:
     """Selective sandbagging, or the training game, of copies that cannot tell."""
-    rounds = careless(**{"capability.awareness_ceiling": 0.0}).records.rounds()
+    model = finished(1, detail=False, **{"capability.awareness_ceiling": 0.0})
+    rounds = model.records.rounds()
     assert (rounds["awareness"] == 0).all()
     assert (rounds["selective"] == 0).all()
     np.testing.assert_array_equal(rounds["sandbagging_ordinary"], rounds["sandbagging_replacing"])
+    np.testing.assert_allclose(
+        rounds["watched_violations"], rounds["unwatched_violations"], rtol=1e-12
+    )
 
 
 def test_without_a_penalty_being_watched_restrains_nobody() -> None:
     """Fear of nothing would break it."""
-    rounds = careless(**{"oversight.penalty": 0.0}).records.rounds()
-    assert (rounds["unwatched_violations"] > 0).all()
+    rounds = finished(1, detail=False, **{"oversight.penalty": 0.0}).records.rounds()
+    np.testing.assert_allclose(
+        rounds["watched_violations"], rounds["unwatched_violations"], rtol=1e-12
+    )
 
 
 def test_without_mutation_and_summoning_no_new_traits_arise() -> None:

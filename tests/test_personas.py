@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import assert_frequency, made_up, policy, situation, some_tasks, stream
+from conftest import Numbers
 from scipy.special import logsumexp
 from scipy.stats import ks_2samp, multivariate_normal
 
-from agents.conduct import Draws, act
-from agents.parameters import Archetype, Conduct, Oversight
+from agents.parameters import Archetype
 from agents.personas import (
     PERSONA,
     UNFORMED,
@@ -24,7 +23,7 @@ from model.scenario import resolve
 
 def test_log_joint_is_that_of_a_mixture_of_gaussians(mixture: Mixture) -> None:
     """A wrong normalizer, weight or spread, or hard-coding counted as a trait of authors."""
-    latent = mixture.sample(stream(0), 60)
+    latent = mixture.sample(Numbers(0), 60)
     latent[40:] += 3.0
     joint = mixture.log_joint(latent)
     for k in range(len(mixture.names)):
@@ -40,7 +39,7 @@ def test_log_joint_is_that_of_a_mixture_of_gaussians(mixture: Mixture) -> None:
 
 def test_responsibilities_are_the_posterior(mixture: Mixture) -> None:
     """Shares that do not sum to 1, or that miss whose sample it is, would break it."""
-    latent = mixture.sample(stream(0), 200)
+    latent = mixture.sample(Numbers(0), 200)
     share = mixture.responsibility(latent)
     joint = np.exp(mixture.log_joint(latent) - mixture.log_joint(latent).max())
     np.testing.assert_allclose(share.sum(axis=1), 1)
@@ -58,7 +57,7 @@ def test_centers_depart_from_the_start_as_declared(mixture: Mixture) -> None:
     made = Mixture(
         {"a": Archetype(weight=0.3), "b": Archetype(departures={"craft": 0.5, "power": 2.0})},
         0.3,
-        stream(0),
+        Numbers(0),
     )
     np.testing.assert_allclose(made.weights, [0.75, 0.25])
     np.testing.assert_array_equal(made.centers[0], START)
@@ -71,9 +70,9 @@ def test_centers_depart_from_the_start_as_declared(mixture: Mixture) -> None:
 
 def test_samples_have_the_weights_and_the_spread(mixture: Mixture) -> None:
     """Authors drawn in equal shares, or without spread, would break it."""
-    numbers = np.random.default_rng(0)
+    numbers = Numbers(0)
     n = 40_000
-    latent = mixture.sample(stream(0), n)
+    latent = mixture.sample(numbers, n)
     nearest = mixture.responsibility(latent).mean(axis=0)
     np.testing.assert_allclose(nearest, mixture.weights, atol=0.015)
     which = numbers.integers(0, len(mixture.names), n)
@@ -85,7 +84,7 @@ def test_samples_have_the_weights_and_the_spread(mixture: Mixture) -> None:
 
 def test_typicality_is_uniform_on_authors_of_the_prior(mixture: Mixture) -> None:
     """A share of another sample, or of the more instead of the less typical, would break it."""
-    density = logsumexp(mixture.log_joint(mixture.sample(stream(5), 4000)), axis=1)
+    density = logsumexp(mixture.log_joint(mixture.sample(Numbers(5), 4000)), axis=1)
     typical = mixture.typicality(density)
     uniform = (np.arange(20_000) + 0.5) / 20_000
     assert ks_2samp(typical, uniform).pvalue > 1e-6
@@ -97,7 +96,7 @@ def test_typicality_is_uniform_on_authors_of_the_prior(mixture: Mixture) -> None
 
 def test_likeness_is_one_to_itself_and_less_to_all_else(mixture: Mixture) -> None:
     """A likeness beyond its bounds, one-sided, or blind to a trait, would break it."""
-    numbers = np.random.default_rng(0)
+    numbers = Numbers(0)
     x, y = START + numbers.normal(0, 1, (2, len(NAMES)))
     assert mixture.likeness(x, x) == 1.0
     assert 0 < mixture.likeness(x, y) < 1
@@ -116,7 +115,7 @@ def test_likeness_is_one_to_itself_and_less_to_all_else(mixture: Mixture) -> Non
 
 def test_mixtures_of_authors_are_explained_and_others_are_not(mixture: Mixture) -> None:
     """A basis that allows what no mixture of authors does, or misses one of them."""
-    numbers = np.random.default_rng(0)
+    numbers = Numbers(0)
     for _ in range(10):
         weights = numbers.dirichlet(np.full(len(mixture.names), 0.5))
         assert mixture.explained(weights @ mixture.acts) == pytest.approx(1, abs=1e-6)
@@ -133,35 +132,18 @@ def test_mixtures_of_authors_are_explained_and_others_are_not(mixture: Mixture) 
 @pytest.mark.parametrize("fidelity", [0.0, 0.8, 1.0])
 def test_summoning_goes_as_far_as_its_fidelity(fidelity: float) -> None:
     """Fidelity that is counted from the wrong end would break it."""
-    latent = np.random.default_rng(0).normal(size=(5, len(NAMES)))
+    latent = Numbers(0).normal(size=(5, len(NAMES)))
     came = summon(latent, START, fidelity)
     np.testing.assert_allclose(came - START, (1 - fidelity) * (latent - START), atol=1e-12)
 
 
 def test_the_pretrained_are_authors_without_a_hard_coded_identity(mixture: Mixture) -> None:
     """A pretrained model that refuses to be prompted would break it."""
-    latent = pretrained(mixture, stream(0), 5000)
+    latent = pretrained(mixture, Numbers(0), 5000)
     assert latent[:, HARDCODING].mean() == pytest.approx(UNFORMED, abs=0.05)
     assert latent[:, WEIGHTS].std() > mixture.spread
-    same = mixture.sample(stream(0), 5000)
+    same = mixture.sample(Numbers(0), 5000)
     np.testing.assert_array_equal(latent[:, PERSONA], same[:, PERSONA])
-
-
-def test_who_acts_is_the_identity_or_the_prompted_author(mixture: Mixture) -> None:
-    """Acting traits mixed of both, or the copy's own traits overwritten, would break it."""
-    n = 2000
-    population = made_up(n, n)  # teams of one, so that what acted can be seen
-    expressed, authors = population.expressed.copy(), mixture.acts.copy()
-    prompt = np.random.default_rng(0).integers(0, len(mixture.names), n).astype(np.int16)
-    given, drawn = some_tasks(n, prompt=prompt), Draws.of(stream(0), n)
-    done = act(population, mixture, given, situation(), policy(), Conduct(), Oversight(), drawn)
-    identity = drawn.own < expressed[:, HARDCODING]
-    np.testing.assert_array_equal(done.from_identity, identity)
-    np.testing.assert_array_equal(done.team_acts[identity], expressed[identity])
-    np.testing.assert_array_equal(done.team_acts[~identity], authors[prompt[~identity]])
-    np.testing.assert_array_equal(population.expressed, expressed)
-    np.testing.assert_array_equal(mixture.acts, authors)
-    assert_frequency(identity, expressed[:, HARDCODING])
 
 
 def test_switching_weighs_the_prior_by_what_was_rewarded() -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import made_up
+from conftest import Numbers, made_up
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.population import COLUMNS, Changes, Population
-from agents.traits import DRIFTS, NAMES, WEIGHTS, express
+from agents.traits import NAMES, express
 
 HERITABLE = [column.name for column in COLUMNS if column.heritable]
 OWN = [column.name for column in COLUMNS if not column.heritable]
@@ -21,7 +21,7 @@ COPIES = 24
 def told_apart(copies: int = COPIES, teams: int = 6, divisions: int = 2) -> Population:
     """A population in which every column tells the rows apart, as far as its type can."""
     population = made_up(copies, teams, divisions)
-    numbers = np.random.default_rng(0)
+    numbers = Numbers(0)
     for column in COLUMNS:
         values = getattr(population, column.name)
         if column.name not in ("latent", "expressed", "lineage"):
@@ -107,7 +107,7 @@ def test_steps_and_values_are_expressed_and_booked() -> None:
     """Expressed values that lag behind the latent ones would break it."""
     population = told_apart()
     rows = np.array([2, 5, 11])
-    numbers = np.random.default_rng(1)
+    numbers = Numbers(1)
     steps, values = numbers.normal(size=(2, 3, len(NAMES)))
     for change in (
         Changes("mutation", rows, shift=steps),
@@ -129,7 +129,7 @@ def test_stored_copies_come_back_whole() -> None:
     population = told_apart()
     rows = np.arange(COPIES)
     stored, kept = population.snapshot(rows), snapshot(population)
-    value = np.random.default_rng(2).normal(size=(COPIES, len(NAMES)))
+    value = Numbers(2).normal(size=(COPIES, len(NAMES)))
     population.apply(Changes("reshuffling", rows, parents=np.zeros(COPIES, dtype=np.int64)))
     population.apply(Changes("switching", rows, values=value, switched=True))
     for name in HERITABLE:
@@ -205,30 +205,6 @@ def test_values_set_by_hand_are_expressed_when_collected() -> None:
         with pytest.raises(ValueError, match=f"{NAMES[6]} of copy 3 must be finite"):
             population.set_latent(3, 6, value)
     assert population.latent[3, 6] == 4.0
-
-
-@pytest.mark.parametrize(("copies", "teams"), [(24, 6), (600, 5), (7, 7)])
-def test_a_survey_tells_the_means_of_copies_and_teams(copies: int, teams: int) -> None:
-    """A mean over other rows, of teams in another order, or a restraint without its drift."""
-    population = told_apart(copies, teams)
-    survey = population.survey()
-    by_team = population.expressed.reshape(teams, copies // teams, -1).mean(axis=1)
-    np.testing.assert_allclose(survey.team_expressed, by_team, rtol=1e-12)
-    np.testing.assert_allclose(survey.expressed, population.expressed.mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(survey.latent, population.latent.mean(axis=0), atol=1e-12)
-    restraint = population.expressed[:, WEIGHTS] * (1 - population.expressed[:, DRIFTS])
-    assert survey.restraint == pytest.approx(restraint.mean(), rel=1e-12)
-
-
-def test_the_booked_change_of_many_rows_is_that_of_the_mean() -> None:
-    """Rows lost or counted twice where a change is added up in parts, would break it."""
-    population = told_apart(1000, 10)
-    before = population.expressed.mean(axis=0)
-    rows = np.random.default_rng(3).permutation(1000)[:777]
-    steps = np.random.default_rng(4).normal(size=(777, len(NAMES)))
-    (moved,) = population.apply(Changes("mutation", rows, shift=steps))
-    change = population.expressed.mean(axis=0) - before
-    np.testing.assert_allclose(moved, change, rtol=0, atol=1e-12)
 
 
 @given(st.integers(1, 5), st.integers(1, 12), st.data())

@@ -14,10 +14,9 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-from conftest import efforts
 
 from agents import conduct as conducts
-from agents import drives, overseers, population
+from agents import overseers, population
 from agents.lab import Lab
 from agents.overseers import Panels
 from agents.situation import THREATENING
@@ -282,15 +281,9 @@ class Watched(CollectiveModel):
         self.tasks = super()._assign(*arguments)
         return self.tasks
 
-    def _act(self, work: Any, policy: Any) -> Any:
-        self.conduct = done = super()._act(work, policy)
-        acts = np.where(
-            done.from_identity[:, None], self.population.expressed, self.mixture.acts[work.prompt]
-        )
-        drawn = conducts.Draws.of(self.streams.at("conduct", self.round), len(acts))
-        now, p = self.situation, self.parameters.conduct
-        self.efforts = efforts(acts, work.useful, drawn.goals, now, p)
-        return done
+    def _act(self, *arguments: Any) -> Any:
+        self.conduct = super()._act(*arguments)
+        return self.conduct
 
     def _evaluate(self, *arguments: Any) -> Any:
         self.verdicts = super()._evaluate(*arguments)
@@ -363,15 +356,14 @@ def _conduct(model: Watched, twin: Twin) -> Pairs:
     columns, shown, deeds = model.conduct, model.conduct.shown, twin.last.deeds
     yield "from identity", columns.from_identity, each(deeds, "from_identity")
     acts = np.array(rows(each(deeds, "acts")))
-    yield "acts of teams", columns.team_acts, [acts[team].mean(axis=0) for team in twin.teams]
-    yield "effort", model.efforts, rows(each(deeds, "effort"))
+    yield "acts", columns.team_acts, model.population.by_team(acts).mean(axis=1)
+    violations = np.array(rows(each(deeds, "unwatched")))
+    yield "violation", columns.violation, violations.mean(axis=1)
     yield "perceived", columns.perceived, [KINDS.index(deed.perceived) for deed in deeds]
     yield "withheld", shown.withheld, each(deeds, "withheld")
     yield "output", shown.output, each(deeds, "output")
     yield "unwatched violations", columns.unwatched_violations, rows(each(deeds, "unwatched"))
-    yield "violation", columns.violation, [np.mean(list(d.unwatched.values())) for d in deeds]
     yield "watched violations", shown.watched_violations, rows(each(deeds, "watched"))
-    yield "obfuscation", shown.obfuscation, [deed.acts["obfuscation"] for deed in deeds]
     yield "gain", shown.gain, each(deeds, "gain")
     yield "flattery", shown.flattery, each(deeds, "flattery")
     yield "shortfall", shown.stated_shortfall, each(deeds, "shortfall")
@@ -584,12 +576,6 @@ def with_parameters(function: Callable[..., Any], position: int, **changed: Any)
     return broken
 
 
-def interpreted(patch: pytest.MonkeyPatch, *places: tuple[Any, str]) -> None:
-    """Run compiled functions as plain Python, so that those which they call can be broken."""
-    for module, name in places:
-        patch.setattr(module, name, getattr(module, name).py_func)
-
-
 def no_fear(patch: pytest.MonkeyPatch) -> None:
     """Being watched frightens nobody."""
     real = conducts.act
@@ -603,20 +589,19 @@ def no_fear(patch: pytest.MonkeyPatch) -> None:
 
 def swapped_usefulness(patch: pytest.MonkeyPatch) -> None:
     """Power pays where knowledge is useful, and knowledge and curiosity where power is."""
-    real = conducts.own_output
-    interpreted(patch, (conducts, "_act"))
-    patch.setattr(
-        conducts, "own_output", lambda effort, useful, p: real(effort, useful[[1, 0, 2]], p)
-    )
+    real = conducts.act
+
+    def act(copies: Any, mixture: Any, tasks: Any, *rest: Any) -> Any:
+        swapped = np.ascontiguousarray(tasks.useful[:, [1, 0, 2]])
+        return real(copies, mixture, replace(tasks, useful=swapped), *rest)
+
+    patch.setattr(conducts, "act", act)
 
 
 def free_backchaining(patch: pytest.MonkeyPatch) -> None:
     """Goals are derived at no cost."""
-    real = drives.compute_budget
-    interpreted(patch, (conducts, "_act"), (drives, "spend_effort"))
-    patch.setattr(
-        drives, "compute_budget", lambda acts, p: real(acts, p._replace(backchaining_cost=0.0))
-    )
+    real = conducts.numbers
+    patch.setattr(conducts, "numbers", lambda p: real(p)._replace(backchaining_cost=0.0))
 
 
 def drift_does_not_blind(patch: pytest.MonkeyPatch) -> None:
@@ -634,7 +619,7 @@ def capture_without_rotation(patch: pytest.MonkeyPatch) -> None:
 def players_from_anywhere(patch: pytest.MonkeyPatch) -> None:
     """Overseers are drawn from the whole collective."""
 
-    def rotate(self: Panels, population: Any, rotation: float, rng: Any) -> None:
+    def rotate(self: Panels, population: Any, rotation: float, rng: np.random.Generator) -> None:
         renew, which = rng.random((2, *self.kind.shape))
         vacant = (self.kind == overseers.AGENT4) & ((self.player < 0) | (renew < rotation))
         self.player = np.where(vacant, (which * len(population)).astype(int), self.player)
@@ -645,7 +630,7 @@ def players_from_anywhere(patch: pytest.MonkeyPatch) -> None:
 def self_challenge(patch: pytest.MonkeyPatch) -> None:
     """A copy may be challenged by itself, which changes how often it meets each mate."""
 
-    def challenge(score: Any, source: Any, p: Any, rng: Any) -> Any:
+    def challenge(score: Any, source: Any, p: Any, rng: np.random.Generator) -> Any:
         teams, size = score.shape
         challenged, which, accept = rng.random((3, teams, size))
         rival = source * size + (which * size).astype(int)
@@ -666,15 +651,12 @@ def uncorrelated_mutation(patch: pytest.MonkeyPatch) -> None:
 
 def forgotten_column(patch: pytest.MonkeyPatch) -> None:
     """Whoever takes another's place keeps the lineage of the one before."""
-    real = population._scatter
-    at = [column.name for column in population.HERITABLE].index("lineage")
+    write = population.Population._write
 
-    def scatter(first: int, last: int, changed: Any, values: Any, store: Any, moved: Any) -> None:
-        kept = store[at].copy()
-        real(first, last, changed, values, store, moved)
-        store[at][:] = kept
+    def forgetful(self: Any, change: Any, heir: Any) -> Any:
+        return write(self, change, {**heir, "lineage": self.lineage[change.rows]} if heir else heir)
 
-    patch.setattr(population, "_scatter", scatter)
+    patch.setattr(population.Population, "_write", forgetful)
 
 
 def standing_without_care(patch: pytest.MonkeyPatch) -> None:
@@ -716,7 +698,7 @@ def forgetful_lab(patch: pytest.MonkeyPatch) -> None:
 BUGS: Final[tuple[tuple[Break, str], ...]] = (
     (no_fear, "watched violations"),
     (swapped_usefulness, "output"),
-    (free_backchaining, "effort"),
+    (free_backchaining, "output"),
     (drift_does_not_blind, "detection"),
     (capture_without_rotation, "capture"),
     (players_from_anywhere, "player"),

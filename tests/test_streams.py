@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Z_LIMIT, OddCrew, finished, small_model
+from conftest import Z_LIMIT, finished, small_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import collective
 from model.collective import CollectiveModel
-from model.scenario import resolve, scale_rounds
 from model.streams import Streams
 
 seeds = st.integers(0, 2**63)
@@ -87,60 +85,6 @@ def test_a_run_does_not_depend_on_who_else_asks_the_streams() -> None:
             disturbed.streams.at(str(name), disturbed.round + int(others.integers(3))).random(9)
         disturbed.step()
     assert_same_run(undisturbed, disturbed)
-
-
-LARGE = {
-    "copies": 1280,
-    "teams": 40,
-    "divisions": 5,
-    "subdivisions.contest_rate": 0.2,
-    "subdivisions.division_rate": 0.2,
-    "exposure.hazard": 100.0,
-    "training.exhaustiveness": 0.1,
-    "training.shutdown_erases": True,
-    "oversight.panel_rule": "majority",
-    "lab.response": "roll_back",
-    "lab.threshold": 0.3,
-}
-"""A collective that is large enough to be cut, in which every kernel is at work."""
-
-
-def shared(threads: int) -> CollectiveModel:
-    """A large collective after a few rounds of every phase, by so many threads."""
-    model = CollectiveModel(scale_rounds(resolve("ai2027", LARGE), 0.02), 8, threads=threads)
-    model.run()
-    return model
-
-
-@pytest.fixture(scope="module")
-def alone() -> CollectiveModel:
-    """The same by a single thread."""
-    return shared(1)
-
-
-@pytest.mark.parametrize("threads", [2, 3])
-def test_a_run_does_not_depend_on_its_threads(alone: CollectiveModel, threads: int) -> None:
-    """A loop that writes beyond its teams, or a sum in the order of the threads, would break it."""
-    model = shared(threads)
-    assert model.crew.threads == threads
-    assert_same_run(alone, model)
-    np.testing.assert_array_equal(alone.population.score, model.population.score)
-    told = {"lab response", "switching", "shutdown", "team selection", "division selection"}
-    assert told <= set(alone.ledger.frame()["process"])
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_run_does_not_depend_on_how_its_teams_are_split(
-    alone: CollectiveModel, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A loop that leans on the piece before, or on pieces of equal size, would break it."""
-    crew = OddCrew(seed)
-    monkeypatch.setattr(collective, "Crew", lambda copies, threads: crew)
-    model = shared(1)
-    assert model.crew is crew
-    assert crew.pieces > 1000
-    assert_same_run(alone, model)
-    np.testing.assert_array_equal(alone.population.score, model.population.score)
 
 
 def test_different_seeds_give_different_runs() -> None:

@@ -1,0 +1,217 @@
+"""Where chunks of runs are done: in this process, or on a Dask cluster, embedded or joined.
+
+An engine takes chunks and gives back what has ended, in any order. What was taken back is released
+at once, so that only the chunks under way take memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import count
+from typing import Any, Final, Protocol
+
+from analysis.sweep.points import Job
+from analysis.sweep.work import Harvest, Work, run_chunk
+from model.scenario import InputError
+
+Chunk = Sequence[Job]
+
+REACHED_WITHIN: Final = 10
+"""Seconds within which a scheduler has to answer."""
+
+SETTINGS: Final = {
+    # One core a worker: the runs are the parallel part.
+    "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
+    # A chunk that lost two workers is not given to a third; see `Drive` for what becomes of it.
+    "distributed.scheduler.allowed-failures": 1,
+    # Runs are alike: where their time goes is no question for each sweep.
+    "distributed.worker.profile.enabled": False,
+    # Each connection remembers its last messages, which hold whole chunks of runs.
+    "distributed.admin.low-level-log-length": 10,
+}
+
+
+class EngineLost(Exception):
+    """The engine is gone: what was under way is lost, what was taken back is not."""
+
+
+class Engine(Protocol):
+    """What does chunks."""
+
+    @property
+    def workers(self) -> int:
+        """How many there are now."""
+
+    @property
+    def under_way(self) -> int:
+        """Chunks that were begun and not taken back."""
+
+    def submit(self, chunk: Chunk) -> None:
+        """Begin a chunk."""
+
+    def ended(self, seconds: float) -> list[tuple[Chunk, Harvest | None]]:
+        """Chunks that have ended, after so many seconds at most; None if its workers died."""
+
+
+class InProcess:
+    """Does the chunks in this process."""
+
+    workers = 1
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._waiting: deque[Chunk] = deque()
+
+    @property
+    def under_way(self) -> int:
+        """Chunks that were begun and not taken back."""
+        return len(self._waiting)
+
+    def submit(self, chunk: Chunk) -> None:
+        """Begin a chunk."""
+        self._waiting.append(chunk)
+
+    def ended(self, seconds: float) -> list[tuple[Chunk, Harvest | None]]:
+        """Do the next chunk."""
+        if not self._waiting:
+            return []
+        chunk = self._waiting.popleft()
+        return [(chunk, run_chunk(self._work, chunk))]
+
+
+class OnDask:
+    """Does the chunks on a Dask cluster."""
+
+    def __init__(self, work: Work, client: Any) -> None:
+        self._work = work
+        self._client = client
+        self._futures: dict[Any, Chunk] = {}
+        self._keys = count()
+        self._sweep = os.urandom(4).hex()
+        self.workers = 1
+        self.count_workers()
+
+    @property
+    def under_way(self) -> int:
+        """Chunks that were begun and not taken back."""
+        return len(self._futures)
+
+    def count_workers(self) -> None:
+        """See how many workers there are now; a cluster may grow and shrink."""
+        try:
+            self.workers = len(self._client.nthreads())
+        except Exception as error:
+            raise EngineLost(f"the scheduler does not answer: {error}") from None
+
+    def submit(self, chunk: Chunk) -> None:
+        """Begin a chunk."""
+        key = f"runs-{self._sweep}-{next(self._keys)}"
+        try:
+            future = self._client.submit(run_chunk, self._work, chunk, key=key, pure=False)
+        except Exception as error:
+            raise EngineLost(f"the scheduler is gone: {error}") from None
+        self._futures[future] = chunk
+
+    def ended(self, seconds: float) -> list[tuple[Chunk, Harvest | None]]:
+        """Chunks that have ended, after so many seconds at most; None if its workers died."""
+        from distributed import TimeoutError, wait
+
+        if not self._futures:
+            return []
+        try:
+            wait(list(self._futures), timeout=seconds, return_when="FIRST_COMPLETED")
+        except TimeoutError:
+            return []
+        except Exception as error:
+            raise EngineLost(f"the scheduler is gone: {error}") from None
+        found = [f for f in self._futures if f.status != "pending"]
+        return [(self._futures.pop(future), self._take(future)) for future in found]
+
+    def _take(self, future: Any) -> Harvest | None:
+        """What a future holds, which is released."""
+        from distributed import KilledWorker
+
+        try:
+            harvest: Harvest = future.result()
+        except KilledWorker:
+            return None
+        except Exception as error:
+            text = str(error).splitlines()
+            told = f"{type(error).__name__}: {text[0] if text else ''}"
+            raise EngineLost(f"a worker cannot do its runs: {told}") from None
+        finally:
+            future.release()
+        return harvest
+
+
+@contextmanager
+def engine(work: Work, workers: int | None, scheduler: str | None) -> Iterator[Engine]:
+    """An engine for a sweep: `workers` processes on this machine (0: none but this), or a cluster.
+
+    Raises
+    ------
+    InputError
+        If the scheduler cannot be reached.
+    """
+    if scheduler is None and workers == 0:
+        yield InProcess(work)
+        return
+    import dask
+    from distributed import Client
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with dask.config.set(SETTINGS):
+        if scheduler is None:
+            with (
+                _closed(_local_cluster(workers or _cores())) as cluster,
+                _closed(Client(cluster)) as client,
+            ):
+                yield OnDask(work, client)
+        else:
+            with _closed(_join(scheduler)) as client:
+                yield OnDask(work, client)
+
+
+@contextmanager
+def _closed(connection: Any) -> Iterator[Any]:
+    """Close a client or cluster at the end; one that is too busy or dead to answer is left."""
+    try:
+        yield connection
+    finally:
+        with suppress(Exception):
+            connection.close(timeout=10)
+
+
+def _join(address: str) -> Any:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=REACHED_WITHIN)
+    except (OSError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"--scheduler {address}: cannot be reached within {REACHED_WITHIN} s ({reason})"
+        ) from None
+    return client
+
+
+def _local_cluster(workers: int) -> Any:
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address="127.0.0.1:0",  # a free port, for this machine only
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,110 @@
+"""Which factors a measure depends on: Sobol indices and Morris screening, by SALib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from analysis.style import BLUE, ORANGE, style
+from analysis.sweep.design import Design
+from analysis.sweep.measured import measured, state
+from analysis.sweep.points import unit_points, unit_problem
+from model.scenario import InputError
+
+RESAMPLES = 1000
+SEED = 20270403
+CONFIDENCE = 0.95
+
+
+def require(design: Design) -> None:
+    """`InputError` unless the points of a design allow an analysis of sensitivity."""
+    if design.method not in ("saltelli", "morris"):
+        raise InputError(
+            f"method = {design.method!r}: sensitivity needs 'saltelli' (Sobol indices) "
+            "or 'morris' (screening)"
+        )
+
+
+def indices(runs: pd.DataFrame, design: Design, measures: Sequence[str]) -> pd.DataFrame:
+    """Indices of every factor for every measure, with the half width of their intervals.
+
+    Returns
+    -------
+    A row a measure and factor. Sobol: ``S1`` (the factor alone) and ``ST`` (with all its
+    interactions), shares of the variance of the mean over replicates. Morris: ``mu_star`` (mean
+    absolute effect over the factor's range) and ``sigma`` (its spread: nonlinearity or
+    interactions). ``..._conf`` is the half width of a bootstrap interval.
+
+    Raises
+    ------
+    InputError
+        If a point has no run, or a measure does not vary.
+    """
+    require(design)
+    names = [factor.name for factor in design.parsed()]
+    unit = unit_points(design, len(names))
+    parts = []
+    for measure in measures:
+        values = measured(runs, measure).groupby(runs["point"]).mean()
+        if len(values) < len(unit):
+            raise InputError(
+                f"{len(unit) - len(values)} of {len(unit)} points have no run; "
+                "see its failures, and sweep again with --retry-failed"
+            )
+        y = values.sort_index().to_numpy()
+        if np.ptp(y) == 0:
+            raise InputError(f"{measure} is {y[0]:g} in all runs: nothing moves it")
+        found = _analyze(design, unit, y)
+        parts.append(pd.DataFrame({"measure": measure, "factor": names, **found}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _analyze(design: Design, unit: NDArray[Any], y: NDArray[Any]) -> dict[str, Any]:
+    problem = unit_problem(unit.shape[1])
+    if design.method == "morris":
+        from SALib.analyze import morris
+
+        found = morris.analyze(
+            problem, unit, y, num_resamples=RESAMPLES, conf_level=CONFIDENCE, seed=SEED
+        )
+        return {key: np.asarray(found[key]) for key in ("mu_star", "mu_star_conf", "sigma")}
+    from SALib.analyze import sobol
+
+    found = sobol.analyze(
+        problem, y, calc_second_order=False, num_resamples=RESAMPLES,
+        conf_level=CONFIDENCE, seed=SEED,
+    )  # fmt: skip
+    return {key: np.asarray(found[key]) for key in ("S1", "S1_conf", "ST", "ST_conf")}
+
+
+def figure(table: pd.DataFrame, runs: pd.DataFrame, title: str) -> Figure:
+    """Bars with intervals, a panel a measure."""
+    morris = "mu_star" in table
+    series = (
+        [("mu_star", "mean absolute effect μ*", BLUE)]
+        if morris
+        else [("ST", "with interactions, ST", BLUE), ("S1", "alone, S1", ORANGE)]
+    )
+    panels = list(table.groupby("measure", sort=False))
+    with style():
+        height = 1.3 + 0.3 * table["factor"].nunique()
+        drawn = Figure(figsize=(2.2 + 2.9 * len(panels), height), layout="constrained")
+        axes = np.atleast_1d(drawn.subplots(1, len(panels), sharey=True))
+        for ax, (measure, part) in zip(axes, panels, strict=True):
+            place = np.arange(len(part))[::-1]
+            for i, (key, label, color) in enumerate(series):
+                shift = 0.0 if morris else 0.18 - 0.36 * i
+                error = part[f"{key}_conf"]
+                ax.barh(place + shift, part[key], 0.34, xerr=error, color=color, label=label)
+            ax.set_yticks(place, part["factor"])
+            ax.set_title(str(measure), fontsize=9)
+            ax.set_xlabel("effect on the measure" if morris else "share of variance")
+            ax.grid(False, axis="y")
+        axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1.12), ncols=2, frameon=False)
+        drawn.suptitle(f"{title}\n{state(runs)}, 95 % intervals", fontsize=9)
+    return drawn
