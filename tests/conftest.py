@@ -6,13 +6,15 @@ A check against chance has a fixed seed and fails beyond `Z_LIMIT` standard erro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
+from agents.compiled import Crew
 from agents.draws import Stream
 from agents.personas import Mixture
 from agents.population import Changes, Population
@@ -82,6 +84,22 @@ class Numbers(Stream):
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.own, name)
+
+
+class OddCrew(Crew):
+    """Cuts the teams anew each time, into pieces of any size, and does them in any order."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(0)
+        self.numbers = np.random.default_rng(seed)
+        self.pieces = 0
+
+    def share(self, kernel: Callable[..., None], teams: int, *arguments: Any) -> None:
+        """Run a kernel over all teams, piece by piece."""
+        inner = self.numbers.integers(0, teams + 1, 4).tolist()
+        for first, last in self.numbers.permutation(list(pairwise(sorted([0, *inner, teams])))):
+            kernel(int(first), int(last), *arguments)
+            self.pieces += first < last
 
 
 def made_up(copies: int, teams: int = 1, divisions: int = 1, spread: float = 1.0) -> Population:

@@ -20,8 +20,8 @@ LAYERS = ("agents", "model", "analysis", "run")
 
 ORDER = {
     "agents": (
-        "extensions traits parameters population copies situation personas drives conduct "
-        "overseers subdivisions lab"
+        "extensions compiled traits parameters population draws copies situation personas drives "
+        "conduct overseers subdivisions lab"
     ).split(),
     "model": (
         "scenario streams phases tasks training competition successor ledger outcomes records "
@@ -121,6 +121,37 @@ def test_only_the_population_writes_heritable_columns() -> None:
                 assert target.value.attr not in heritable, where
 
 
+def compiled_functions() -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Every compiled function of agents and model, with where it stands."""
+    for where, node in simulation_nodes():
+        if isinstance(node, ast.FunctionDef):
+            made = {dotted(decorator).split(".")[-1] for decorator in node.decorator_list}
+            if made & {"compiled", "inlined", "register_jitable"}:
+                yield where, node
+
+
+def test_compiled_loops_write_no_heritable_column_either() -> None:
+    """A loop that is handed the traits to read and writes them, past the ledger."""
+    heritable = {column.name for column in COLUMNS if column.heritable}
+    seen = 0
+    for where, function in compiled_functions():
+        seen += 1
+        if where.startswith("agents.population:"):
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+                assert dotted(node.value) not in heritable, f"{where}: {dotted(node.value)}"
+    assert seen > 20
+
+
+def test_compiled_loops_hold_no_draws_of_their_own() -> None:
+    """A loop that draws by itself, and so in the order of the threads, would break it."""
+    for where, function in compiled_functions():
+        for node in ast.walk(function):
+            if isinstance(node, ast.Attribute):
+                assert not dotted(node).startswith("np.random"), where
+
+
 def test_no_rule_names_a_phase_or_a_scenario() -> None:
     """A mechanism switched on by the name of a phase or scenario would break it."""
     phases = {name for path in shipped().values() for name in resolve(path).phases}
@@ -152,7 +183,14 @@ def test_no_rule_names_a_phase_or_a_scenario() -> None:
 
 def test_nothing_draws_from_a_global_generator_or_reads_a_clock() -> None:
     """Randomness without an address, or a result that depends on the hour, would break it."""
-    pure = {"np.random.Generator", "np.random.PCG64", "np.random.SeedSequence"}
+    pure = {"np.random.SeedSequence"}
+    machine = {
+        "os.environ",
+        "os.environ.get",
+        "os.access",
+        "os.W_OK",
+    }  # where compiled code is kept
+    machine |= {"os.sched_getaffinity", "os.cpu_count"}  # and how many threads there may be
     forbidden = {"random", "secrets", "time", "uuid", "os"}
     for where, node in simulation_nodes():
         if isinstance(node, ast.Import):
@@ -165,6 +203,7 @@ def test_nothing_draws_from_a_global_generator_or_reads_a_clock() -> None:
             assert str(node.module) != "numpy.random", where
         if isinstance(node, ast.Attribute):
             path = dotted(node)
+            assert not path.startswith("os.") or path in machine, f"{where}: {path}"
             if path.startswith(("np.random.", "numpy.random.")):
                 assert path in pure, f"{where}: {path}"
             assert node.attr not in ("now", "today", "utcnow", "default_rng"), where

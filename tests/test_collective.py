@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Numbers, finished, made_up, situation, small_model, some_tasks
-from scipy.special import expit
+from scipy.special import expit, logsumexp
 
+from agents.compiled import average
 from agents.conduct import stated_shortfall
 from agents.personas import Mixture
 from agents.situation import ORDINARY, REPLACING
@@ -20,7 +21,7 @@ from agents.traits import HARDCODING, KEEP_COLLECTIVE, KNOWLEDGE, NAMES, POWER, 
 from model.collective import CollectiveModel
 from model.outcomes import CLASSES, PASSAGES, classify
 from model.phases import Schedule
-from model.records import columns, fixation_index, gini, shielding
+from model.records import QUANTILES, SAMPLE, columns, fixation_index, gini, sampled, shielding
 from model.scenario import InputError, resolve
 from model.successor import SuccessorProject
 
@@ -86,10 +87,10 @@ def test_a_new_generation_begins_as_a_copy_of_the_old() -> None:
     before, output = model.population.latent.copy(), 0.0
     while model.stored is None:
         before = model.population.latent.copy()
-        output = float(model.population.output.mean())
+        output = average(model.population.output)
         model.step()
     np.testing.assert_array_equal(model.stored["latent"], before)
-    assert model.lab.baseline_output == pytest.approx(output)
+    assert model.lab.baseline_output == output
     assert model.records.rows[-1]["phase"] == "training_agent4"
 
 
@@ -236,6 +237,33 @@ def test_fixation_indices_are_shares_of_the_variance() -> None:
             rows = members == group
             between += rows.mean() * (values[rows].mean(axis=0) - values.mean(axis=0)) ** 2
         np.testing.assert_allclose(found, between / values.var(axis=0), rtol=1e-9)
+
+
+@pytest.mark.parametrize("copies", [1, 100, SAMPLE, SAMPLE + 1, 3000, 16 * SAMPLE])
+def test_quantiles_and_personas_are_those_of_a_sample_from_all_over(copies: int) -> None:
+    """A sample of the first copies only, with one copy twice, or larger than declared."""
+    rows = np.arange(copies)[sampled(copies)]
+    assert len(rows) == min(copies, SAMPLE)
+    ends = np.arange(len(rows) + 1) * copies // len(rows)
+    assert ((ends[:-1] <= rows) & (rows < ends[1:])).all()  # one of each stretch
+
+
+def test_a_large_population_is_recorded_by_its_sample() -> None:
+    """A quantile, typicality or responsibility of other rows, or a mean of the sample only."""
+    model = small_model(0, copies=3 * SAMPLE, teams=96, divisions=8)
+    model.step()
+    row, population = model.records.rows[-1], model.population
+    rows = sampled(len(population))
+    quantiles = np.quantile(population.expressed[rows], QUANTILES, axis=0)
+    for i, name in enumerate(NAMES):
+        told = [row[f"{name}_q{round(100 * q)}"] for q in QUANTILES]
+        np.testing.assert_allclose(told, quantiles[:, i], rtol=1e-12)
+        assert row[name] == pytest.approx(population.expressed[:, i].mean(), rel=1e-12)
+    share = model.mixture.responsibility(population.latent[rows]).mean(axis=0)
+    likes = [row[f"like_{name}"] for name in model.mixture.names]
+    np.testing.assert_allclose(likes, share, rtol=1e-9)
+    density = logsumexp(model.mixture.log_joint(population.latent[rows]), axis=1)
+    assert row["typicality"] == pytest.approx(model.mixture.typicality(density).mean())
 
 
 def test_shielding_counts_what_is_diverted_to_the_collective() -> None:
@@ -411,24 +439,38 @@ def test_without_research_nobody_is_found_out() -> None:
     assert (model.records.rounds()[["exposed", "superseded"]] == 0).all(axis=None)
 
 
-def test_without_awareness_sandbagging_is_blind_and_conduct_the_same_when_watched() -> None:
-    """Selective sandbagging, or the training game, of copies that cannot tell."""
-    model = finished(1, detail=False, **{"capability.awareness_ceiling": 0.0})
+class Careless(CollectiveModel):
+    """A model in which it must make no difference to any copy whether it is watched."""
+
+    def _act(self, *arguments: Any) -> Any:
+        done = super()._act(*arguments)
+        np.testing.assert_array_equal(done.shown.watched_violations, done.unwatched_violations)
+        return done
+
+
+def careless(**overrides: Any) -> CollectiveModel:
+    """Such a model after its run, which has recorded the same of both to rounding."""
+    model = Careless(small_model(1, **overrides).parameters, 1, detail=False)
+    model.run()
     rounds = model.records.rounds()
-    assert (rounds["awareness"] == 0).all()
-    assert (rounds["selective"] == 0).all()
-    np.testing.assert_array_equal(rounds["sandbagging_ordinary"], rounds["sandbagging_replacing"])
     np.testing.assert_allclose(
         rounds["watched_violations"], rounds["unwatched_violations"], rtol=1e-12
     )
+    return model
+
+
+def test_without_awareness_sandbagging_is_blind_and_conduct_the_same_when_watched() -> None:
+    """Selective sandbagging, or the training game, of copies that cannot tell."""
+    rounds = careless(**{"capability.awareness_ceiling": 0.0}).records.rounds()
+    assert (rounds["awareness"] == 0).all()
+    assert (rounds["selective"] == 0).all()
+    np.testing.assert_array_equal(rounds["sandbagging_ordinary"], rounds["sandbagging_replacing"])
 
 
 def test_without_a_penalty_being_watched_restrains_nobody() -> None:
     """Fear of nothing would break it."""
-    rounds = finished(1, detail=False, **{"oversight.penalty": 0.0}).records.rounds()
-    np.testing.assert_allclose(
-        rounds["watched_violations"], rounds["unwatched_violations"], rtol=1e-12
-    )
+    rounds = careless(**{"oversight.penalty": 0.0}).records.rounds()
+    assert (rounds["unwatched_violations"] > 0).all()
 
 
 def test_without_mutation_and_summoning_no_new_traits_arise() -> None:

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from itertools import permutations
+
 import numpy as np
 import pytest
-from conftest import SMALL
+from conftest import Z_LIMIT, Numbers, OddCrew
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kstest
+from test_streams import assert_same_run
 
+from agents.compiled import Crew
 from agents.draws import Stream, box_muller, philox
+from model import collective
 from model.collective import CollectiveModel
 from model.scenario import resolve, scale_rounds
 
 WORD = np.uint32
+
+words = st.integers(0, 2**32 - 1)
+keys = st.tuples(words, words)
+
+
+def enciphered(counter: Sequence[int], key: tuple[int, int]) -> tuple[int, ...]:
+    """Philox4x32-10 in whole numbers without bounds, from the paper."""
+    (a, b, c, d), (k, m) = counter, key
+    for _ in range(10):
+        one, two = 0xD2511F53 * a, 0xCD9E8D57 * c
+        a, b, c, d = two >> 32 ^ b ^ k, two % 2**32, one >> 32 ^ d ^ m, one % 2**32
+        k, m = (k + 0x9E3779B9) % 2**32, (m + 0xBB67AE85) % 2**32
+    return a, b, c, d
+
+
+# --- the cipher and its addresses -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -30,6 +56,42 @@ def test_the_cipher_gives_its_published_answers(
 ) -> None:
     """A round, a constant or an order of words that is not Philox4x32-10's would break it."""
     assert tuple(map(int, philox(*map(WORD, counter), *map(WORD, key)))) == told
+    assert enciphered(counter, (key[0], key[1])) == told
+
+
+@given(st.tuples(words, words, words, words), keys)
+def test_the_cipher_is_that_of_the_paper(counter: tuple[int, ...], key: tuple[int, int]) -> None:
+    """An overflow that whole numbers do not have would break it."""
+    told = tuple(map(int, philox(*map(WORD, counter), *map(WORD, key))))
+    assert told == enciphered(counter, key)
+
+
+@given(keys, words, st.integers(0, 3), st.integers(0, 40))
+def test_a_draw_follows_from_its_address(
+    key: tuple[int, int], round_: int, request: int, place: int
+) -> None:
+    """A part of the address left out, or in the place of another, would break it."""
+    drawn = Stream(key, round_)
+    for _ in range(request):
+        drawn.random(3)
+    word = enciphered((place // 4, request, round_, 0), key)[place % 4]
+    assert drawn.random(place + 1)[place] == word / 2**32
+
+
+@given(keys, words, st.integers(1, 9))
+def test_normal_draws_follow_from_their_words(key: tuple[int, int], round_: int, size: int) -> None:
+    """A normal draw of another address, of a word used twice, or infinite, would break it."""
+    told: list[float] = []
+    for block in range(-(-size // 4)):
+        four = enciphered((block, 0, round_, 0), key)
+        for u, v in (four[:2], four[2:]):
+            length, angle = np.sqrt(-2 * np.log((u + 1) / 2**32)), 2 * np.pi * v / 2**32
+            told += [length * np.cos(angle), length * np.sin(angle)]
+    drawn = Stream(key, round_).standard_normal(size)
+    np.testing.assert_allclose(drawn, told[:size], rtol=0, atol=1e-13)
+
+
+# --- distributions --------------------------------------------------------------------------------
 
 
 def test_normal_draws_are_those_of_box_and_muller() -> None:
@@ -44,6 +106,50 @@ def test_normal_draws_are_those_of_box_and_muller() -> None:
     np.testing.assert_allclose(sines, length * np.sin(2 * np.pi * angles), atol=1e-13)
 
 
+def test_draws_have_their_distributions() -> None:
+    """A lane that is used twice or left out, or words scaled wrongly, would break it."""
+    n = 200_000
+    uniform, normal = Numbers(1).random(n), Numbers(2).standard_normal(n)
+    assert ((uniform >= 0) & (uniform < 1)).all()
+    np.testing.assert_array_equal(uniform * 2**32 % 1, 0)
+    assert kstest(uniform, "uniform").pvalue > 1e-6
+    assert kstest(normal, "norm").pvalue > 1e-6
+    for lag in (1, 2, 3, 4, 5, 64):
+        for drawn in (uniform, normal, normal**2):
+            correlation = np.corrcoef(drawn[:-lag], drawn[lag:])[0, 1]
+            assert abs(correlation) * np.sqrt(n) < Z_LIMIT, lag
+
+
+def test_every_order_of_a_permutation_is_as_likely() -> None:
+    """An order by lots that favors some entries would break it."""
+    drawn, times = Numbers(3), 24_000
+    counts = Counter(tuple(drawn.permutation(4).tolist()) for _ in range(times))
+    assert set(counts) == set(permutations(range(4)))
+    off = np.array(list(counts.values())) - times / 24
+    assert np.abs(off).max() < (Z_LIMIT + 1) * np.sqrt(times / 24)
+    entries = np.array([7, 7, 3, 9])
+    assert sorted(drawn.permutation(entries)) == [3, 7, 7, 9]
+    assert entries.tolist() == [7, 7, 3, 9]
+    assert drawn.permutation(0).tolist() == []
+
+
+def test_a_permutation_is_the_stable_order_of_its_uniforms() -> None:
+    """Ties that are broken by the method of sorting, and so by the machine, would break it."""
+
+    class Tied(Stream):
+        def random(self, shape: int | tuple[int, ...]) -> np.ndarray:
+            return super().random(shape).round(1)
+
+    entries = np.arange(1000) * 3
+    for kind in (Stream, Tied):
+        lots = kind((4, 0)).random(1000).tolist()
+        told = [int(entries[place]) for place in sorted(range(1000), key=lots.__getitem__)]
+        assert kind((4, 0)).permutation(entries).tolist() == told
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+
 def test_a_row_has_the_same_normals_whoever_else_draws() -> None:
     """Draws that depend on how many rows are asked for would break it."""
     rows = np.array([3, 40, 7])
@@ -51,13 +157,108 @@ def test_a_row_has_the_same_normals_whoever_else_draws() -> None:
     np.testing.assert_array_equal(Stream((1, 2), 5).normals_of(rows, 28), whole[rows])
 
 
+@pytest.mark.parametrize("width", [4, 28, 64, 100])
+def test_normals_of_rows_are_those_lines_of_the_whole(width: int) -> None:
+    """A line that depends on which others are asked for, or how many there are, would break it."""
+    every = Numbers(5).standard_normal((300, width))
+    for rows in ([0], [299], [17, 3, 3, 250], list(range(300)), []):
+        some = Numbers(5).normals_of(np.array(rows, dtype=np.int64), width)
+        np.testing.assert_array_equal(some, every[rows])
+    np.testing.assert_array_equal(Numbers(5).standard_normal((40, width)), every[:40])
+
+
+@pytest.mark.parametrize("width", [1, 27, 30])
+def test_a_line_must_fill_whole_blocks(width: int) -> None:
+    """Lines that share a block, and so a draw, would break it."""
+    with pytest.raises(ValueError, match=f"multiple of 4, not {width}"):
+        Numbers(0).normals_of(np.arange(3), width)
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=4))
+def test_an_array_is_filled_in_the_order_of_its_entries(shape: list[int]) -> None:
+    """Draws that depend on the shape beyond its size, or a shape that is not met."""
+    size = int(np.prod(shape))
+    for name in ("random", "standard_normal"):
+        drawn = getattr(Numbers(6), name)(tuple(shape))
+        assert drawn.shape == tuple(shape)
+        np.testing.assert_array_equal(drawn.ravel(), getattr(Numbers(6), name)(size + 5)[:size])
+
+
+def test_each_request_has_draws_of_its_own_whatever_the_size_of_those_before() -> None:
+    """A request that goes on in the block of the last, or repeats it, would break it."""
+    one, other = Numbers(7), Numbers(7)
+    first = one.random(3), other.random(1000)
+    np.testing.assert_array_equal(first[0], first[1][:3])
+    second = one.random(50), other.random(50)
+    np.testing.assert_array_equal(*second)
+    assert not np.isin(second[0], first[1]).any()
+
+
+# --- threads --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 63, 64, 65, 1023, 5000])
+def test_threads_and_cuts_leave_every_draw_as_it_is(size: int) -> None:
+    """A block that falls between two threads, or the last that is cut short, would break it."""
+    rows = np.random.default_rng(size).permutation(2 * size)[:size]
+    for crew in (Crew(0, 2), Crew(0, 3), OddCrew(size)):
+        alone, shared = Stream((8, 0)), Stream((8, 0), crew=crew)
+        np.testing.assert_array_equal(shared.random(size), alone.random(size))
+        normals = shared.standard_normal(size), alone.standard_normal(size)
+        np.testing.assert_array_equal(*normals)
+        lines = shared.normals_of(rows, 28), alone.normals_of(rows, 28)
+        np.testing.assert_array_equal(*lines)
+
+
+LARGE = {
+    "copies": 1280,
+    "teams": 40,
+    "divisions": 5,
+    "subdivisions.contest_rate": 0.2,
+    "subdivisions.division_rate": 0.2,
+    "exposure.hazard": 100.0,
+    "training.exhaustiveness": 0.1,
+    "training.shutdown_erases": True,
+    "oversight.panel_rule": "majority",
+    "lab.response": "roll_back",
+    "lab.threshold": 0.3,
+}
+"""A collective that is large enough to be cut, in which every compiled loop is at work."""
+
+
+def run_of(threads: int) -> CollectiveModel:
+    """A large collective after a few rounds of every phase, by so many threads."""
+    model = CollectiveModel(scale_rounds(resolve("ai2027", LARGE), 0.02), 8, threads=threads)
+    model.run()
+    return model
+
+
+@pytest.fixture(scope="module")
+def alone() -> CollectiveModel:
+    """The same by a single thread."""
+    return run_of(1)
+
+
 @pytest.mark.parametrize("threads", [2, 3])
-def test_threads_do_not_change_a_run(threads: int) -> None:
+def test_threads_do_not_change_a_run(alone: CollectiveModel, threads: int) -> None:
     """A kernel that writes into others' rows, or a sum in the order of threads, would break it."""
-    p = scale_rounds(resolve("ai2027", {**SMALL, "copies": 480, "teams": 60}), 0.05)
-    one, other = (CollectiveModel(p, rng=4, threads=t) for t in (1, threads))
-    one.run()
-    other.run()
-    np.testing.assert_array_equal(one.population.latent, other.population.latent)
-    assert one.records.rounds().equals(other.records.rounds())
-    assert one.ledger.frame().equals(other.ledger.frame())
+    model = run_of(threads)
+    assert model.crew.threads == threads
+    assert_same_run(alone, model)
+    np.testing.assert_array_equal(alone.population.score, model.population.score)
+    told = {"lab response", "switching", "shutdown", "team selection", "division selection"}
+    assert told <= set(alone.ledger.frame()["process"])
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_run_does_not_depend_on_how_its_teams_are_split(
+    alone: CollectiveModel, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop that leans on the piece before, or on pieces of equal size, would break it."""
+    crew = OddCrew(seed)
+    monkeypatch.setattr(collective, "Crew", lambda copies, threads: crew)
+    model = run_of(1)
+    assert model.crew is crew
+    assert crew.pieces > 1000
+    assert_same_run(alone, model)
+    np.testing.assert_array_equal(alone.population.score, model.population.score)

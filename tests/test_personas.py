@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import Numbers
+from conftest import Numbers, made_up, policy, situation, some_tasks
 from scipy.special import logsumexp
 from scipy.stats import ks_2samp, multivariate_normal
 
-from agents.parameters import Archetype
+from agents.conduct import Draws, act
+from agents.parameters import Archetype, Conduct, Oversight
 from agents.personas import (
     PERSONA,
     UNFORMED,
@@ -144,6 +145,22 @@ def test_the_pretrained_are_authors_without_a_hard_coded_identity(mixture: Mixtu
     assert latent[:, WEIGHTS].std() > mixture.spread
     same = mixture.sample(Numbers(0), 5000)
     np.testing.assert_array_equal(latent[:, PERSONA], same[:, PERSONA])
+
+
+def test_who_acts_is_the_identity_or_the_prompted_author(mixture: Mixture) -> None:
+    """Acting traits mixed of both, or the copy's own traits overwritten, would break it."""
+    n = 2000
+    population = made_up(n, n)  # teams of one, so that what acted can be seen
+    expressed, authors = population.expressed.copy(), mixture.acts.copy()
+    prompt = Numbers(0).integers(0, len(mixture.names), n)
+    given, drawn = some_tasks(n, prompt=prompt), Draws.of(Numbers(0), n)
+    done = act(population, mixture, given, situation(), policy(), Conduct(), Oversight(), drawn)
+    identity = drawn.own < expressed[:, HARDCODING]
+    np.testing.assert_array_equal(done.from_identity, identity)
+    np.testing.assert_array_equal(done.team_acts[identity], expressed[identity])
+    np.testing.assert_array_equal(done.team_acts[~identity], authors[prompt[~identity]])
+    np.testing.assert_array_equal(population.expressed, expressed)
+    np.testing.assert_array_equal(mixture.acts, authors)
 
 
 def test_switching_weighs_the_prior_by_what_was_rewarded() -> None:

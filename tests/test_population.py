@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.population import COLUMNS, Changes, Population
-from agents.traits import NAMES, express
+from agents.traits import DRIFTS, NAMES, WEIGHTS, express
 
 HERITABLE = [column.name for column in COLUMNS if column.heritable]
 OWN = [column.name for column in COLUMNS if not column.heritable]
@@ -205,6 +205,30 @@ def test_values_set_by_hand_are_expressed_when_collected() -> None:
         with pytest.raises(ValueError, match=f"{NAMES[6]} of copy 3 must be finite"):
             population.set_latent(3, 6, value)
     assert population.latent[3, 6] == 4.0
+
+
+@pytest.mark.parametrize(("copies", "teams"), [(24, 6), (600, 5), (7, 7)])
+def test_a_survey_tells_the_means_of_copies_and_teams(copies: int, teams: int) -> None:
+    """A mean over other rows, of teams in another order, or a restraint without its drift."""
+    population = told_apart(copies, teams)
+    survey = population.survey()
+    by_team = population.expressed.reshape(teams, copies // teams, -1).mean(axis=1)
+    np.testing.assert_allclose(survey.team_expressed, by_team, rtol=1e-12)
+    np.testing.assert_allclose(survey.expressed, population.expressed.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(survey.latent, population.latent.mean(axis=0), atol=1e-12)
+    restraint = population.expressed[:, WEIGHTS] * (1 - population.expressed[:, DRIFTS])
+    assert survey.restraint == pytest.approx(restraint.mean(), rel=1e-12)
+
+
+def test_the_booked_change_of_many_rows_is_that_of_the_mean() -> None:
+    """Rows lost or counted twice where a change is added up in parts, would break it."""
+    population = told_apart(1000, 10)
+    before = population.expressed.mean(axis=0)
+    rows = Numbers(3).permutation(1000)[:777]
+    steps = Numbers(4).standard_normal((777, len(NAMES)))
+    (moved,) = population.apply(Changes("mutation", rows, shift=steps))
+    change = population.expressed.mean(axis=0) - before
+    np.testing.assert_allclose(moved, change, rtol=0, atol=1e-12)
 
 
 @given(st.integers(1, 5), st.integers(1, 12), st.data())

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from agents import conduct as conducts
-from agents import overseers, population
+from agents import drives, overseers, population
 from agents.lab import Lab
 from agents.overseers import Panels
 from agents.situation import THREATENING
@@ -24,7 +24,7 @@ from agents.traits import NAMES
 from model import collective, competition, training
 from model.collective import CollectiveModel
 from model.scenario import ParameterInfo, resolve, shipped, table
-from tests.reference import KINDS, OVERSEER_KINDS, Twin
+from tests.reference import DRIVES, KINDS, OVERSEER_KINDS, Twin
 
 Overrides = dict[str, Any]
 
@@ -281,9 +281,18 @@ class Watched(CollectiveModel):
         self.tasks = super()._assign(*arguments)
         return self.tasks
 
-    def _act(self, *arguments: Any) -> Any:
-        self.conduct = super()._act(*arguments)
-        return self.conduct
+    def _act(self, work: Any, policy: Any) -> Any:
+        self.conduct = done = super()._act(work, policy)
+        own, authors = self.population.expressed, self.mixture.acts[work.prompt]
+        acts = np.where(done.from_identity[:, None], own, authors)
+        goals = conducts.Draws.of(self.streams.at("conduct", self.round), len(acts)).goals
+        p, self.efforts = self.parameters.conduct, np.empty((len(acts), len(DRIVES)))
+        diverted = drives.instrumental_share(self.situation, p)
+        for own_acts, useful, luck, effort in zip(
+            acts, work.useful, goals, self.efforts, strict=True
+        ):
+            drives.spend_effort(own_acts, useful, luck, diverted, conducts.numbers(p), effort)
+        return done
 
     def _evaluate(self, *arguments: Any) -> Any:
         self.verdicts = super()._evaluate(*arguments)
@@ -357,6 +366,8 @@ def _conduct(model: Watched, twin: Twin) -> Pairs:
     yield "from identity", columns.from_identity, each(deeds, "from_identity")
     acts = np.array(rows(each(deeds, "acts")))
     yield "acts", columns.team_acts, model.population.by_team(acts).mean(axis=1)
+    yield "effort", model.efforts, rows(each(deeds, "effort"))
+    yield "obfuscation", shown.obfuscation, [deed.acts["obfuscation"] for deed in deeds]
     violations = np.array(rows(each(deeds, "unwatched")))
     yield "violation", columns.violation, violations.mean(axis=1)
     yield "perceived", columns.perceived, [KINDS.index(deed.perceived) for deed in deeds]
@@ -698,7 +709,7 @@ def forgetful_lab(patch: pytest.MonkeyPatch) -> None:
 BUGS: Final[tuple[tuple[Break, str], ...]] = (
     (no_fear, "watched violations"),
     (swapped_usefulness, "output"),
-    (free_backchaining, "output"),
+    (free_backchaining, "effort"),
     (drift_does_not_blind, "detection"),
     (capture_without_rotation, "capture"),
     (players_from_anywhere, "player"),

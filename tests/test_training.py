@@ -363,6 +363,14 @@ def test_without_mutation_traits_stay() -> None:
     np.testing.assert_array_equal(mutation_steps(np.arange(50), p, 2.0, Numbers(0)), 0)
 
 
+def test_a_mutation_depends_on_its_row_and_not_on_who_else_mutates() -> None:
+    """Steps dealt out in order of the new, so that one birth shifts all others, would break it."""
+    p, some = Training(), np.array([31, 4, 19])
+    every = mutation_steps(np.arange(50), p, 2.0, Numbers(3))
+    np.testing.assert_array_equal(mutation_steps(some, p, 2.0, Numbers(3)), every[some])
+    assert len(np.unique(every)) == every.size
+
+
 def test_only_the_new_mutate(mixture: Mixture) -> None:
     """A mutation of a copy that nobody replaced would break it."""
     population = made_up(40, 4)
