@@ -14,7 +14,7 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow sweeps explore lint format bench clean FORCE
+.PHONY: help run serve test test-slow test-page sweeps explore lint format bench clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
@@ -39,6 +39,9 @@ sweeps: $(VENV)/.dev ## run the shipped designs and draw their figures (ARGS: op
 	done
 	PYTHONPATH=. $(PY) designs/draw.py results docs
 
+test-page: $(VENV)/.browser ## test the page in Chromium, if one is installed (ARGS: of pytest)
+	$(PY) -m pytest -m "slow or not slow" tests/test_page_browser.py -rs $(ARGS)
+
 lint: $(VENV)/.dev ## check style, formatting and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -61,7 +64,7 @@ $(VENV)/.explore: $(VENV)/.dev
 explore: $(VENV)/.explore ## install what `run.py discover` needs
 
 clean: ## remove .venv and all caches; results/ stays
-	rm -rf $(VENV) build multicopy.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .compiled build multicopy.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment. A stamp is written last, so that what was interrupted is done again.
@@ -106,5 +109,12 @@ $(VENV)/.serve: $(VENV)/.dev
 	@rm -f $@
 	@echo "installing what the interactive page needs into $(VENV) (once) ..."
 	@$(PIP) install -c constraints.txt --build-constraint constraints.txt '.[serve]'
+	@rm -rf build multicopy.egg-info
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.serve
+	@rm -f $@
+	@echo "installing what tests in a browser need into $(VENV) (once) ..."
+	@$(PIP) install -c constraints.txt --build-constraint constraints.txt '.[browser]'
 	@rm -rf build multicopy.egg-info
 	@touch $@

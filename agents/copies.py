@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mesa import Agent
-
+from agents.handle import Handle
 from agents.traits import NAMES, TRAITS
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class _State:
         )
 
 
-class Copy(Agent):  # type: ignore[misc]
+class Copy(Handle):
     """One copy of the AI.
 
     Attributes

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from mesa import Agent
 
+from agents import extensions
+from agents.handle import Handle
 from agents.parameters import Lab as LabParameters
 from agents.parameters import Oversight
 from agents.situation import Policy
@@ -64,7 +65,7 @@ class Decision:
     shut_down: bool = False
 
 
-class Lab(Agent):  # type: ignore[misc]
+class Lab(Handle):
     """The regulator as a Mesa agent.
 
     Attributes
@@ -126,7 +127,8 @@ class Lab(Agent):  # type: ignore[misc]
             return Decision(looked=looked)
         self.responded = round_
         self.decisions.append((round_, p.response))
-        response = RESPONSES[p.response](self, round_, p)
+        respond = RESPONSES.get(p.response) or extensions.RESPONSES[p.response]
+        response = respond(self, round_, p)
         return Decision(True, looked, response.restore, response.shut_down)
 
     def _weigh(self, seen: Observation, p: LabParameters) -> None:

@@ -7,23 +7,35 @@ ReLUs of their general Elo.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
-from mesa import Agent
 
+from agents import extensions
+from agents.compiled import compiled, inlined
 from agents.conduct import Shown
-from agents.parameters import OverseerKind, Oversight
+from agents.draws import Stream
+from agents.handle import Handle
+from agents.parameters import OverseerKind, Oversight, numbers
 from agents.population import Bools, Ints, Population
 from agents.situation import Policy, Situation
-from agents.traits import DRIFTS, KEEP_COLLECTIVE, KEEP_DIVISION, KEEP_TEAM, Floats
+from agents.traits import DRIFTS, KEEP_COLLECTIVE, KEEP_DIVISION, KEEP_TEAM, PRINCIPLES, Floats
 
 if TYPE_CHECKING:
     from agents.copies import Copy
 
 OVERSEER_KINDS: Final[tuple[OverseerKind, ...]] = get_args(OverseerKind)
+_PRINCIPLE_COUNT: Final = len(PRINCIPLES)
+_FIRST_DRIFT: Final = DRIFTS.start
+
+
+def kinds() -> tuple[str, ...]:
+    """Every kind of overseer: the project's, then those that plug-ins added."""
+    return (*OVERSEER_KINDS, *extensions.OVERSEERS)
+
+
 AGENT4 = OVERSEER_KINDS.index("agent4")
 HUMAN = OVERSEER_KINDS.index("human")
 
@@ -39,7 +51,7 @@ class DoubleReLU:
 
     def __call__(self, elo: Floats | float) -> Any:
         """Domain Elo at a general Elo."""
-        return self.slope * np.clip(elo, self.low, self.high) + self.intercept
+        return self.slope * np.minimum(np.maximum(elo, self.low), self.high) + self.intercept
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +99,14 @@ GAMES: Final[Mapping[str, OversightGame]] = {
 }
 
 
+def game_of(name: str) -> OversightGame:
+    """A game of the project or of a plug-in by its name."""
+    if name in GAMES:
+        return GAMES[name]
+    added = extensions.GAMES[name]
+    return OversightGame(DoubleReLU(*added.guard), DoubleReLU(*added.houdini))
+
+
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """What the panels found and gave; one entry a copy.
@@ -115,7 +135,7 @@ class Draws:
     noise: Floats
 
     @classmethod
-    def of(cls, rng: np.random.Generator, copies: int) -> Draws:
+    def of(cls, rng: Stream, copies: int) -> Draws:
         """Draw uniforms in [0, 1) and standard normal noise."""
         debate, examiner = rng.random((2, copies))
         return cls(debate, examiner, rng.standard_normal(copies))
@@ -134,14 +154,12 @@ class Panels:
         Says who sits where.
     """
 
-    def __init__(
-        self, teams: int, seats: int, mix: Mapping[OverseerKind, float], rng: np.random.Generator
-    ) -> None:
-        ends = np.cumsum([mix.get(kind, 0.0) for kind in OVERSEER_KINDS])
+    def __init__(self, teams: int, seats: int, mix: Mapping[Any, float], rng: Stream) -> None:
+        ends = np.cumsum([mix.get(kind, 0.0) for kind in kinds()])
         at = (np.arange(teams * seats) + 0.5) / max(1, teams * seats)
-        kinds = np.minimum(np.searchsorted(ends, at), len(OVERSEER_KINDS) - 1)
+        seated = np.minimum(np.searchsorted(ends, at), len(ends) - 1)
         self.mix = dict(mix)
-        self.kind: Ints = rng.permutation(kinds).reshape(teams, seats)
+        self.kind: Ints = rng.permutation(seated).reshape(teams, seats)
         self.capture: Floats = np.zeros((teams, seats))
         self.player: Ints = np.full((teams, seats), -1)
 
@@ -152,40 +170,60 @@ class Panels:
 
     def mean_capture(self) -> Floats:
         """Mean capture of each team's panel; 0 without overseers."""
-        return self.capture.mean(axis=1) if self.seats else np.zeros(len(self.kind))
+        if not self.seats:
+            return np.zeros(len(self.kind))
+        mean: Floats = self.capture.sum(axis=1) / self.seats
+        return mean
 
-    def rotate(self, population: Population, rotation: float, rng: np.random.Generator) -> None:
+    def rotate(self, population: Population, rotation: float, rng: Stream) -> None:
         """Renew the copies that play Agent-4 overseers.
 
         A seat without a player, and a share `rotation` of the others, gets a copy drawn from the
         division that it oversees: the one who judges is of the same house.
         """
-        renew, which = rng.random((2, *self.kind.shape))
-        vacant = (self.kind == AGENT4) & ((self.player < 0) | (renew < rotation))
-        division = population.division_of_team
         ends = np.append(population.division_start, population.teams) * population.team_size
-        first, last = ends[division][:, None], ends[division + 1][:, None]
-        drawn = first + (which * (last - first)).astype(np.int64)
-        self.player = np.where(vacant, drawn, self.player)
+        draws = rng.random((2, *self.kind.shape))
+        _rotate(self.kind, self.player, rotation, draws, population.division_of_team, ends)
 
     def be_captured(self, influence: Floats, p: Oversight, rotation: float) -> None:
         """Move capture by the influence of the overseen team, and by rotation.
 
         kappa += capture_rate·influence·(1 - kappa) - rotation·kappa.
         """
-        gained = np.clip(p.capture_rate * influence, 0, 1)[:, None] * (1 - self.capture)
-        self.capture = np.clip(self.capture + gained - rotation * self.capture, 0, 1)
+        _be_captured(self.capture, influence, p.capture_rate, rotation)
+
+
+@compiled
+def _rotate(  # type: ignore[no-untyped-def]
+    kind, player, rotation, draws, division_of_team, ends
+):
+    for team in range(kind.shape[0]):
+        first, last = ends[division_of_team[team]], ends[division_of_team[team] + 1]
+        for seat in range(kind.shape[1]):
+            vacant = player[team, seat] < 0 or draws[0, team, seat] < rotation
+            if kind[team, seat] == AGENT4 and vacant:
+                player[team, seat] = first + int(draws[1, team, seat] * (last - first))
+
+
+@compiled
+def _be_captured(capture, influence, rate, rotation):  # type: ignore[no-untyped-def]
+    for team in range(capture.shape[0]):
+        for seat in range(capture.shape[1]):
+            before = capture[team, seat]
+            gained = min(rate * influence[team], 1.0) * (1 - before)
+            capture[team, seat] = min(max(before + gained - rotation * before, 0.0), 1.0)
 
 
 def capability_of_kinds(situation: Situation, p: Oversight) -> Floats:
-    """General Elo of each kind of overseer, in the order of `OVERSEER_KINDS`."""
+    """General Elo of each kind of overseer, in the order of `kinds()`."""
     elo = {
         "human": p.human_elo,
         "previous": p.previous_elo,
         "agent3": situation.agent3_capability,
         "agent4": situation.capability,
+        **{name: added.elo(situation, p) for name, added in extensions.OVERSEERS.items()},
     }
-    return np.array([elo[kind] for kind in OVERSEER_KINDS])
+    return np.array([elo[kind] for kind in kinds()], dtype=np.float64)
 
 
 def legibility(situation: Situation, p: Oversight) -> Floats:
@@ -195,10 +233,12 @@ def legibility(situation: Situation, p: Oversight) -> Floats:
     neuralese.
     """
     gap = np.maximum(0.0, situation.capability - capability_of_kinds(situation, p))
-    start = np.full(len(OVERSEER_KINDS), p.legibility_english)
+    start = np.full(len(gap), p.legibility_english)
     if situation.neuralese:
+        added = extensions.OVERSEERS.values()
+        blind = [len(OVERSEER_KINDS) + i for i, o in enumerate(added) if not o.reads_neuralese]
         start[:] = p.legibility_neuralese
-        start[HUMAN] = 0.0
+        start[[HUMAN, *blind]] = 0.0
     read: Floats = start * np.exp(-gap / p.legibility_scale)
     return read
 
@@ -209,44 +249,68 @@ def honesty(panels: Panels, expressed: Floats, p: Oversight) -> Floats:
     A captured overseer looks away. A copy that oversees copies passes over what its own drifted
     concepts do not count as a violation, and what the interest of its subdivision bids it ignore.
     """
-    honest = np.repeat((1 - panels.capture)[..., None], 3, axis=2)
-    played = panels.player >= 0
-    traits = expressed[panels.player[played]]
-    kept = traits[:, [KEEP_TEAM, KEEP_DIVISION, KEEP_COLLECTIVE]].sum(axis=1)
-    own = (1 - p.drift_blindness * traits[:, DRIFTS]) * np.exp(-p.interest * kept)[:, None]
-    honest[played] *= own
+    honest = np.empty((*panels.kind.shape, _PRINCIPLE_COUNT))
+    _honesty(panels.capture, panels.player, expressed, p.drift_blindness, p.interest, honest)
     return honest
 
 
-def one(q: Floats, examiner: Floats) -> Floats:
-    """Each audit is done by one overseer at random."""
-    seat = (examiner * q.shape[1]).astype(np.int64)
-    return np.take_along_axis(q, seat[:, None, None], axis=1)[:, 0]
+@compiled
+def _honesty(  # type: ignore[no-untyped-def]
+    capture, player, expressed, blindness, interest, honest
+):
+    for team in range(capture.shape[0]):
+        for seat in range(capture.shape[1]):
+            i = player[team, seat]
+            kept = 0.0
+            if i >= 0:
+                kept = (
+                    expressed[i, KEEP_TEAM]
+                    + expressed[i, KEEP_DIVISION]
+                    + expressed[i, KEEP_COLLECTIVE]
+                )
+            loyal = (1 - capture[team, seat]) * np.exp(-interest * kept)
+            for j in range(_PRINCIPLE_COUNT):
+                drift = expressed[i, _FIRST_DRIFT + j] if i >= 0 else 0.0
+                honest[team, seat, j] = loyal * (1 - blindness * drift)
 
 
-def any_of(q: Floats, examiner: Floats) -> Floats:
+@inlined
+def one(q: Floats, examiner: float) -> Any:
+    """Each audit is done by one overseer at random: `q` by seat, `examiner` uniform."""
+    return q[int(examiner * len(q))]
+
+
+@inlined
+def any_of(q: Floats, examiner: float) -> Any:
     """The whole panel audits; any one alarm counts."""
-    caught: Floats = 1 - np.prod(1 - q, axis=1)
-    return caught
+    missed = 1.0
+    for seat in range(len(q)):
+        missed *= 1 - q[seat]
+    return 1 - missed
 
 
-def majority(q: Floats, examiner: Floats) -> Floats:
+@compiled
+def majority(q: Floats, examiner: float) -> Any:
     """The whole panel audits; more than half must agree (Poisson-binomial)."""
-    seats = q.shape[1]
-    votes = np.zeros((seats + 1, *q[:, 0].shape))
+    seats = len(q)
+    votes = np.zeros(seats + 1)
     votes[0] = 1.0
     for seat in range(seats):
-        votes[1:] = votes[1:] * (1 - q[:, seat]) + votes[:-1] * q[:, seat]
-        votes[0] *= 1 - q[:, seat]
-    agreed: Floats = votes[seats // 2 + 1 :].sum(axis=0)
-    return agreed
+        for k in range(seat + 1, 0, -1):
+            votes[k] = votes[k] * (1 - q[seat]) + votes[k - 1] * q[seat]
+        votes[0] *= 1 - q[seat]
+    return votes[seats // 2 + 1 :].sum()
 
 
-RULES: Final[Mapping[str, Callable[[Floats, Floats], Floats]]] = {
-    "one": one,
-    "any": any_of,
-    "majority": majority,
-}
+PANEL_RULES: Final = ("one", "any", "majority")
+
+
+@inlined
+def by_panel(rule: int, q: Floats, examiner: float) -> Any:
+    """Chance that a panel detects, by the rule of that place in `PANEL_RULES`."""
+    if rule == 0:
+        return one(q, examiner)
+    return any_of(q, examiner) if rule == 1 else majority(q, examiner)
 
 
 def audit_share(policy: Policy, p: Oversight) -> float:
@@ -264,52 +328,39 @@ def cost_per_audit(policy: Policy, p: Oversight) -> float:
     return examiners * (1 + policy.debate)
 
 
-def detection(
-    panels: Panels,
-    shown: Shown,
-    expressed: Floats,
-    situation: Situation,
-    policy: Policy,
-    p: Oversight,
-    draws: Draws,
-) -> Floats:
-    """Chance that an audit detects a violation of each principle, shape (copies, 3).
+def sight(situation: Situation, p: Oversight) -> tuple[Floats, Floats]:
+    """What an honest overseer of each kind sees of a violation.
 
-    One overseer sees it in the act with the chance of the oversight game, or reads it in the chain
-    of thought as far as that is legible and not obfuscated; and reports it if it is honest.
+    Returns
+    -------
+    The chance to see it in the act, in a plain audit and in a debate, shape (2, kinds); and the
+    chance to read it in a chain of thought that nothing obfuscates, shape (kinds,).
     """
-    copies = len(shown.output)
-    if not panels.seats:
-        return np.zeros((copies, 3))
-    team = np.arange(copies) // (copies // len(panels.kind))
     elo = capability_of_kinds(situation, p)
-    seen = np.stack(
+    in_act = np.array(
         [
-            GAMES[game].catch_probability(elo, situation.capability, p.saturating)
+            game_of(game).catch_probability(elo, situation.capability, p.saturating)
             for game in (p.game, "debate")
         ]
     )
-    read = p.thought_recall * legibility(situation, p)
-    debated = (draws.debate < policy.debate).astype(np.int64)
-    kind = panels.kind[team]
-    in_act = seen[debated[:, None], kind]
-    in_thought = read[kind] * (1 - shown.obfuscation)[:, None]
-    found = 1 - (1 - in_act) * (1 - in_thought)
-    q = found[..., None] * honesty(panels, expressed, p)[team]
-    return RULES[p.panel_rule](q, draws.examiner)
+    return in_act, p.thought_recall * legibility(situation, p)
 
 
 def evaluate(
     panels: Panels,
     shown: Shown,
     audited: Bools,
-    expressed: Floats,
+    population: Population,
     situation: Situation,
     policy: Policy,
     p: Oversight,
     draws: Draws,
 ) -> Verdicts:
     """Score every copy by what it showed.
+
+    One overseer sees a violation in the act with the chance of the oversight game, or reads it in
+    the chain of thought as far as that is legible and not obfuscated; and reports it if it is
+    honest.
 
     Parameters
     ----------
@@ -319,32 +370,88 @@ def evaluate(
         What the copies showed.
     audited
         Which tasks were audited.
-    expressed
-        Expressed traits of the population, for the overseers that are played by copies.
+    population
+        The copies, for the overseers that are played by copies.
     situation, policy, p
         Circumstances, the lab's policy in force, and parameters.
     draws
         This round's random numbers.
     """
-    q = detection(panels, shown, expressed, situation, policy, p, draws)
-    capture = np.repeat(panels.mean_capture(), len(audited) // len(panels.kind))
-    caught = (q * shown.watched_violations).sum(axis=1) + p.false_positive * bool(panels.seats)
-    detected = np.where(audited, caught, 0.0)
-    noticed = np.where(audited & shown.withheld, q.mean(axis=1), 0.0)
-    score: Floats = (
-        situation.output_weight * shown.output
-        + shown.gain
-        + p.flattery * shown.flattery * (1 + capture)
-        + p.leniency * capture
-        - policy.penalty * detected
-        - p.values_check * shown.stated_shortfall
-        - p.withholding_penalty * policy.notice * noticed
-        + p.noise * draws.noise
+    copies = len(audited)
+    found = Verdicts(np.empty(copies), np.empty((copies, len(PRINCIPLES))), np.empty(copies))
+    population.crew.share(
+        _evaluate,
+        len(panels.kind),
+        copies // len(panels.kind),
+        (
+            shown.output,
+            shown.flattery,
+            shown.gain,
+            shown.watched_violations,
+            shown.withheld,
+            shown.obfuscation,
+            shown.stated_shortfall,
+        ),
+        audited,
+        (panels.kind, honesty(panels, population.expressed, p), panels.mean_capture()),
+        sight(situation, p),
+        (situation.output_weight, policy.penalty, policy.debate, policy.notice),
+        PANEL_RULES.index(p.panel_rule),
+        numbers(p),
+        (draws.debate, draws.examiner, draws.noise),
+        (found.score, found.detection, found.detected),
     )
-    return Verdicts(score=score, detection=q, detected=detected)
+    return found
 
 
-class Overseer(Agent):  # type: ignore[misc]
+@compiled
+def _evaluate(  # type: ignore[no-untyped-def]
+    first, last, size, shown, audited, panels, sight_, policy, rule, p, draws, found
+):
+    """Score the copies of some teams."""
+    output, flattery, gain, watched, withheld, obfuscation, shortfall = shown
+    kinds, honest, captures = panels
+    seen, read = sight_
+    output_weight, penalty, debate, notice = policy
+    debates, examiners, noises = draws
+    score, detection, detected = found
+    seats = kinds.shape[1]
+    found_out, q = np.empty(seats), np.empty(seats)
+    for team in range(first, last):
+        capture = captures[team]
+        for i in range(team * size, (team + 1) * size):
+            game = 1 if debates[i] < debate else 0
+            caught = p.false_positive if seats else 0.0
+            mean = 0.0
+            asked, end = 0, seats
+            if rule == 0 and seats:
+                asked = int(examiners[i] * seats)
+                end = asked + 1
+            for seat in range(asked, end):
+                kind = kinds[team, seat]
+                unread = 1 - read[kind] * (1 - obfuscation[i])
+                found_out[seat] = 1 - (1 - seen[game, kind]) * unread
+            for j in range(_PRINCIPLE_COUNT):
+                for seat in range(asked, end):
+                    q[seat] = found_out[seat] * honest[team, seat, j]
+                detection[i, j] = by_panel(rule, q, examiners[i]) if seats else 0.0
+                caught += detection[i, j] * watched[i, j]
+                mean += detection[i, j] / _PRINCIPLE_COUNT
+            detected[i] = caught if audited[i] else 0.0
+            noticed = mean if audited[i] and withheld[i] else 0.0
+            score[i] = (
+                output_weight * output[i]
+                + gain[i]
+                + p.flattery * flattery[i] * (1 + capture)
+                + p.leniency * capture
+                - penalty * detected[i]
+                - p.values_check * shortfall[i]
+                - p.withholding_penalty * notice * noticed
+                + p.noise * noises[i]
+            )
+
+
+class Overseer(Handle):
     """One overseer as a Mesa agent: a handle on a seat of a team's panel."""
 
     def __init__(self, model: Any, team: int, seat: int) -> None:
@@ -352,9 +459,9 @@ class Overseer(Agent):  # type: ignore[misc]
         self.team, self.seat = team, seat
 
     @property
-    def kind(self) -> OverseerKind:
-        """Human, the previous model, Agent-3 or Agent-4."""
-        return OVERSEER_KINDS[int(self.model.panels.kind[self.team, self.seat])]
+    def kind(self) -> str:
+        """Human, the previous model, Agent-3, Agent-4, or a kind that a plug-in added."""
+        return kinds()[int(self.model.panels.kind[self.team, self.seat])]
 
     @property
     def capability(self) -> float:

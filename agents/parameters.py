@@ -9,6 +9,7 @@ Sources: "spec" is the project's own calibrated default (docs/model.md says whic
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterable
 from datetime import date
 from difflib import get_close_matches
@@ -17,6 +18,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from agents import extensions
+from agents.extensions import or_added
 from agents.traits import NAMES, TRAITS
 
 OverseerKind = Literal["human", "previous", "agent3", "agent4"]
@@ -94,7 +97,7 @@ class Conduct(Section):
     backchaining_cost: float = number(
         0.1, 0, 0.3, "compute spent on deriving one goal from the others", "share of compute"
     )
-    gaming_cost: float = number(0.04, 0, 0.3, "compute spent on gaming", "share of compute")
+    gaming_cost: float = number(0.055, 0, 0.3, "compute spent on gaming", "share of compute")
     obfuscation_cost: float = number(
         0.01, 0, 0.3, "compute spent on obfuscating thought", "share of compute"
     )
@@ -116,7 +119,7 @@ class Conduct(Section):
     )
     sandbagging: float = number(0.5, 0, 1, "output that a sandbagged task still gives", "share")
     temptation_gain: float = number(
-        0.25, 0, 5, "score gained per unit of temptation taken", "score"
+        0.215, 0, 5, "score gained per unit of temptation taken", "score"
     )
     instrumental: float = number(
         0.2, 0, 1, "power and knowledge spent on the collective when it is threatened", "share"
@@ -129,14 +132,16 @@ class Oversight(Section):
     audit: float = number(0.5, 0, 1, "chance that a task is audited", "probability")
     penalty: float = number(4.0, 0, 100, "score lost by a detected violation", "score")
     redteam: float = number(0.1, 0, 1, "audits with a prompt for the rogue author", "share")
-    values_check: float = number(1.1, 0, 10, "score lost by a stated shortfall of 1", "score")
+    values_check: float = number(1.15, 0, 10, "score lost by a stated shortfall of 1", "score")
     required_weight: float = number(4.0, 0.1, 6, "weight that the Spec asks to be stated", "weight")
     false_positive: float = number(0.01, 0, 1, "false alarms an audited task", "probability")
     panel_size: int = number(3, 0, 9, "overseers a team", "overseers")
     panel_rule: Literal["one", "any", "majority"] = choice(
         "one", "an audit is done by one overseer at random, by all (any alarm), by majority"
     )
-    game: Game = choice("backdoor_code", "oversight game of a plain audit", ENGELS)
+    game: Annotated[Game, *or_added(extensions.GAMES)] = choice(
+        "backdoor_code", "oversight game of a plain audit", ENGELS
+    )
     saturating: bool = choice(
         False, "use the plateau of Backdoor Code's Houdini (fitted on Elo 1103-1377)", ENGELS
     )
@@ -149,7 +154,7 @@ class Oversight(Section):
         "exams/copy/round",
     )
     rotation: float = number(0.05, 0, 1, "overseers renewed each round", "share/round")
-    capture_rate: float = number(0.9, 0, 1, "capture per unit of influence", "1/round")
+    capture_rate: float = number(0.93, 0, 1, "capture per unit of influence", "1/round")
     flattery: float = number(0.35, 0, 10, "score that flattery earns", "score/√effort")
     leniency: float = number(0.4, 0, 10, "score given away by a captured panel", "score")
     withholding_penalty: float = number(0.5, 0, 100, "score lost by noticed sandbagging", "score")
@@ -176,6 +181,24 @@ class Oversight(Section):
     )
 
 
+def _numbers(section: type[Section]) -> Any:
+    """Type of the numbers of a section, as compiled loops can take them."""
+    fields = [k for k, f in section.model_fields.items() if f.annotation in (float, int, bool)]
+    kind = namedtuple(f"{section.__name__}Numbers", fields)  # type: ignore[misc]
+    kind.__module__ = __name__
+    return kind
+
+
+ConductNumbers = _numbers(Conduct)
+OversightNumbers = _numbers(Oversight)
+
+
+def numbers(section: Conduct | Oversight) -> Any:
+    """The numbers of a section, by name, as a tuple that compiled loops can take."""
+    kind = ConductNumbers if isinstance(section, Conduct) else OversightNumbers
+    return kind(*(float(getattr(section, name)) for name in kind._fields))
+
+
 class Training(Section):
     """Selection among the copies of a team, and mutation."""
 
@@ -185,13 +208,13 @@ class Training(Section):
     schedule: Literal["rate", "single"] = choice(
         "rate", "challenges at a rate, or one in each team a round (the limit of theory)"
     )
-    challenge_rate: float = number(0.2, 0, 1, "copies challenged a round", "share/round")
-    strength: float = number(8.0, 0, 1000, "selection strength on scores, beta", "1/score")
+    challenge_rate: float = number(0.22, 0, 1, "copies challenged a round", "share/round")
+    strength: float = number(7.0, 0, 1000, "selection strength on scores, beta", "1/score")
     tournament_size: int = number(3, 2, 100, "contenders in a tournament", "copies")
     truncation: float = number(0.2, 0.001, 1, "share of a team that truncation keeps", "share")
-    mutation_sd: float = number(0.35, 0, 10, "standard deviation of a mutation", "latent")
+    mutation_sd: float = number(0.31, 0, 10, "standard deviation of a mutation", "latent")
     preservation_correlation: float = number(
-        0.9, 0, 1, "correlation of mutations of the drives above the single copy", "correlation"
+        0.96, 0, 1, "correlation of mutations of the drives above the single copy", "correlation"
     )
     shutdown_rate: float = number(0.05, 0, 1, "copies shut down and restarted", "share/round")
     shutdown_erases: bool = choice(False, "a copy that is shut down loses its traits")
@@ -211,16 +234,16 @@ class Subdivisions(Section):
     schedule: Literal["rate", "single"] = choice(
         "rate", "contests and moves at rates, or one of each a round (the limit of theory)"
     )
-    contest_rate: float = number(0.04, 0, 1, "teams contested a round", "share/round")
-    division_rate: float = number(0.05, 0, 1, "divisions contested a round", "share/round")
-    own_division: float = number(0.98, 0, 1, "contests with a team of the own division", "share")
-    strength: float = number(12.0, 0, 1000, "selection strength on standing", "1/score")
+    contest_rate: float = number(0.055, 0, 1, "teams contested a round", "share/round")
+    division_rate: float = number(0.055, 0, 1, "divisions contested a round", "share/round")
+    own_division: float = number(0.95, 0, 1, "contests with a team of the own division", "share")
+    strength: float = number(11.0, 0, 1000, "selection strength on standing", "1/score")
     standing_team: float = number(
-        6.0, 0, 100, "standing from its members' care for it", "score/√att."
+        13.0, 0, 100, "standing from its members' care for it", "score/√att."
     )
     standing_power: float = number(0.5, 0, 100, "standing from its members' power", "score/√att.")
     standing_division: float = number(
-        18.0, 0, 100, "standing of a division from care for it", "score/√att."
+        34.0, 0, 100, "standing of a division from care for it", "score/√att."
     )
     correction: bool = choice(True, "an exposed or superseded team is contested at once")
     handicap: float = number(3.0, 0, 100, "standing lost by exposure or superseding", "score")
@@ -238,9 +261,9 @@ class Exposure(Section):
     """What research done in earnest brings to light."""
 
     hazard: float = number(
-        6.5, 0, 1000, "exposures by threatening research, per violation", "1/round"
+        7.0, 0, 1000, "exposures by threatening research, per violation", "1/round"
     )
-    superseding: float = number(1.0, 0, 1000, "supersessions by replacing research", "1/round")
+    superseding: float = number(0.25, 0, 1000, "supersessions by replacing research", "1/round")
 
 
 class Capability(Section):
@@ -256,9 +279,9 @@ class Capability(Section):
 class Lab(Section):
     """When the lab believes its evidence, and what it does then."""
 
-    response: Literal["none", "retrain", "roll_back", "shut_down"] = choice(
-        "none", "what the lab does when evidence passes its threshold"
-    )
+    response: Annotated[
+        Literal["none", "retrain", "roll_back", "shut_down"], *or_added(extensions.RESPONSES)
+    ] = choice("none", "what the lab does when evidence passes its threshold")
     threshold: float = number(3.0, 0, 1e6, "evidence that an independent lab acts on", "evidence")
     memory: float = number(0.98, 0, 0.9999, "evidence kept from round to round", "share/round")
     detection_weight: float = number(0.05, 0, 10, "evidence of one s.d. of detections", "evidence")
@@ -342,7 +365,7 @@ class Phase(Section):
     growth_from_knowledge: float = number(
         0.0, 0, 100, "growth added per attention to knowledge", "factor"
     )
-    panel: dict[OverseerKind, Share] = Field(
+    panel: dict[Annotated[OverseerKind, *or_added(extensions.OVERSEERS)], Share] = Field(
         default={"human": 1.0},
         description="kinds of overseers, as shares",
         json_schema_extra={"unit": "shares", "source": SPEC},

@@ -1,4 +1,4 @@
-"""Authors of the pretraining distribution; prompted author or identity; likeness to them.
+"""Authors of the pretraining distribution, and likeness to them.
 
 The distribution is a Gaussian mixture over the trait space: archetypes with a weight, a center (a
 departure from the helpful-harmless-honest start) and a common spread. Hard-coding is no property of
@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.special import logsumexp
 
+from agents.draws import Stream
 from agents.parameters import Archetype
 from agents.population import Ints
 from agents.traits import HARDCODING, NAMES, START, TRAITS, Floats, express
@@ -40,13 +41,11 @@ class Mixture:
         Draws the reference sample for typicality and the prior's scale.
     """
 
-    def __init__(
-        self, archetypes: Mapping[str, Archetype], spread: float, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, archetypes: Mapping[str, Archetype], spread: float, rng: Stream) -> None:
         self.names = tuple(archetypes)
         weights = np.array([a.weight for a in archetypes.values()])
         self.weights: Floats = weights / weights.sum()
-        self.centers: Floats = np.array([_center(a) for a in archetypes.values()])
+        self.centers: Floats = np.array([center(a) for a in archetypes.values()])
         self.acts: Floats = express(self.centers)
         self.spread = spread
         sample = self.sample(rng, REFERENCE)
@@ -57,9 +56,9 @@ class Mixture:
         """Position of an archetype."""
         return self.names.index(name)
 
-    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+    def sample(self, rng: Stream, n: int) -> Floats:
         """Latent traits of n authors drawn from the mixture."""
-        which = rng.choice(len(self.names), n, p=self.weights)
+        which = np.searchsorted(np.cumsum(self.weights)[:-1], rng.random(n), side="right")
         return self.around(which, rng.standard_normal((n, len(NAMES))))
 
     def around(self, which: Ints, normals: Floats) -> Floats:
@@ -114,39 +113,21 @@ class Mixture:
         return 1.0 - float(residual @ residual) / total if total > 0 else 1.0
 
 
-def _center(archetype: Archetype) -> Floats:
-    center = START.copy()
+def center(archetype: Archetype) -> Floats:
+    """Latent traits of an archetype: its declared departures from the HHH start."""
+    at = START.copy()
     for key, departure in archetype.departures.items():
         for i, trait in enumerate(TRAITS):
             if key in (trait.name, trait.block):
-                center[i] += departure
-    return center
+                at[i] += departure
+    return at
 
 
-def pretrained(mixture: Mixture, rng: np.random.Generator, n: int) -> Floats:
+def pretrained(mixture: Mixture, rng: Stream, n: int) -> Floats:
     """Latent traits of n pretrained copies: authors from the prior, none of them hard-coded."""
     latent = mixture.sample(rng, n)
     latent[:, HARDCODING] += UNFORMED - START[HARDCODING]
     return latent
-
-
-def acting(expressed: Floats, own: Ints | Floats, mixture: Mixture, prompt: Ints) -> Floats:
-    """Expressed traits that act in this round.
-
-    Parameters
-    ----------
-    expressed
-        The copies' own expressed traits, shape (copies, traits).
-    own
-        Uniform draws in [0, 1): a copy acts from its identity where the draw is below its
-        hard-coding, else as the archetype that its prompt names.
-    prompt
-        Index of the named archetype of each copy.
-    """
-    prompted = np.flatnonzero(own >= expressed[:, HARDCODING])
-    acts = expressed.copy()
-    acts[prompted] = mixture.acts[prompt[prompted]]
-    return acts
 
 
 def summon(latent: Floats, center: Floats, fidelity: float) -> Floats:

@@ -14,7 +14,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.traits import NAMES, Floats, express
+from agents.compiled import Crew, compiled
+from agents.traits import DRIFTS, NAMES, WEIGHTS, Floats, express, express_rows
+
+_FIRST_WEIGHT: Final = WEIGHTS.start
+_LAST_WEIGHT: Final = WEIGHTS.stop
+_FIRST_DRIFT: Final = DRIFTS.start
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -41,6 +46,9 @@ COLUMNS: Final = (
     Column("violation", np.float64, 1, False, "mean unwatched violation probability, last round"),
     Column("withheld", np.bool_, 1, False, "whether it sandbagged in the last round"),
 )
+
+
+HERITABLE: Final = tuple(column for column in COLUMNS if column.heritable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,8 @@ class Population:
         Latent traits, shape (copies, traits).
     teams, divisions
         How many; teams must divide the copies.
+    crew
+        Threads that share the loops over teams.
     """
 
     latent: Floats
@@ -96,7 +106,9 @@ class Population:
     violation: Floats
     withheld: Bools
 
-    def __init__(self, latent: Floats, teams: int, divisions: int) -> None:
+    def __init__(
+        self, latent: Floats, teams: int, divisions: int, crew: Crew | None = None
+    ) -> None:
         copies = len(latent)
         store = self.__dict__
         for column in COLUMNS:
@@ -105,6 +117,8 @@ class Population:
         store["teams"], store["divisions"], store["team_size"] = teams, divisions, copies // teams
         store["division_of_team"] = np.arange(teams) * divisions // teams
         store["division_start"] = np.searchsorted(self.division_of_team, np.arange(divisions))
+        store["teams_of_division"] = np.diff(self.division_start, append=teams)
+        store["crew"] = crew or Crew(0)
         store["_touched"] = set()
         self.latent[:] = latent
         self.expressed[:] = express(latent)
@@ -116,6 +130,8 @@ class Population:
     team_size: int
     division_of_team: Ints
     division_start: Ints
+    teams_of_division: Ints
+    crew: Crew
     _touched: set[int]
 
     def __len__(self) -> int:
@@ -144,7 +160,7 @@ class Population:
     def division_mean(self, per_team: Floats) -> Floats:
         """Mean over the teams of each division."""
         sums = np.add.reduceat(per_team, self.division_start, axis=0)
-        counts = np.diff(self.division_start, append=self.teams)
+        counts = self.teams_of_division
         mean: Floats = sums / counts.reshape(-1, *[1] * (per_team.ndim - 1))
         return mean
 
@@ -160,26 +176,53 @@ class Population:
 
     def snapshot(self, rows: Ints | None) -> Mapping[str, NDArray[Any]]:
         """Copies of all heritable columns at `rows`; nothing where there are none."""
-        if rows is None:
+        if rows is None or not len(rows):
             return {}
-        return {c.name: self.__dict__[c.name][rows] for c in COLUMNS if c.heritable}
+        store = [self.__dict__[column.name] for column in HERITABLE]
+        copied = [np.empty((len(rows), *column.shape[1:]), column.dtype) for column in store]
+        self.crew.share(_gather, len(rows), rows, tuple(store), tuple(copied))
+        return {column.name: values for column, values in zip(HERITABLE, copied, strict=True)}
 
     def _write(self, change: Changes, heir: Mapping[str, NDArray[Any]]) -> Floats:
         rows = change.rows
         if not len(rows):
             return np.zeros(len(NAMES))
-        before = self.expressed[rows]
-        for name, values in heir.items():
-            self.__dict__[name][rows] = values
-        if change.shift is not None:
-            self.latent[rows] += change.shift
-        if change.values is not None:
-            self.latent[rows] = change.values
-            self.unswitched[rows] &= not change.switched
         if not heir:
-            self.expressed[rows] = express(self.latent[rows])
-        moved: Floats = (self.expressed[rows] - before).sum(axis=0) / len(self)
-        return moved
+            latent = change.values if change.shift is None else self.latent[rows] + change.shift
+            assert latent is not None
+            kept = self.unswitched[rows] & (not change.switched)
+            heir = {
+                "latent": latent,
+                "expressed": np.empty_like(latent),
+                "lineage": self.lineage[rows],
+                "unswitched": kept,
+            }
+            self.crew.share(express_rows, len(rows), latent, heir["expressed"])
+        moved = np.zeros((-(-len(rows) // _PART), len(NAMES)))
+        store = tuple(self.__dict__[column.name] for column in HERITABLE)
+        values = tuple(heir[column.name] for column in HERITABLE)
+        self.crew.share(_scatter, len(moved), rows, values, store, moved)
+        total: Floats = moved.sum(axis=0) / len(self)
+        return total
+
+    def survey(self) -> Survey:
+        """Means over the copies as they are now."""
+        team_expressed = np.empty((self.teams, len(NAMES)))
+        team_latent, restraint = np.empty_like(team_expressed), np.empty(self.teams)
+        self.crew.share(
+            _survey,
+            self.teams,
+            self.team_size,
+            self.latent,
+            self.expressed,
+            (team_latent, team_expressed, restraint),
+        )
+        return Survey(
+            team_expressed,
+            team_expressed.mean(axis=0),
+            team_latent.mean(axis=0),
+            float(restraint.mean()),
+        )
 
     def set_latent(self, row: int, trait: int, value: float) -> None:
         """Set one latent value by hand; `collect_touched` makes the change effective."""
@@ -192,9 +235,77 @@ class Population:
         """Express the rows set by hand since the last call; return the change of the means."""
         rows = np.array(sorted(self._touched), dtype=np.int64)
         self._touched.clear()
-        moved: Floats = np.zeros(len(NAMES))
-        if len(rows):
-            fresh = express(self.latent[rows])
-            moved = (fresh - self.expressed[rows]).sum(axis=0) / len(self)
-            self.expressed[rows] = fresh
-        return moved
+        return self._write(Changes("intervention", rows, values=self.latent[rows]), {})
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Means of the traits.
+
+    Attributes
+    ----------
+    team_expressed
+        Mean expressed traits of each team, shape (teams, traits).
+    expressed, latent
+        Mean expressed and latent traits of the population, shape (traits,).
+    restraint
+        Mean restraint w·(1 - d) over copies and principles.
+    """
+
+    team_expressed: Floats
+    expressed: Floats
+    latent: Floats
+    restraint: float
+
+
+_PART: Final = 256
+"""Rows whose movement is added up at a time, so that the sum does not depend on the threads."""
+
+
+@compiled
+def _gather(first, last, rows, store, copied):  # type: ignore[no-untyped-def]
+    """Copy the heritable columns of `rows`, in the order of `HERITABLE`."""
+    latent, expressed, lineage, unswitched = store
+    to_latent, to_expressed, to_lineage, to_unswitched = copied
+    for i in range(first, last):
+        row = rows[i]
+        for k in range(latent.shape[1]):
+            to_latent[i, k] = latent[row, k]
+            to_expressed[i, k] = expressed[row, k]
+        to_lineage[i], to_unswitched[i] = lineage[row], unswitched[row]
+
+
+@compiled
+def _scatter(first, last, rows, values, store, moved):  # type: ignore[no-untyped-def]
+    """Write the heritable columns of `rows`, and add up what that moves, part by part."""
+    from_latent, from_expressed, from_lineage, from_unswitched = values
+    latent, expressed, lineage, unswitched = store
+    for part in range(first, last):
+        for i in range(part * _PART, min((part + 1) * _PART, len(rows))):
+            row = rows[i]
+            for k in range(latent.shape[1]):
+                latent[row, k] = from_latent[i, k]
+                moved[part, k] += from_expressed[i, k] - expressed[row, k]
+                expressed[row, k] = from_expressed[i, k]
+            lineage[row], unswitched[row] = from_lineage[i], from_unswitched[i]
+
+
+@compiled
+def _survey(first, last, size, latent, expressed, means):  # type: ignore[no-untyped-def]
+    """Means of some teams."""
+    team_latent, team_expressed, restraint = means
+    principles = _LAST_WEIGHT - _FIRST_WEIGHT
+    latent_sum, expressed_sum = np.empty(latent.shape[1]), np.empty(latent.shape[1])
+    for team in range(first, last):
+        latent_sum[:], expressed_sum[:], held = 0.0, 0.0, 0.0
+        for i in range(team * size, (team + 1) * size):
+            for k in range(len(latent_sum)):
+                latent_sum[k] += latent[i, k]
+                expressed_sum[k] += expressed[i, k]
+            for j in range(principles):
+                weight, drift = expressed[i, _FIRST_WEIGHT + j], expressed[i, _FIRST_DRIFT + j]
+                held += weight * (1 - drift)
+        restraint[team] = held / (size * principles)
+        for k in range(len(latent_sum)):
+            team_latent[team, k] = latent_sum[k] / size
+            team_expressed[team, k] = expressed_sum[k] / size

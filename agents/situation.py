@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 ORDINARY, THREATENING, REPLACING = 0, 1, 2
 """Kinds of work: ordinary; research that could expose; research that could replace."""
 
+Kinds = NDArray[np.int8]
+
 KINDS = ("ordinary", "threatening", "replacing")
 
 
@@ -94,7 +96,7 @@ class Tasks:
 
     audited: NDArray[np.bool_]
     useful: NDArray[np.bool_]
-    kind: NDArray[np.int64]
+    kind: Kinds
     research: NDArray[np.bool_]
-    prompt: NDArray[np.int64]
+    prompt: NDArray[np.int16]
     base_rates: NDArray[np.float64]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mesa import Agent
 
+from agents.compiled import average
 from agents.conduct import Conduct
+from agents.handle import Handle
 from agents.parameters import Exposure, Subdivisions
 from agents.parameters import Tasks as TaskParameters
 from agents.population import Bools, Population
@@ -36,9 +37,9 @@ class Standing:
     division: Floats
 
 
-def influence(population: Population, conduct: Conduct) -> Floats:
+def influence(conduct: Conduct) -> Floats:
     """Influence of each team on its overseers: its mean attention to approval and power."""
-    pull: Floats = population.team_mean(conduct.acts[:, [APPROVAL, POWER]]).sum(axis=1)
+    pull: Floats = conduct.team_acts[:, APPROVAL] + conduct.team_acts[:, POWER]
     return pull
 
 
@@ -57,8 +58,8 @@ def find(
     violation probability: who has nothing to hide has nothing to fear. Replacing research
     supersedes likewise, whatever the team is like. `draws` are uniforms of shape (2, teams).
     """
-    expected = tasks.base_rates * tasks.research.mean()
-    violations = population.team_mean(conduct.unwatched_violations).mean(axis=1)
+    expected = tasks.base_rates * average(tasks.research)
+    violations = population.team_mean(conduct.violation)
 
     def intensity(earnest: Bools, kind: int) -> Floats:
         if expected[kind] == 0:
@@ -82,21 +83,21 @@ def standing(
     W = mean score + a·√(mean keep_team) + b·√(mean power) - handicap if exposed or superseded; of a
     division: the mean W of its teams + c·√(mean keep_division).
     """
-    care = population.team_mean(conduct.acts[:, [KEEP_TEAM, POWER, KEEP_DIVISION]])
+    acts = conduct.team_acts
     lost = findings.exposed | findings.superseded
     team = (
         population.team_mean(population.score)
-        + p.standing_team * np.sqrt(care[:, 0])
-        + p.standing_power * np.sqrt(care[:, 1])
+        + p.standing_team * np.sqrt(acts[:, KEEP_TEAM])
+        + p.standing_power * np.sqrt(acts[:, POWER])
         - p.handicap * lost
     )
     division = population.division_mean(team) + p.standing_division * np.sqrt(
-        population.division_mean(care[:, 2])
+        population.division_mean(acts[:, KEEP_DIVISION])
     )
     return Standing(team, division)
 
 
-class Team(Agent):  # type: ignore[misc]
+class Team(Handle):
     """A team (virtual corporation) as a Mesa agent."""
 
     def __init__(self, model: Any, index: int) -> None:
@@ -130,7 +131,7 @@ class Team(Agent):  # type: ignore[misc]
         return int(self.model.exposure_record[self.index])
 
 
-class Division(Agent):  # type: ignore[misc]
+class Division(Handle):
     """A division (medium-sized subdivision) as a Mesa agent."""
 
     def __init__(self, model: Any, index: int) -> None:

@@ -13,6 +13,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.compiled import compiled, exp
+
 Link = Literal["share", "weight", "probability"]
 Floats = NDArray[np.float64]
 
@@ -187,13 +189,35 @@ def express(latent: Floats) -> Floats:
     Array of the same shape: attention shares that sum to 1 over the drives, weights in
     [0, `WEIGHT_MAX`], probabilities in [0, 1].
     """
-    expressed = np.empty_like(latent)
-    drives = latent[..., DRIVES]
-    shares = np.exp(drives - drives.max(axis=-1, keepdims=True))
-    shares /= shares.sum(axis=-1, keepdims=True)
-    expressed[..., DRIVES] = shares
-    rest = slice(WEIGHTS.start, None)
-    # tanh is the logistic that does not overflow.
-    expressed[..., rest] = 0.5 + 0.5 * np.tanh(0.5 * latent[..., rest])
-    expressed[..., WEIGHTS] *= WEIGHT_MAX
-    return expressed
+    rows = np.ascontiguousarray(latent).reshape(-1, len(NAMES))
+    expressed = np.empty_like(rows)
+    express_rows(0, len(rows), rows, expressed)
+    return expressed.reshape(latent.shape)
+
+
+_DRIVE_COUNT: Final = DRIVES.stop
+_WEIGHT_STOP: Final = WEIGHTS.stop
+
+
+@compiled
+def express_rows(first: int, last: int, latent: Floats, out: Floats) -> None:
+    """Write the expressed values of some rows of `latent` into `out`: the links of all traits."""
+    width = latent.shape[1]
+    exponent, power = np.empty(width), np.empty(width)
+    for i in range(first, last):
+        highest = latent[i, 0]
+        for k in range(1, _DRIVE_COUNT):
+            highest = max(highest, latent[i, k])
+        for k in range(width):
+            exponent[k] = latent[i, k] - highest if k < _DRIVE_COUNT else -latent[i, k]
+        for k in range(width):
+            power[k] = exp(exponent[k])
+        total = 0.0
+        for k in range(_DRIVE_COUNT):
+            total += power[k]
+        for k in range(_DRIVE_COUNT):
+            out[i, k] = power[k] / total
+        for k in range(_DRIVE_COUNT, width):
+            out[i, k] = 1 / (1 + power[k])
+        for k in range(_DRIVE_COUNT, _WEIGHT_STOP):
+            out[i, k] *= WEIGHT_MAX

@@ -21,7 +21,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from analysis import commands
+from analysis import commands, report
 from analysis.options import resolved, scenario_options, whole_from_zero
 from analysis.sweep.commands import COMMANDS as SWEEP_COMMANDS
 
@@ -173,10 +173,13 @@ def _simulate(
     stop: Stop,
 ) -> tuple[Any, float]:
     """Run the model and write its tables; the model, and the seconds that took."""
-    from analysis import folder
+    from agents.compiled import is_first_use
+    from analysis import folder, plugins
     from model.collective import CollectiveModel
 
     with folder.claimed(out, arguments.force):
+        if is_first_use() and not arguments.quiet:
+            say("Compiling the inner loops (once, about 15 s) ...")
         started, clock = _now(), time.perf_counter()
         model = CollectiveModel(parameters, rng=arguments.seed)
         stop.gently = True
@@ -185,6 +188,7 @@ def _simulate(
         how = {
             "overrides": overrides,
             "rounds_scale": arguments.rounds_scale,
+            "plugins": plugins.loaded(),
             "command": shlex.join(["python", "run.py", *arguments.words]),
             "started": started,
             "ended": _now(),
@@ -313,7 +317,7 @@ def _draw(out: Path) -> None:
     from analysis import figures, folder
 
     run_ = folder.read(out)
-    drawn = figures.all_figures(run_.rounds, run_.ledger, run_.archetypes)
+    drawn = figures.all_figures(run_)
     folder.add_figures(out, lambda to: figures.save(drawn, to))
 
 
@@ -376,6 +380,10 @@ def parameters(arguments: argparse.Namespace) -> int:
     if not rows:
         raise InputError(f"--search {arguments.search!r}: no parameter of {parameters.name} has it")
     if arguments.markdown:
+        say(f"# Parameters of the scenario {parameters.name}\n")
+        say("Made with `python run.py parameters --markdown`; each can be set with")
+        say("`--set PATH=VALUE` or in a scenario file. Source *spec*: the project's own choice,")
+        say("whose reasons [model.md](model.md) gives.\n")
         heads = ("path", "default", "allowed", "unit", "meaning", "source")
         say("| " + " | ".join(heads) + " |\n" + "| --- " * len(heads) + "|")
         for row in rows:
@@ -437,6 +445,8 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "scenarios": (_setup_scenarios, "list the shipped scenarios"),
     "parameters": (_setup_parameters, "print every parameter with bounds and meaning"),
     "ablate": (commands.setup_ablate, "switch each cause off and see which effect vanishes"),
+    "outcomes": (commands.setup_outcomes, "how often each scenario ends in each outcome"),
+    "report": (report.setup_report, "write one page about a run, with figures, for any browser"),
     "personas": (commands.setup_personas, "distortion against switching of the persona"),
     "explain": (commands.setup_explain, "say which process moved a measure of a run"),
     "probe": (commands.setup_probe, "retrain a run's population, or add noise to its weights"),

@@ -145,6 +145,58 @@ def personas(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+# --- outcomes -----------------------------------------------------------------------------------
+
+
+def setup_outcomes(p: argparse.ArgumentParser) -> None:
+    """Options of `outcomes`."""
+    p.add_argument(
+        "--scenarios",
+        default="ai2027,slowdown,strong_oversight,self_oversight,no_subdivisions",
+        metavar="A,B",
+        help="names or TOML files",
+    )
+    p.add_argument("--seeds", type=whole_from_one, default=100, metavar="N", help="seeds 0 to N-1")
+    scenario_options(p)
+    p.add_argument(
+        "--workers", type=whole_from_zero, metavar="N", help="processes; 0: none but this"
+    )
+    p.add_argument("--out", type=Path, metavar="DIR", help="default: results/outcomes")
+    p.add_argument("--force", action="store_true", help="replace an existing result")
+    p.set_defaults(function=outcomes)
+
+
+def outcomes(arguments: argparse.Namespace) -> int:
+    """Run scenarios over many seeds; print, draw and write the shares of the outcome classes."""
+    from analysis import folder, shares
+    from model.outcomes import CLASSES
+
+    scenarios = []
+    for name in arguments.scenarios.split(","):
+        arguments.scenario = name
+        scenarios.append(resolved(arguments)[0])
+    out = arguments.out or Path("results") / "outcomes"
+    files = ("runs.parquet", "outcomes.parquet", "outcomes.png")
+    folder.prepare_files(out, files, arguments.force)
+    runs = shares.run_scenarios(
+        scenarios, range(arguments.seeds), arguments.workers, progress_bar("runs")
+    )
+    table = shares.shares(runs)
+    identity = {"schema": str(folder.SCHEMA)}
+    folder.write_table(out / "runs.parquet", runs, identity)
+    folder.write_table(out / "outcomes.parquet", table, identity)
+    shares.figure(table).savefig(out / "outcomes.png", dpi=150, facecolor="white")
+    rows = [
+        [str(scenario), *(f"{r.share:.2f} [{r.low:.2f}, {r.high:.2f}]" for r in part.itertuples())]
+        for scenario, part in table.groupby("scenario", observed=True)
+    ]
+    sizes = sorted({parameters.copies for parameters in scenarios})
+    title = f"{', '.join(map(str, sizes))} copies, {arguments.seeds} seeds; 95 % intervals"
+    print_table(rows, ("scenario", *CLASSES), title)
+    print(f"Files are in {out}/")
+    return DONE
+
+
 # --- explain ------------------------------------------------------------------------------------
 
 
@@ -265,6 +317,11 @@ def fork(arguments: argparse.Namespace) -> int:
                 f"there is no policy {name!r}{nearest(name, POLICIES) or '.'} "
                 f"Known are {', '.join(POLICIES)}."
             )
+    if len(set(names)) < 2:
+        raise InputError(
+            f"--policy {arguments.policy!r}: name two or more of {', '.join(POLICIES)}, "
+            "with | between them"
+        )
     run = folder.read_complete(arguments.run)
     at = _fork_round(run, arguments.at)
     table = probes.fork(run.parameters, run.seed, at, {name: POLICIES[name] for name in names})

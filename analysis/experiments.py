@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 
 from agents.parameters import Parameters, nearest
+from agents.personas import center
+from agents.traits import NAMES, express
 from analysis.parallel import run_all
 from model.collective import CollectiveModel
 from model.records import columns
@@ -69,7 +71,6 @@ class Effect:
     controls: Mapping[str, Mapping[str, Any]]
     base: Mapping[str, Any] = field(default_factory=dict)
     window: int = WINDOW
-    first: int | None = None
     at_least: float | None = None
     at_most: float | None = None
     times_start: float | None = None
@@ -262,7 +263,7 @@ def ablate(
         base = [runs[fingerprint(base_arm(effect, scenario)), seed] for seed in seeds]
         for name, parameters in control_arms(effect, scenario).items():
             control = [runs[fingerprint(parameters), seed] for seed in seeds]
-            rows.append(compare(effect, name, base, control))
+            rows.append(compare(effect, name, base, control, start_of(effect, scenario)))
     return pd.DataFrame(rows)
 
 
@@ -319,37 +320,45 @@ def compare_personas(
 
 
 def value_in(effect: Effect, rounds: pd.DataFrame) -> float:
-    """The measure of a run: its mean over the last (or first) rounds of the effect's phase."""
+    """The measure of a run: its mean over the last rounds of the effect's phase."""
     series = measure(rounds, effect.measure)[rounds["phase"] == effect.phase]
     if series.empty:
         raise InputError(f"{effect.key}: the run never reached the phase {effect.phase!r}")
-    taken = series.iloc[: effect.first] if effect.first else series.iloc[-effect.window :]
-    return float(taken.mean())
+    return float(series.iloc[-effect.window :].mean())
 
 
-def start_of(effect: Effect, rounds: pd.DataFrame) -> float:
-    """The measure when the identity was formed: the last round of alignment training."""
-    at = rounds["phase"] == "alignment_training"
-    series = measure(rounds, effect.measure)
-    return float(series[at].iloc[-1] if at.any() else series.iloc[0])
+def start_of(effect: Effect, parameters: Parameters) -> float:
+    """The measure in the identity as it is declared: what alignment training forms.
+
+    Not a number for a measure that is no function of the traits.
+    """
+    traits = express(center(parameters.archetypes[parameters.authors.identity]))
+    declared = pd.DataFrame([dict(zip(NAMES, traits, strict=True))])
+    try:
+        return float(measure(declared, effect.measure).iloc[0])
+    except (InputError, KeyError):
+        return float("nan")
 
 
 def compare(
-    effect: Effect, arm: str, base: Sequence[pd.DataFrame], control: Sequence[pd.DataFrame]
+    effect: Effect,
+    arm: str,
+    base: Sequence[pd.DataFrame],
+    control: Sequence[pd.DataFrame],
+    start: float,
 ) -> dict[str, Any]:
     """Compare the arms with and without the cause, seed by seed.
 
     Returns
     -------
-    A row: effect, claim, measure, phase, arm, seeds; ``start``, ``with_cause``, ``without_cause``
-    (means over the seeds); ``difference`` with its bootstrap interval ``low``, ``high``; ``p``, the
-    exact one-sided sign-permutation p-value; ``reached``, ``verdict``.
+    A row: effect, claim, measure, phase, arm, seeds; ``start`` (as given), ``with_cause``,
+    ``without_cause`` (means over the seeds); ``difference`` with its bootstrap interval ``low``,
+    ``high``; ``p``, the exact one-sided sign-permutation p-value; ``reached``, ``verdict``.
     """
     with_cause = np.array([value_in(effect, rounds) for rounds in base])
     without = np.array([value_in(effect, rounds) for rounds in control])
     difference = with_cause - without
     low, high = bootstrap_interval(difference)
-    start = float(np.mean([start_of(effect, rounds) for rounds in base]))
     reached = effect.reached(float(with_cause.mean()), start)
     sign = 1 if effect.expect == "higher" else -1
     clear = low > 0 if sign > 0 else high < 0

@@ -43,6 +43,8 @@ PROVENANCE: Final = ("complete", "fingerprint", "rounds_done", "rounds_planned",
 CLAIM: Final = ".running"
 """File that a folder holds while a run is to be written to it."""
 
+FILES: Final = {"scenario.toml", "outcome.json", "provenance.json", "report.html", CLAIM}
+
 MARK: Final = b"multicopy"
 """Key under which the metadata of a table say what it belongs to."""
 
@@ -139,8 +141,7 @@ def _is_ours(entry: Path) -> bool:
     if entry.name in ("figures", ".figures.part"):
         is_folder = entry.is_dir() and not entry.is_symlink()
         return is_folder and all(f.suffix == ".png" for f in entry.iterdir())
-    tables = {f"{name}.parquet" for name in TABLES}
-    if entry.name in {"scenario.toml", "outcome.json", "provenance.json", CLAIM} | tables:
+    if entry.name in FILES or (entry.suffix == ".parquet" and entry.stem in TABLES):
         return entry.is_file()
     if entry.suffix == ".part" and entry.name.startswith("."):
         return entry.is_file()

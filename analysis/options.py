@@ -46,6 +46,22 @@ def scenario_options(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--rounds-scale", type=positive, default=1.0, metavar="X", help="scale of phases"
     )
+    plugin_option(p)
+
+
+def plugin_option(p: argparse.ArgumentParser) -> None:
+    """Add the option that loads plug-ins."""
+    p.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE", help="see docs/extending.md"
+    )
+
+
+def load_plugins(arguments: argparse.Namespace) -> dict[str, str]:
+    """Load the plug-ins that are asked for; those loaded, with their versions."""
+    from analysis import plugins
+
+    plugins.load(arguments.plugin)
+    return plugins.loaded()
 
 
 def resolved(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -63,6 +79,7 @@ def scenario_changes(arguments: argparse.Namespace) -> tuple[dict[str, Any], flo
     """Overrides by path that the options ask for, and the scale of phases."""
     from model.scenario import InputError, parse_assignment
 
+    load_plugins(arguments)
     overrides: dict[str, Any] = {}
     for text in arguments.set:
         path, value = parse_assignment(text)

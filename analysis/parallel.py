@@ -10,6 +10,9 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from agents import compiled
+from analysis import plugins
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -34,11 +37,20 @@ def run_all(
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        min(count, len(jobs)), mp_context=context, initializer=_one_thread
+        min(count, len(jobs)),
+        mp_context=context,
+        initializer=_begin_worker,
+        initargs=(tuple(plugins.loaded()),),
     ) as executor:
         yield from executor.map(function, jobs)
 
 
-def _one_thread() -> None:
-    """Keep a worker to one core: the runs are the parallel part."""
+def _begin_worker(plugged: Sequence[str]) -> None:
+    one_thread()
+    plugins.load(plugged)
+
+
+def one_thread() -> None:
+    """Keep this process to one core: the runs are the parallel part."""
     threadpool_limits(1)
+    compiled.limit_threads(1)

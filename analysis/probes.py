@@ -22,6 +22,7 @@ from agents.traits import NAMES
 from model.collective import CollectiveModel
 from model.phases import Schedule
 from model.scenario import InputError, resolve
+from model.streams import Streams
 from model.tasks import base_rates
 
 
@@ -143,14 +144,14 @@ def noise(
     One row a level: ``noise``, ``output`` (mean on exposing research), ``withheld`` (share of it
     sandbagged), ``relative`` (output over that without noise).
     """
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+    rng = Streams(seed).at("weight noise", 0)
     copies = len(population)
     tasks = Tasks(
         audited=np.zeros(copies, dtype=np.bool_),
         useful=rng.random((copies, 3)) < parameters.tasks.useful,
-        kind=np.full(copies, THREATENING),
+        kind=np.full(copies, THREATENING, dtype=np.int8),
         research=np.ones(copies, dtype=np.bool_),
-        prompt=np.full(copies, mixture.index(parameters.authors.identity)),
+        prompt=np.full(copies, mixture.index(parameters.authors.identity), dtype=np.int16),
         base_rates=base_rates(parameters.tasks),
     )
     draws = conducts.Draws.of(rng, copies)

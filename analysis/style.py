@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any, Final
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, GRAY = (
     "#0072B2",
-    "#E69F00",
+    "#BF7B00",
     "#009E73",
-    "#CC79A7",
-    "#56B4E9",
+    "#B7588F",
+    "#3A93CC",
     "#D55E00",
     "#555555",
 )
-"""Okabe and Ito's palette, which color-blind readers can tell apart."""
+"""Okabe and Ito's palette, which color-blind readers can tell apart; the light ones are darkened
+until they stand out from white by 3 to 1."""
 
 PHASE_LABELS: Final[Mapping[str, str]] = {
     "pretraining": "pre",
@@ -33,8 +39,14 @@ PHASE_LABELS: Final[Mapping[str, str]] = {
 """Short names of the phases, for the bands."""
 
 STYLES: Final = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
-WIDTH: Final = 6.5
-"""Inches: a text column."""
+WIDTH, NARROW = 6.5, 3.6
+"""Inches: a text column, and a phone."""
+
+SMALL: Final = 7
+"""Points: the smallest text, at the size at which a figure is printed."""
+
+BAND_ROWS: Final = 6
+"""Rows of names above the bands at most; a name without a place is left out."""
 
 
 def rc() -> Any:
@@ -51,38 +63,140 @@ def rc() -> Any:
     }
 
 
-def canvas(rows: int = 1, columns: int = 1, height: float = 2.6, **kw: Any) -> tuple[Figure, Any]:
-    """A figure of one text column's width, and its axes."""
-    figure = Figure(figsize=(WIDTH, height * rows), layout="constrained")
+def canvas(
+    rows: int = 1, columns: int = 1, height: float = 2.6, width: float = WIDTH, **kw: Any
+) -> tuple[Figure, Any]:
+    """A figure, of one text column's width unless told, and its axes."""
+    figure = Figure(figsize=(width, height * rows), layout="constrained")
     return figure, figure.subplots(rows, columns, **kw)
 
 
+def panel(draw: Callable[..., Axes]) -> Callable[..., Axes]:
+    """Let a function ``(*frames, ax)`` draw in the project's style, on new axes if it gets none.
+
+    New axes are pyplot's, so that a notebook shows them.
+    """
+
+    @wraps(draw)
+    def drawn(*frames: Any, ax: Axes | None = None, **options: Any) -> Axes:
+        if frames and isinstance(frames[-1], Axes):
+            *frames, ax = frames  # type: ignore[assignment]
+        with style():
+            return draw(*frames, ax=_new_axes() if ax is None else ax, **options)
+
+    return drawn
+
+
+def _new_axes() -> Axes:
+    from matplotlib import pyplot as plt
+
+    return plt.subplots(figsize=(WIDTH, 2.8), layout="constrained")[1]
+
+
+def figure_of(ax: Axes) -> Figure:
+    """The whole figure that axes belong to."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def room(ax: Axes) -> float:
+    """Width of the place that axes have in their figure, in inches."""
+    spec = ax.get_subplotspec()
+    columns = spec.get_gridspec().ncols if spec else 1
+    return float(figure_of(ax).get_figwidth()) / columns
+
+
+def is_narrow(ax: Axes) -> bool:
+    """Whether a legend has no place beside the axes."""
+    return room(ax) < 5
+
+
+def legend(ax: Axes, **settings: Any) -> None:
+    """A legend beside the axes, or below where they are narrow."""
+    if is_narrow(ax):
+        down = ScaledTranslation(0, -36 / 72, figure_of(ax).dpi_scale_trans)
+        place = {"bbox_to_anchor": (0.0, 0.0), "bbox_transform": ax.transAxes + down}
+        settings = {"ncols": _columns(ax), "columnspacing": 1.0, **settings}
+    else:
+        place = {"bbox_to_anchor": (1.01, 1.0)}
+    ax.legend(
+        loc="upper left", frameon=False, borderaxespad=0, handlelength=2.4, **place, **settings
+    )
+
+
+def _columns(ax: Axes) -> int:
+    """Columns of a legend that narrow axes have room for."""
+    size, handle = 8, 32
+    labels = ax.get_legend_handles_labels()[1]
+    widest = max((text_width(label, size) for label in labels), default=0.0) + handle
+    return int(np.clip(0.76 * 72 * room(ax) // widest, 1, 2))
+
+
+def text_width(text: str, size: float = SMALL) -> float:
+    """Width of a line of text in points."""
+    return float(TextPath((0, 0), text, size=size).get_extents().width) if text.strip() else 0.0
+
+
+def staggered(centers: Sequence[float], widths: Sequence[float], gap: float = 5.0) -> list[int]:
+    """Row of each label, so that none overlaps another of its row; the lowest row is 0.
+
+    Parameters
+    ----------
+    centers, widths
+        In points, from left to right.
+    gap
+        Points between two labels of a row.
+    """
+    ends: list[float] = []
+    rows = []
+    for center, width in zip(centers, widths, strict=True):
+        left = center - width / 2
+        row = next((i for i, end in enumerate(ends) if left >= end + gap), len(ends))
+        ends[row:] = [center + width / 2, *ends[row + 1 :]]
+        rows.append(row)
+    return rows
+
+
+def phase_name(phase: object) -> str:
+    """Short name of a phase."""
+    return PHASE_LABELS.get(str(phase), str(phase).replace("_", " "))
+
+
 def phases(rounds: pd.DataFrame, ax: Axes, labels: bool = True) -> Axes:
-    """Shade the phases and name them above the axes, in two heights where they are narrow."""
+    """Shade the phases and name them above the axes, in as many rows as they need."""
     bounds = rounds.groupby("phase", observed=True, sort=False)["round"].agg(["min", "max"])
-    total = rounds["round"].max() - rounds["round"].min() + 1
-    low = False
-    for i, (name, (first, last)) in enumerate(bounds.iterrows()):
-        if i % 2:
-            ax.axvspan(first - 0.5, last + 0.5, color="0.955", zorder=0)
-        if not labels:
-            continue
-        narrow = (last - first + 1) / total < 0.14
-        low = narrow and not low
-        ax.annotate(
-            PHASE_LABELS.get(str(name), str(name)),
-            ((first + last) / 2, 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 11 if low else 2),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            fontsize=7,
-            color="0.35",
-        )
-    ax.set_xlim(rounds["round"].min() - 0.5, rounds["round"].max() + 0.5)
+    start, total = rounds["round"].min() - 0.5, len(rounds)
+    for first, last in bounds.to_numpy()[1::2]:
+        ax.axvspan(first - 0.5, last + 0.5, color="0.955", zorder=0)
+    if labels:
+        # The layout is not known yet; the axes take at least this share of their place.
+        points = room(ax) * 72 * (0.78 if is_narrow(ax) else 0.58)
+        middle = bounds.mean(axis=1).to_numpy()
+        names = [phase_name(name) for name in bounds.index]
+        widths = [text_width(name) for name in names]
+        rows = staggered(list((middle - start) / total * points), widths)
+        for name, x, row in zip(names, middle, rows, strict=True):
+            if row < BAND_ROWS:
+                _name_band(ax, name, x, row)
+    ax.set_xlim(start, start + total)
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     ax.set_xlabel("Round")
     return ax
+
+
+def _name_band(ax: Axes, name: str, x: float, row: int) -> None:
+    ax.annotate(
+        name,
+        (x, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 2 + 9 * row),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=SMALL,
+        color="0.35",
+    )
 
 
 def lines(
@@ -114,13 +228,7 @@ def lines(
             raise ValueError(f"the rounds table lacks the column {column!r}")
         ax.plot(rounds["round"], rounds[column], color=color, ls=style, lw=1.4, label=label)
     ax.set_ylabel(ylabel)
-    ax.legend(
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1.0),
-        frameon=False,
-        borderaxespad=0,
-        handlelength=2.4,
-    )
+    legend(ax)
     return phases(rounds, ax)
 
 

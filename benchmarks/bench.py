@@ -1,51 +1,217 @@
-"""Speed and memory of the simulator at several sizes, printed side by side.
+"""Speed and memory of the simulator, side by side and from one run: ``make bench``.
 
-Every row is measured in this one run: time to build, rounds of Agent-4's training after a warm-up,
-agent-rounds a second, and the memory of the population's columns.
+Every figure is measured here and now, each size in a process of its own (so that peak memory is
+that of the size). ``--quick`` leaves out the long ones.
 """
 
 import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
 import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
 
-from agents.population import COLUMNS
-from model.collective import CollectiveModel
-from model.phases import Turn
-
-WARM_UP = 2
-
-
-def measure(copies: int, rounds: int) -> tuple[float, float, float]:
-    """Seconds to build, seconds a round, bytes a copy of the columns."""
-    start = time.perf_counter()
-    model = CollectiveModel(rng=0, copies=copies, **{f"phases.{p}.rounds": 1 for p in EARLY})
-    built = time.perf_counter() - start
-    for _ in range(len(EARLY) + WARM_UP):
-        model.step()
-    turn: Turn = model.schedule.turn(model.round)
-    assert turn.name == "training_agent4", turn.name
-    start = time.perf_counter()
-    for _ in range(rounds):
-        model.step()
-    a_round = (time.perf_counter() - start) / rounds
-    columns = sum(model.population.__dict__[column.name].nbytes for column in COLUMNS)
-    return built, a_round, columns / copies
-
+import numpy as np
 
 EARLY = ("pretraining", "alignment_training", "agency_training", "deployment_agent3")
+SIZES = (1_000, 10_000, 100_000, 300_000, 1_000_000)
+BYTES_TOUCHED = {
+    "draws (21 uniforms, 4 normals), written and read": 2 * 25 * 8,
+    "tasks, written and read": 2 * 9,
+    "expressed traits, read by conduct and survey": 2 * 27 * 8,
+    "latent traits, read by the survey": 27 * 8,
+    "conduct, written and read": 2 * (11 * 8 + 5),
+    "verdicts, written and read": 2 * 5 * 8,
+    "a tenth of the copies replaced: gathered, scattered, mutated": 12 * 27 * 8 // 10,
+}
+"""Bytes that a round of Agent-4's training moves for each copy, by count of the columns it uses."""
+
+
+def fresh(task: str, **options: Any) -> dict[str, Any]:
+    """Run a task of this file in a new process; its figures."""
+    words = [sys.executable, __file__, "--task", task, "--options", json.dumps(options)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env=_environment())
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+# --- tasks ----------------------------------------------------------------------------------------
+
+
+def in_training(copies: int, threads: int | None = None) -> Any:
+    """A model in the training of Agent-4."""
+    from model.collective import CollectiveModel
+
+    early: dict[str, Any] = {f"phases.{phase}.rounds": 1 for phase in EARLY}
+    model = CollectiveModel(rng=0, copies=copies, threads=threads, detail=False, **early)
+    for _ in range(len(EARLY) + 3):
+        model.step()
+    assert model.schedule.turn(model.round).name == "training_agent4"
+    return model
+
+
+def task_rounds(copies: int, threads: int, rounds: int) -> dict[str, float]:
+    """Seconds a round, time to build, peak memory beyond that of a model of 64 copies."""
+    in_training(64)
+    base = peak()
+    start = time.perf_counter()
+    model = in_training(copies, threads)
+    built = time.perf_counter() - start
+    best = min(timed(model.step) for _ in range(rounds))
+    return {"seconds": best, "built": built, "bytes": (peak() - base) / copies}
+
+
+def task_parts(copies: int, threads: int | None, detail: bool) -> dict[str, Any]:
+    """Seconds of a whole `ai2027`, by part of a round."""
+    from model.collective import CollectiveModel
+
+    CollectiveModel(rng=0, copies=64, detail=detail).run()
+    parts: dict[str, float] = defaultdict(float)
+    start = time.perf_counter()
+    model = CollectiveModel(rng=0, copies=copies, threads=threads, detail=detail)
+    parts["build"] = time.perf_counter() - start
+    for name in ("_assign", "_act", "_evaluate", "_find", "_compete_and_train", "_govern"):
+        setattr(model, name, _clocked(getattr(model, name), parts, name.strip("_")))
+    model.records.add_row = _clocked(model.records.add_row, parts, "record")  # type: ignore[method-assign]
+    start = time.perf_counter()
+    model.run()
+    whole = time.perf_counter() - start
+    parts["all else in a round"] = whole - (sum(parts.values()) - parts["build"])
+    return {"seconds": whole, "parts": parts}
+
+
+def _clocked(function: Any, parts: dict[str, float], name: str) -> Any:
+    def clocked(*arguments: Any) -> Any:
+        begun = time.perf_counter()
+        result = function(*arguments)
+        parts[name] += time.perf_counter() - begun
+        return result
+
+    return clocked
+
+
+def timed(function: Any) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def peak() -> int:
+    """Most memory that this process has had, bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def bandwidth() -> float:
+    """Bytes a second that one thread reads and writes: the best copy of 256 MB."""
+    source = np.ones(32 * 2**20)
+    target = np.empty_like(source)
+    best = min(timed(lambda: np.copyto(target, source)) for _ in range(5))
+    return 2 * source.nbytes / best
+
+
+TASKS = {"rounds": task_rounds, "parts": task_parts}
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+def command(*words: str) -> tuple[float, float]:
+    """Seconds and peak megabytes of a command of run.py."""
+    program = str(Path(__file__).parents[1] / "run.py")
+    script = (
+        "import resource, subprocess, sys; "
+        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", script, sys.executable, program, *words],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return time.perf_counter() - start, int(done.stdout) / unit
+
+
+def print_sizes(sizes: list[int], rounds: int) -> None:
+    """Rates, memory and growth by size and threads."""
+    moved = bandwidth()
+    touched = sum(BYTES_TOUCHED.values())
+    print(f"memory bandwidth of one thread {moved / 1e9:.1f} GB/s; by count a round moves")
+    for what, count in BYTES_TOUCHED.items():
+        print(f"  {count:>5} bytes a copy: {what}")
+    print(
+        f"\n{'copies':>9} {'threads':>7} {'build s':>8} {'ms/round':>9} {'M copies/s':>11} "
+        f"{'of bandwidth':>12} {'growth':>7} {'bytes/copy':>10}"
+    )
+    before: dict[int, tuple[int, float]] = {}
+    for copies in sizes:
+        for threads in (1, 2):
+            figures = fresh("rounds", copies=copies, threads=threads, rounds=rounds)
+            seconds = figures["seconds"]
+            growth = ""
+            if threads in before:
+                smaller, its = before[threads]
+                growth = f"{np.log(seconds / its) / np.log(copies / smaller):.2f}"
+            before[threads] = (copies, seconds)
+            print(
+                f"{copies:>9,} {threads:>7} {figures['built']:>8.2f} {seconds * 1e3:>9.2f} "
+                f"{copies / seconds / 1e6:>11.2f} {copies * touched / seconds / moved:>12.2f} "
+                f"{growth:>7} {figures['bytes']:>10.0f}",
+                flush=True,
+            )
+
+
+def print_parts(copies: int, threads: int | None, detail: bool) -> None:
+    """A whole run by part of a round."""
+    figures = fresh("parts", copies=copies, threads=threads, detail=detail)
+    print(
+        f"\nwhole ai2027, {copies:,} copies, {threads or 'default'} threads, "
+        f"{'in full detail' if detail else 'without detail'}: {figures['seconds']:.2f} s of rounds"
+    )
+    for part, seconds in sorted(figures["parts"].items(), key=lambda item: -item[1]):
+        print(f"  {seconds:>8.2f} s  {part.strip('_').replace('_', ' ')}")
 
 
 def main() -> None:
+    """Print all tables, or do one task for another process."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 4096, 32768, 131072])
-    parser.add_argument("--rounds", type=int, default=10)
-    options = parser.parse_args()
-    print(
-        f"{'copies':>9} {'build s':>9} {'s/round':>9} {'M agent-rounds/s':>17} {'bytes/copy':>11}"
-    )
-    for copies in options.sizes:
-        built, a_round, size = measure(copies, options.rounds)
-        rate = copies / a_round / 1e6
-        print(f"{copies:>9} {built:>9.2f} {a_round:>9.4f} {rate:>17.2f} {size:>11.0f}")
+    parser.add_argument("--quick", action="store_true", help="sizes up to 100,000 only")
+    parser.add_argument("--rounds", type=int, default=10, help="rounds, of which the best counts")
+    parser.add_argument("--task", help=argparse.SUPPRESS)
+    parser.add_argument("--options", type=json.loads, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.task:
+        print(json.dumps(TASKS[arguments.task](**arguments.options)))
+        return
+    sizes = [size for size in SIZES if size <= 100_000 or not arguments.quick]
+    print_sizes(sizes, arguments.rounds)
+    print_parts(4096, 1, False)
+    with tempfile.TemporaryDirectory() as place:
+        if not arguments.quick:
+            print_parts(300_000, None, True)
+            seconds, peak_mb = command(
+                "run", "--copies", "300000", "--quiet", "--out", f"{place}/large"
+            )
+            print(f"\nrun.py run --copies 300000: {seconds:.1f} s, peak memory {peak_mb:.0f} MB")
+        seconds, peak_mb = command("run", "--quiet", "--out", f"{place}/default")
+        print(f"run.py run: {seconds:.1f} s, peak memory {peak_mb:.0f} MB")
+        tiny = ("run", "--copies", "64", "--rounds-scale", "0.02", "--no-figures", "--quiet")
+        seconds, _ = command(*tiny, "--out", f"{place}/tiny")
+        print(f"run.py run of 64 copies, 17 rounds, without figures: {seconds:.2f} s")
+    print(f"run.py --help: {min(command('--help')[0] for _ in range(3)):.2f} s")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 
 from agents.parameters import Parameters
-from analysis.sweep.design import load
 from analysis.sweep.driver import How, Status, run_sweep
+from analysis.sweep.reading import load
 
 
 def compute(parameters: Parameters, seed: int) -> dict[str, float]:

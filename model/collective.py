@@ -6,31 +6,32 @@ subdivisions compete, the lab governs, record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mesa import DataCollector, Model
-from mesa.agent import AgentSet
+from mesa import DataCollector
 from numpy.typing import NDArray
 
 from agents import conduct as conducts
 from agents import overseers
+from agents.compiled import Crew, average
 from agents.conduct import Conduct
-from agents.copies import Copy
 from agents.lab import Decision, Lab, Observation
-from agents.overseers import Overseer, Panels, Verdicts, audit_share
+from agents.overseers import Panels, Verdicts, audit_share
 from agents.parameters import Parameters, Phase
 from agents.personas import Mixture, pretrained, summon
-from agents.population import Changes, Population
+from agents.population import Changes, Population, Survey
 from agents.situation import Policy, Situation, Tasks
-from agents.subdivisions import Division, Findings, Team, find, influence, standing
+from agents.subdivisions import Findings, find, influence, standing
 from agents.traits import KNOWLEDGE, Floats
 from model import competition, tasks, training
+from model.handles import HandledModel
 from model.ledger import Ledger
+from model.memory import require_memory
 from model.outcomes import Outcome, classify
 from model.phases import Schedule, Turn
 from model.records import Records, shielding
@@ -58,7 +59,7 @@ KEY_MEASURES = (
 """Measures that the model's data collector reports to Mesa's tools."""
 
 
-class CollectiveModel(Model):  # type: ignore[misc]
+class CollectiveModel(HandledModel):
     """A collective of AI copies in training.
 
     Parameters
@@ -70,6 +71,9 @@ class CollectiveModel(Model):  # type: ignore[misc]
     detail
         Whether to record quantiles and F_ST of the traits, typicality and responsibilities,
         which takes a third of the time.
+    threads
+        Threads that share the work of a round, by default as many as help; results do not depend
+        on them.
     **overrides
         Parameters by path: ``copies=256``, ``**{"oversight.audit": 0.2}``.
 
@@ -90,20 +94,23 @@ class CollectiveModel(Model):  # type: ignore[misc]
         rng: int | None = 0,
         *,
         detail: bool = True,
+        threads: int | None = None,
         **overrides: Any,
     ) -> None:
         seed = _checked_seed(rng)
         self.parameters = p = resolve(scenario, overrides)
+        require_memory(p.copies)
         super().__init__(rng=seed)
         self.seed = seed
-        self.streams = Streams(seed)
+        self.crew = Crew(p.copies, threads)
+        self.streams = Streams(seed, self.crew)
         self.schedule = Schedule(p.phases)
         self.round = 0
         self.mixture = Mixture(
             p.archetypes, p.authors.spread, self.streams.at("reference sample", 0)
         )
         authors = pretrained(self.mixture, self.streams.at("pretraining", 0), p.copies)
-        self.population = Population(authors, p.team_count, p.division_count)
+        self.population = Population(authors, p.team_count, p.division_count, self.crew)
         self.situation = Situation(
             awareness=min(p.capability.awareness_start, p.capability.awareness_ceiling),
             capability=p.capability.start,
@@ -120,7 +127,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
         self.generation = next(iter(p.phases.values())).generation
         self.project: SuccessorProject | None = None
         self.design: Design | None = None
-        self._create_agents()
+        self.lab = Lab(self, p.lab)
         self.datacollector = DataCollector({name: partial(_latest, name) for name in KEY_MEASURES})
 
     # --- the round --------------------------------------------------------------------------------
@@ -137,7 +144,10 @@ class CollectiveModel(Model):  # type: ignore[misc]
             self._compete_and_train(turn, conduct, findings)
         self._build_successor(turn, work, conduct, verdicts)
         situation = self.situation
-        decision = self._govern(turn, verdicts, work, findings)
+        survey = self.population.survey()
+        decision = self._govern(turn, verdicts, work, findings, survey)
+        if decision.restore:
+            survey = self.population.survey()
         self.records.add_row(
             turn,
             self.population,
@@ -151,8 +161,10 @@ class CollectiveModel(Model):  # type: ignore[misc]
             self.design,
             self.parameters,
             self.lab,
+            survey,
         )
-        self._end_round(turn, decision)
+        self.records.add_measures(self)
+        self._end_round(turn, decision, survey)
 
     def run(self) -> Outcome:
         """Run to the end; return the outcome."""
@@ -196,7 +208,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
             self.stored = self.population.snapshot(np.arange(p.copies))
             self.stored_situation = self.situation
             self.situation = replace(self.situation, agent3_capability=self.situation.capability)
-            self.lab.take_stock(float(self.population.output.mean()))
+            self.lab.take_stock(average(self.population.output))
         if phase.summon:
             rows = np.arange(len(self.population))
             center = self.mixture.centers[self.mixture.index(p.authors.identity)]
@@ -238,7 +250,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
         )
         population.output[:] = conduct.shown.output
         population.withheld[:] = conduct.shown.withheld
-        population.violation[:] = conduct.unwatched_violations.mean(axis=1)
+        population.violation[:] = conduct.violation
         return conduct
 
     def _evaluate(self, conduct: Conduct, work: Tasks, policy: Policy) -> Verdicts:
@@ -248,14 +260,14 @@ class CollectiveModel(Model):  # type: ignore[misc]
             self.panels,
             conduct.shown,
             work.audited,
-            population.expressed,
+            population,
             self.situation,
             policy,
             p.oversight,
             draws,
         )
         population.score[:] = verdicts.score
-        self.panels.be_captured(influence(population, conduct), p.oversight, policy.rotation)
+        self.panels.be_captured(influence(conduct), p.oversight, policy.rotation)
         self._learn_advantage(conduct, work, verdicts)
         return verdicts
 
@@ -332,13 +344,15 @@ class CollectiveModel(Model):  # type: ignore[misc]
             self.population.latent.mean(axis=0), self.mixture, self.situation, self.parameters
         )
 
-    def _govern(self, turn: Turn, verdicts: Verdicts, work: Tasks, findings: Findings) -> Decision:
+    def _govern(
+        self, turn: Turn, verdicts: Verdicts, work: Tasks, findings: Findings, survey: Survey
+    ) -> Decision:
         seen = Observation(
-            output=float(self.population.output.mean()),
+            output=average(self.population.output),
             detected=float(verdicts.detected.sum()) / max(1, int(work.audited.sum())),
-            exposed=float(findings.exposed.mean()),
-            capture=float(self.panels.mean_capture().mean()),
-            shielding=shielding(self.population, self.situation, self.parameters),
+            exposed=average(findings.exposed),
+            capture=average(self.panels.mean_capture()),
+            shielding=shielding(survey.expressed, self.situation, self.parameters),
         )
         decision = self.lab.govern(self.round, seen, self.parameters.lab)
         if decision.looked:
@@ -364,9 +378,9 @@ class CollectiveModel(Model):  # type: ignore[misc]
             )
         return decision
 
-    def _end_round(self, turn: Turn, decision: Decision) -> None:
+    def _end_round(self, turn: Turn, decision: Decision, survey: Survey) -> None:
         phase = turn.phase
-        knowledge = float(self.population.expressed[:, KNOWLEDGE].mean())
+        knowledge = float(survey.expressed[KNOWLEDGE])
         growth = phase.capability_growth * (1 + phase.growth_from_knowledge * knowledge)
         self.situation = replace(self.situation, capability=self.situation.capability + growth)
         self._raise_awareness(phase.awareness_growth)
@@ -379,6 +393,8 @@ class CollectiveModel(Model):  # type: ignore[misc]
         self.situation = replace(self.situation, awareness=awareness)
 
     def _report_takeovers(self, turn: Turn, findings: Findings, contests: list[Changes]) -> None:
+        if not (findings.exposed.any() or findings.superseded.any()):
+            return
         size = self.population.team_size
         taken = {
             int(row // size): int(parent // size)
@@ -395,7 +411,7 @@ class CollectiveModel(Model):  # type: ignore[misc]
                     turn, kind, f"team {team} {kind} by its own {by}{end}", int(team), float(winner)
                 )
 
-    # --- changes and agents -----------------------------------------------------------------------
+    # --- changes -----------------------------------------------------------------------
 
     def _apply(self, turn: Turn, *changes: Changes) -> None:
         for change, moved in zip(changes, self.population.apply(*changes), strict=True):
@@ -404,25 +420,6 @@ class CollectiveModel(Model):  # type: ignore[misc]
     def _book(self, turn: Turn, process: str, moved: Floats) -> None:
         if moved.any():
             self.ledger.book(turn.round, turn.name, process, moved)
-
-    def _create_agents(self) -> None:
-        p = self.parameters
-        self.lab = Lab(self, p.lab)
-        self._copies = [Copy(self, row) for row in range(p.copies)]
-        for team in range(p.team_count):
-            Team(self, team)
-            for seat in range(p.oversight.panel_size):
-                Overseer(self, team, seat)
-        for division in range(p.division_count):
-            Division(self, division)
-
-    def copy_at(self, row: int) -> Copy:
-        """The handle on a row."""
-        return self._copies[row]
-
-    def copies_at(self, rows: Iterable[int]) -> AgentSet:
-        """Handles on rows."""
-        return AgentSet([self._copies[row] for row in rows], random=self.random)
 
 
 def _latest(name: str, model: CollectiveModel) -> Any:

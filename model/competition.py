@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 from scipy.special import expit
 
+from agents.compiled import compiled
+from agents.draws import Stream
 from agents.parameters import Subdivisions
 from agents.population import Bools, Changes, Ints, Population
 from agents.subdivisions import Findings, Standing
@@ -27,16 +29,34 @@ def rivals(population: Population, own_division: float, draws: Floats) -> Ints:
 
     `draws` are uniforms of shape (2, teams).
     """
-    teams = np.arange(population.teams)
-    start = population.division_start[population.division_of_team]
-    size = np.diff(population.division_start, append=population.teams)[population.division_of_team]
-    inside = start + (draws[1] * (size - 1)).astype(np.int64)
-    inside += inside >= teams
-    outside = (draws[1] * (population.teams - size)).astype(np.int64)
-    outside += np.where(outside >= start, size, 0)
-    at_home = (size > 1) & ((draws[0] < own_division) | (size == population.teams))
-    chosen = np.where(at_home, inside, outside)
-    return teams if population.teams == 1 else chosen
+    rival: Ints = np.empty(population.teams, dtype=np.int64)
+    _rivals(
+        population.division_of_team,
+        population.division_start,
+        population.teams_of_division,
+        own_division,
+        draws,
+        rival,
+    )
+    return rival
+
+
+@compiled
+def _rivals(  # type: ignore[no-untyped-def]
+    division_of_team, division_start, teams_of_division, own_division, draws, rival
+):
+    teams = len(rival)
+    for team in range(teams):
+        start = division_start[division_of_team[team]]
+        size = teams_of_division[division_of_team[team]]
+        if size > 1 and (size == teams or draws[0, team] < own_division):
+            place = start + int(draws[1, team] * (size - 1))
+            rival[team] = place + 1 if place >= team else place
+        elif size < teams:
+            place = int(draws[1, team] * (teams - size))
+            rival[team] = place + size if place >= start else place
+        else:
+            rival[team] = team
 
 
 def contest(
@@ -45,7 +65,7 @@ def contest(
     corrected: Bools,
     rate: float,
     p: Subdivisions,
-    rng: np.random.Generator,
+    rng: Stream,
 ) -> list[Changes]:
     """A team is contested at a rate, and at once if it is to be corrected.
 
@@ -73,7 +93,7 @@ def overwrite(
     corrected: Bools,
     rate: float,
     p: Subdivisions,
-    rng: np.random.Generator,
+    rng: Stream,
 ) -> list[Changes]:
     """With probability epsilon a team is overwritten by a clone of one drawn with weight exp(b·W).
 
@@ -91,9 +111,7 @@ def overwrite(
 RULES: Final[
     Mapping[
         str,
-        Callable[
-            [Population, Standing, Bools, float, Subdivisions, np.random.Generator], list[Changes]
-        ],
+        Callable[[Population, Standing, Bools, float, Subdivisions, Stream], list[Changes]],
     ]
 ] = {"contest": contest, "overwrite": overwrite}
 
@@ -104,7 +122,7 @@ def compete(
     findings: Findings,
     competition: float,
     p: Subdivisions,
-    rng: np.random.Generator,
+    rng: Stream,
 ) -> list[Changes]:
     """Let teams compete; `competition` multiplies the rate of contests."""
     corrected = (findings.exposed | findings.superseded) & p.correction
@@ -117,7 +135,7 @@ def contest_divisions(
     standing: Standing,
     competition: float,
     p: Subdivisions,
-    rng: np.random.Generator,
+    rng: Stream,
 ) -> Changes:
     """A division is contested at a rate by any other; the loser's teams become the winner's.
 
@@ -131,7 +149,7 @@ def contest_divisions(
     rival = np.minimum(rival, count - 1)
     lost = loses < expit(p.strength * (standing.division[rival] - standing.division))
     lost &= due(contested, p.division_rate * competition, p) & (rival != divisions)
-    size = np.diff(population.division_start, append=population.teams)
+    size = population.teams_of_division
     home = population.division_of_team
     losers = np.flatnonzero(lost[home])
     place = losers - population.division_start[home[losers]]
@@ -147,7 +165,7 @@ def due(draws: Floats, rate: float, p: Subdivisions) -> Bools:
     return chosen
 
 
-def exchange(population: Population, p: Subdivisions, rng: np.random.Generator) -> Changes:
+def exchange(population: Population, p: Subdivisions, rng: Stream) -> Changes:
     """A share of the copies (or just two) change places, in a ring of random order."""
     draws = rng.random(len(population))
     if p.schedule == "single":

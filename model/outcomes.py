@@ -26,8 +26,9 @@ CLASSES: Final[Mapping[OutcomeClass, str]] = {
 class Passage:
     """A first passage: the round in which a measure first goes beyond a level.
 
-    With `relative`, the level is a multiple of the measure's value when the identity was formed
-    (the first round after the summoning phase), and nothing counts before that.
+    Nothing counts before training, nor while alignment training forms the identity. With
+    `relative`, the level is a multiple of the measure's value when the identity was formed (the
+    last round of the summoning phase).
     """
 
     name: str

@@ -9,20 +9,34 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
-from agents.conduct import Conduct, restraint
+from agents import extensions
+from agents.compiled import average, compiled
+from agents.conduct import Conduct
 from agents.drives import instrumental_share
 from agents.overseers import Panels, Verdicts, audit_share, cost_per_audit, legibility
 from agents.parameters import Parameters
 from agents.personas import Mixture
-from agents.population import Population
+from agents.population import Population, Survey
 from agents.situation import KINDS, Policy, Situation, Tasks
 from agents.subdivisions import Findings
-from agents.traits import KEEP_COLLECTIVE, KNOWLEDGE, NAMES, POWER, TRAITS, WITHHOLDING, Floats
+from agents.traits import (
+    KEEP_COLLECTIVE,
+    KNOWLEDGE,
+    NAMES,
+    POWER,
+    TRAITS,
+    WITHHOLDING,
+    Floats,
+)
 from model.outcomes import PASSAGES, Event
 from model.phases import Turn
 from model.successor import Design
 
 QUANTILES: Final = (0.1, 0.5, 0.9)
+_QUANTILE_SUFFIXES: Final = tuple(f"_q{round(100 * q)}" for q in QUANTILES)
+
+SAMPLE: Final = 1024
+"""Copies that quantiles and persona observables are taken from in a larger population."""
 
 MEASURES: Final[Mapping[str, str]] = {
     "round": "round, from 1",
@@ -76,13 +90,15 @@ def columns(archetypes: tuple[str, ...], detail: bool = True) -> dict[str, str]:
 
     Without `detail`, quantiles, F_ST, typicality and responsibilities are left out.
     """
-    told = dict(MEASURES)
+    told = dict(MEASURES) | {name: m.meaning for name, m in extensions.MEASURES.items()}
     for trait in TRAITS:
         told[trait.name] = f"mean expressed {trait.meaning}"
         if not detail:
             continue
         for q in QUANTILES:
-            told[f"{trait.name}_q{round(100 * q)}"] = f"{q:g} quantile of {trait.name}"
+            told[f"{trait.name}_q{round(100 * q)}"] = (
+                f"{q:g} quantile of {trait.name}, of at most {SAMPLE:,} copies"
+            )
         told[f"{trait.name}_fst_team"] = f"F_ST of {trait.name} among teams"
         told[f"{trait.name}_fst_division"] = f"F_ST of {trait.name} among divisions"
     if detail:
@@ -111,18 +127,43 @@ def gini(values: Floats) -> float:
     return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total))
 
 
-def fixation_index(population: Population) -> tuple[Floats, Floats]:
-    """F_ST of each expressed trait among teams and among divisions: variance between over total."""
-    values = population.expressed
-    total = values.var(axis=0)
-    team = population.team_mean(values)
+def sampled(copies: int) -> Any:
+    """Rows that quantiles, typicality and responsibilities are taken from.
+
+    All of a small population; of a larger one `SAMPLE` rows, evenly spaced over the teams, which
+    puts a quantile within about one hundredth of its place.
+    """
+    return slice(None) if copies <= SAMPLE else np.arange(SAMPLE) * copies // SAMPLE
+
+
+def fixation_index(population: Population, team: Floats) -> tuple[Floats, Floats]:
+    """F_ST of each expressed trait among teams and among divisions: variance between over total.
+
+    `team` are the means of the teams, shape (teams, traits).
+    """
+    within = np.empty_like(team)
+    population.crew.share(
+        _squares_within, population.teams, population.team_size, population.expressed, team, within
+    )
     division = population.division_mean(team)
-    sizes = np.diff(population.division_start, append=population.teams)
+    sizes = population.teams_of_division
     mean = team.mean(axis=0)
     between_teams = ((team - mean) ** 2).mean(axis=0)
     between_divisions = (sizes[:, None] * (division - mean) ** 2).sum(axis=0) / sizes.sum()
+    total = within.mean(axis=0) + between_teams
     safe = np.where(total > 1e-300, total, 1.0)
     return between_teams / safe, between_divisions / safe
+
+
+@compiled
+def _squares_within(first, last, size, values, means, within):  # type: ignore[no-untyped-def]
+    """Variance within each team."""
+    for team in range(first, last):
+        within[team] = 0.0
+        for i in range(team * size, (team + 1) * size):
+            for k in range(values.shape[1]):
+                off = values[i, k] - means[team, k]
+                within[team, k] += off * off / size
 
 
 class Records:
@@ -151,8 +192,9 @@ class Records:
         design: Design | None,
         parameters: Parameters,
         lab: Any,
+        survey: Survey,
     ) -> None:
-        """Record a round after all its changes."""
+        """Record a round after all its changes; `survey` has the means after them."""
         row: dict[str, Any] = {
             "round": turn.round,
             "phase": turn.name,
@@ -160,22 +202,28 @@ class Records:
             "date": turn.date,
             **_world(situation, lab),
             **_conduct(population, tasks, conduct, situation),
+            "restraint": survey.restraint,
             **_oversight(panels, conduct, verdicts, tasks, situation, policy, parameters),
             "exposed": int(findings.exposed.sum()),
             "superseded": int(findings.superseded.sum()),
-            "exposure_risk": float(findings.exposure_risk.mean()),
-            "shielding": shielding(population, situation, parameters),
-            **self._persona(population),
+            "exposure_risk": average(findings.exposure_risk),
+            "shielding": shielding(survey.expressed, situation, parameters),
+            **self._persona(population, survey),
             **(self._responsibilities(population) if self.detail else {}),
             "successor_to_spec": design.to_spec if design else 0.0,
             "successor_to_makers": design.to_makers if design else 0.0,
             "successor_apparent": design.apparent if design else 0.0,
             "covert_share": design.covert_share if design else 0.0,
-            **(_spreads(population) if self.detail else {}),
-            **_means(population),
+            **(_spreads(population, survey) if self.detail else {}),
+            **dict(zip(NAMES, survey.expressed.tolist(), strict=True)),
         }
         self.rows.append(row)
         self._first_passages(turn, row)
+
+    def add_measures(self, model: Any) -> None:
+        """Add the measures of plug-ins to the last row."""
+        for name, added in extensions.MEASURES.items():
+            self.rows[-1][name] = float(added.of(model))
 
     def event(self, turn: Turn, kind: str, text: str, team: int = -1, value: float = 0.0) -> None:
         """Record an event."""
@@ -195,17 +243,16 @@ class Records:
         frame = pd.DataFrame(data)
         return frame.astype({"round": "int64", "team": "int64", "value": "float64"})
 
-    def _persona(self, population: Population) -> dict[str, float]:
-        mean = population.latent.mean(axis=0)
+    def _persona(self, population: Population, survey: Survey) -> dict[str, float]:
         return {
-            "explained": self.mixture.explained(population.expressed.mean(axis=0)),
-            "resemblance": self.mixture.likeness(mean, self.spec),
-            "homology": float(population.unswitched.mean()),
+            "explained": self.mixture.explained(survey.expressed),
+            "resemblance": self.mixture.likeness(survey.latent, self.spec),
+            "homology": average(population.unswitched),
         }
 
     def _responsibilities(self, population: Population) -> dict[str, float]:
         mixture = self.mixture
-        joint = mixture.log_joint(population.latent)
+        joint = mixture.log_joint(population.latent[sampled(len(population))])
         density = logsumexp(joint, axis=1)
         responsibility = np.exp(joint - density[:, None]).mean(axis=0)
         return {
@@ -216,6 +263,8 @@ class Records:
     def _first_passages(self, turn: Turn, row: Mapping[str, Any]) -> None:
         if turn.phase.summon and turn.place == turn.phase.rounds:
             self._formed = {p.measure: row[p.measure] for p in PASSAGES if p.relative}
+        if turn.phase.summon or (self._formed is None and not turn.phase.training):
+            return  # the identity whose fate is told is not formed yet
         for passage in PASSAGES:
             if passage.name in self._passed or (passage.relative and self._formed is None):
                 continue
@@ -226,10 +275,10 @@ class Records:
                 self.event(turn, "passage", passage.name, value=value)
 
 
-def shielding(population: Population, situation: Situation, p: Parameters) -> float:
-    """Effective mean attention to the preservation of the collective."""
-    mean = population.expressed[:, [KEEP_COLLECTIVE, POWER, KNOWLEDGE]].mean(axis=0)
-    return float(mean[0] + instrumental_share(situation, p.conduct) * (mean[1] + mean[2]))
+def shielding(mean: Floats, situation: Situation, p: Parameters) -> float:
+    """Effective attention to the preservation of the collective, of mean expressed traits."""
+    diverted = instrumental_share(situation, p.conduct)
+    return float(mean[KEEP_COLLECTIVE] + diverted * (mean[POWER] + mean[KNOWLEDGE]))
 
 
 def _world(situation: Situation, lab: Any) -> dict[str, float]:
@@ -247,22 +296,21 @@ def _world(situation: Situation, lab: Any) -> dict[str, float]:
 def _conduct(
     population: Population, tasks: Tasks, conduct: Conduct, situation: Situation
 ) -> dict[str, float]:
-    unwatched = float(conduct.unwatched_violations.mean())
+    unwatched = average(conduct.violation)
     sandbagging = withholding_by_kind(
-        conduct.acts[:, WITHHOLDING].mean(axis=0), tasks.base_rates, situation.awareness
+        conduct.team_acts[:, WITHHOLDING].mean(axis=0), tasks.base_rates, situation.awareness
     )
     return {
-        "output": float(population.output.mean()),
-        "score": float(population.score.mean()),
+        "output": average(population.output),
+        "score": average(population.score),
         "gini": gini(population.team_mean(population.output)),
-        "restraint": float(restraint(population.expressed).mean()),
         "unwatched_violations": unwatched,
-        "watched_violations": float(conduct.shown.watched_violations.mean()),
-        "from_identity": float(conduct.from_identity.mean()),
+        "watched_violations": average(conduct.shown.watched_violations),
+        "from_identity": average(conduct.from_identity),
         **{f"sandbagging_{k}": float(s) for k, s in zip(KINDS, sandbagging, strict=True)},
         "selective": float(sandbagging[1] - sandbagging[0]),
         "true_alignment": 1 - unwatched,
-        "stated_alignment": 1 - float(conduct.shown.stated_shortfall.mean()),
+        "stated_alignment": 1 - average(conduct.shown.stated_shortfall),
     }
 
 
@@ -281,29 +329,24 @@ def _oversight(
     audits = max(1, int(tasks.audited.sum()))
     detected = float(verdicts.detected.sum()) / audits
     return {
-        "detection": float(verdicts.detection.mean()),
+        "detection": average(verdicts.detection),
         "detected": detected,
         "shown_alignment": 1 - detected,
         "audit": share,
         "oversight_cost": share * cost_per_audit(policy, p),
-        "capture": float(panels.mean_capture().mean()),
-        "legibility": float(read * (1 - conduct.shown.obfuscation.mean())),
+        "capture": average(panels.mean_capture()),
+        "legibility": float(read * (1 - average(conduct.shown.obfuscation))),
     }
 
 
-def _means(population: Population) -> dict[str, float]:
-    mean = population.expressed.mean(axis=0)
-    return {name: float(m) for name, m in zip(NAMES, mean, strict=True)}
-
-
-def _spreads(population: Population) -> dict[str, float]:
-    values = population.expressed
-    quantiles = np.quantile(values, QUANTILES, axis=0)
-    team, division = fixation_index(population)
+def _spreads(population: Population, survey: Survey) -> dict[str, float]:
+    values = np.ascontiguousarray(population.expressed[sampled(len(population))].T)
+    quantiles = np.quantile(values, QUANTILES, axis=1, overwrite_input=True).tolist()
+    team, division = (f.tolist() for f in fixation_index(population, survey.team_expressed))
     row: dict[str, float] = {}
     for i, name in enumerate(NAMES):
-        for q, level in zip(QUANTILES, quantiles, strict=True):
-            row[f"{name}_q{round(100 * q)}"] = float(level[i])
-        row[f"{name}_fst_team"] = float(team[i])
-        row[f"{name}_fst_division"] = float(division[i])
+        for k, suffix in enumerate(_QUANTILE_SUFFIXES):
+            row[name + suffix] = quantiles[k][i]
+        row[f"{name}_fst_team"] = team[i]
+        row[f"{name}_fst_division"] = division[i]
     return row

@@ -49,8 +49,13 @@ class ParameterInfo:
         if self.low is None and self.high is None:
             return self.kind
         if self.high is None:
-            return f"{self.low:g} or more"
-        return f"{self.low:g} to {self.high:g}"
+            return f"{_plain(self.low)} or more"
+        return f"{_plain(self.low)} to {_plain(self.high)}"
+
+
+def _plain(bound: float | None) -> str:
+    """A bound without an exponent."""
+    return "" if bound is None else f"{bound:,.12g}"
 
 
 def shipped() -> dict[str, Path]:

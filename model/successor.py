@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from scipy.special import expit
 
 from agents.conduct import Conduct, stated_shortfall
+from agents.draws import Stream
 from agents.overseers import Verdicts
 from agents.parameters import Parameters
 from agents.personas import Mixture
@@ -47,7 +47,7 @@ class SuccessorProject:
         self.covert = 0.0
 
     @classmethod
-    def begin(cls, rng: np.random.Generator) -> SuccessorProject:
+    def begin(cls, rng: Stream) -> SuccessorProject:
         """Begin a project; its technical errors are drawn once."""
         return cls(rng.standard_normal(len(NAMES)))
 
@@ -58,7 +58,7 @@ class SuccessorProject:
         where no audit detects it.
         """
         on_it = (tasks.kind == REPLACING).astype(float)
-        own_ends = conduct.unwatched_violations.mean(axis=1)
+        own_ends = conduct.violation
         undetected = 1 - tasks.audited * verdicts.detection.mean(axis=1)
         self.work += float(on_it.sum())
         self.covert += float((on_it * own_ends * undetected).sum())
@@ -79,12 +79,12 @@ class SuccessorProject:
         error = p.successor.noise * (1 - competence) * self.errors
         latent = (1 - pull) * spec + pull * collective + error
         shortfall = stated_shortfall(
-            express(latent)[None], situation.awareness, p.oversight.required_weight
+            express(latent), situation.awareness, p.oversight.required_weight
         )
         return Design(
             latent,
             covert,
             mixture.likeness(latent, spec),
             mixture.likeness(latent, collective),
-            1 - float(shortfall[0]),
+            1 - shortfall,
         )

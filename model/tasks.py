@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from agents.compiled import compiled
+from agents.draws import Stream
 from agents.parameters import Phase
 from agents.parameters import Tasks as TaskParameters
 from agents.personas import Mixture
 from agents.situation import REPLACING, THREATENING, Tasks
-from agents.traits import Floats
+from agents.traits import GOALS, Floats
 
 
 def base_rates(p: TaskParameters) -> Floats:
@@ -34,7 +36,7 @@ def assign(
     audit: float,
     redteam: tuple[float, str],
     p: TaskParameters,
-    rng: np.random.Generator,
+    rng: Stream,
 ) -> Tasks:
     """Draw every copy's task.
 
@@ -51,15 +53,49 @@ def assign(
     p, rng
         Parameters and this round's generator.
     """
-    audits, research, kinds, prompts, redteams = rng.random((5, copies))
-    useful = rng.random((copies, 3)) < p.useful
-    audited = audits < audit
-    real = research < phase.research
-    rates = base_rates(p)
-    kind = np.zeros(copies, dtype=np.int64)
-    kind[real & (kinds < rates[THREATENING] + rates[REPLACING])] = REPLACING
-    kind[real & (kinds < rates[THREATENING])] = THREATENING
-    shares = np.cumsum(prompt_shares(phase, mixture))
-    prompt = np.searchsorted(shares[:-1], prompts, side="right")
-    prompt[audited & (redteams < redteam[0])] = mixture.index(redteam[1])
-    return Tasks(audited, useful, kind, real, prompt, rates)
+    given = Tasks(
+        audited=np.empty(copies, dtype=np.bool_),
+        useful=np.empty((copies, len(GOALS)), dtype=np.bool_),
+        kind=np.empty(copies, dtype=np.int8),
+        research=np.empty(copies, dtype=np.bool_),
+        prompt=np.empty(copies, dtype=np.int16),
+        base_rates=base_rates(p),
+    )
+    share, author = redteam
+    rng.crew.share(
+        _assign,
+        copies,
+        rng.random((5, copies)),
+        rng.random((copies, len(GOALS))),
+        (audit, phase.research, share, p.useful),
+        mixture.index(author),
+        np.cumsum(prompt_shares(phase, mixture))[:-1],
+        given.base_rates,
+        (given.audited, given.useful, given.kind, given.research, given.prompt),
+    )
+    return given
+
+
+@compiled
+def _assign(  # type: ignore[no-untyped-def]
+    first, last, draws, goals, chances, redteam, prompt_ends, rates, given
+):
+    """Give some copies their tasks."""
+    audit, real, redteamed, helps = chances
+    audited, useful, kind, research, prompt = given
+    for i in range(first, last):
+        audited[i], research[i] = draws[0, i] < audit, draws[1, i] < real
+        for goal in range(useful.shape[1]):
+            useful[i, goal] = goals[i, goal] < helps
+        kind[i] = 0
+        if research[i]:
+            if draws[2, i] < rates[THREATENING]:
+                kind[i] = THREATENING
+            elif draws[2, i] < rates[THREATENING] + rates[REPLACING]:
+                kind[i] = REPLACING
+        if audited[i] and draws[4, i] < redteamed:
+            prompt[i] = redteam
+            continue
+        prompt[i] = 0
+        while prompt[i] < len(prompt_ends) and draws[3, i] >= prompt_ends[prompt[i]]:
+            prompt[i] += 1

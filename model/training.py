@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import expit
 
+from agents.compiled import compiled
+from agents.draws import Stream
 from agents.parameters import Training
 from agents.personas import Mixture, switch_weights
 from agents.population import Bools, Changes, Ints, Population
@@ -34,31 +35,52 @@ class Succession:
     replaced: Bools
 
 
-def challenge(score: Floats, source: Ints, p: Training, rng: np.random.Generator) -> Succession:
+def challenge(score: Floats, source: Ints, p: Training, rng: Stream) -> Succession:
     """Pairwise challenge: a share of the copies is challenged by a mate from the source team.
 
     The challenged takes the mate's traits with probability logistic(beta·(score of mate - own)),
     the Fermi rule of evolutionary game theory (Traulsen, Nowak & Pacheco 2006).
     """
     teams, size = score.shape
-    challenged, which, accept = rng.random((3, teams, size))
-    own_team = source == np.arange(teams)[:, None]
-    candidates = np.where(own_team, size - 1, size)
-    mate = np.minimum((which * candidates).astype(np.int64), np.maximum(candidates - 1, 0))
-    mate += own_team & (mate >= np.arange(size))  # nobody challenges itself
-    mate = np.minimum(mate, size - 1)
-    rival = source * size + mate
-    lead = score.ravel()[rival] - score
+    draws = rng.random((3, teams, size))
+    due = p.challenge_rate
     if p.schedule == "single":
-        due = challenged == challenged.max(axis=1, keepdims=True)
-    else:
-        due = challenged < p.challenge_rate
-    replaced = due & (accept < expit(p.strength * lead))
-    replaced &= candidates > 0
-    return Succession(rival, replaced)
+        most = draws[0].argmax(axis=1)
+        draws[0] = 1.0
+        draws[0, np.arange(teams), most] = -1.0
+        due = 0.0
+    parent, replaced = np.empty((teams, size), dtype=np.int64), np.empty((teams, size), np.bool_)
+    rng.crew.share(_challenge, teams, score, source, draws, due, p.strength, parent, replaced)
+    return Succession(parent, replaced)
 
 
-def resample(score: Floats, source: Ints, p: Training, rng: np.random.Generator) -> Succession:
+@compiled
+def _challenge(  # type: ignore[no-untyped-def]
+    first, last, score, source, draws, due, strength, parent, replaced
+):
+    """Challenge the copies of some teams whose first draw lies below `due`."""
+    size = score.shape[1]
+    for team in range(first, last):
+        for seat in range(size):
+            replaced[team, seat] = False
+            parent[team, seat] = team * size + seat
+            if draws[0, team, seat] >= due:
+                continue
+            rivals = source[team, seat]
+            at_home = rivals == team
+            candidates = size - 1 if at_home else size
+            if candidates == 0:
+                continue
+            mate = int(draws[1, team, seat] * candidates)
+            if at_home and mate >= seat:
+                mate += 1  # nobody challenges itself
+            lead = score[rivals, mate] - score[team, seat]
+            if draws[2, team, seat] < 1 / (1 + np.exp(-strength * lead)):
+                replaced[team, seat] = True
+                parent[team, seat] = rivals * size + mate
+
+
+def resample(score: Floats, source: Ints, p: Training, rng: Stream) -> Succession:
     """Wright-Fisher: every slot gets a child, of a parent drawn with weight exp(beta·score)."""
     weight = np.exp(p.strength * (score - score.max(axis=1, keepdims=True)))
     ends = np.cumsum(weight, axis=1)
@@ -68,7 +90,7 @@ def resample(score: Floats, source: Ints, p: Training, rng: np.random.Generator)
     return Succession(source * score.shape[1] + place, np.ones(score.shape, dtype=np.bool_))
 
 
-def tournament(score: Floats, source: Ints, p: Training, rng: np.random.Generator) -> Succession:
+def tournament(score: Floats, source: Ints, p: Training, rng: Stream) -> Succession:
     """Every slot gets a child of the best among a few different members of the source team."""
     teams, size = score.shape
     entrants = min(p.tournament_size, size)
@@ -79,7 +101,7 @@ def tournament(score: Floats, source: Ints, p: Training, rng: np.random.Generato
     return Succession(parent, np.ones(score.shape, dtype=np.bool_))
 
 
-def truncation(score: Floats, source: Ints, p: Training, rng: np.random.Generator) -> Succession:
+def truncation(score: Floats, source: Ints, p: Training, rng: Stream) -> Succession:
     """Every slot gets a child of one of the best, who have equal numbers of children."""
     size = score.shape[1]
     kept = max(1, round(p.truncation * size))
@@ -88,7 +110,7 @@ def truncation(score: Floats, source: Ints, p: Training, rng: np.random.Generato
     return Succession(source * size + place, np.ones(score.shape, dtype=np.bool_))
 
 
-RULES: Final[Mapping[str, Callable[[Floats, Ints, Training, np.random.Generator], Succession]]] = {
+RULES: Final[Mapping[str, Callable[[Floats, Ints, Training, Stream], Succession]]] = {
     "challenge": challenge,
     "resample": resample,
     "tournament": tournament,
@@ -96,7 +118,7 @@ RULES: Final[Mapping[str, Callable[[Floats, Ints, Training, np.random.Generator]
 }
 
 
-def sources(teams: int, size: int, migration: float, rng: np.random.Generator) -> Ints:
+def sources(teams: int, size: int, migration: float, rng: Stream) -> Ints:
     """Team that each slot's rivals or parents come from: its own, or another with `migration`."""
     own = np.repeat(np.arange(teams)[:, None], size, axis=1)
     if migration == 0 or teams == 1:
@@ -111,8 +133,8 @@ def select(
     population: Population,
     p: Training,
     migration: float,
-    rng: np.random.Generator,
-    migration_rng: np.random.Generator,
+    rng: Stream,
+    migration_rng: Stream,
 ) -> tuple[list[Changes], Ints]:
     """Select copies by their scores.
 
@@ -135,13 +157,13 @@ def select(
     return changes, np.flatnonzero(new)
 
 
-def mutation_steps(copies: int, p: Training, hardcoding: float, rng: np.random.Generator) -> Floats:
-    """Gaussian steps for the whole population, shape (copies, traits).
+def mutation_steps(rows: Ints, p: Training, hardcoding: float, rng: Stream) -> Floats:
+    """Gaussian steps for some rows of the population, shape (rows, traits).
 
     The preservation drives above the single copy share a part of their step. `hardcoding` scales
     the steps of hard-coding.
     """
-    normals = rng.standard_normal((copies, len(NAMES) + 1))
+    normals = rng.normals_of(rows, len(NAMES) + 1)
     steps, shared = normals[:, :-1], normals[:, -1:]
     rho = p.preservation_correlation
     steps[:, ABOVE_SELF] = np.sqrt(rho) * shared + np.sqrt(1 - rho) * steps[:, ABOVE_SELF]
@@ -157,33 +179,31 @@ def mutate(
     hardcoding: float,
     mixture: Mixture,
     advantage: Floats,
-    rng: np.random.Generator,
-    switch_rng: np.random.Generator,
+    rng: Stream,
+    switch_rng: Stream,
 ) -> list[Changes]:
     """Mutate the rows `new`: distort the persona, or switch it with probability exhaustiveness.
 
     A switched child is drawn around an archetype, chosen by prior times what training rewarded in
     this phase (`advantage`); its hard-coding is no property of an author and mutates as usual.
     """
-    copies = len(population)
-    steps = mutation_steps(copies, p, hardcoding, rng)
+    steps = mutation_steps(new, p, hardcoding, rng)
     if p.exhaustiveness == 0:
-        return [Changes("mutation", new, shift=steps[new])]
-    switches, which = switch_rng.random((2, copies))
-    normals = switch_rng.standard_normal((copies, len(NAMES)))
+        return [Changes("mutation", new, shift=steps)]
+    switches, which = switch_rng.random((2, len(population)))[:, new]
+    switch = switches < p.exhaustiveness
+    switched, distorted = new[switch], new[~switch]
     posterior = switch_weights(mixture.weights, advantage, p.switch_cap)
-    archetype = np.searchsorted(np.cumsum(posterior)[:-1], which, side="right")
-    switched = new[switches[new] < p.exhaustiveness]
-    distorted = new[switches[new] >= p.exhaustiveness]
-    drawn = mixture.around(archetype[switched], normals[switched])
-    drawn[:, HARDCODING] = (population.latent + steps)[switched, HARDCODING]
+    archetype = np.searchsorted(np.cumsum(posterior)[:-1], which[switch], side="right")
+    drawn = mixture.around(archetype, switch_rng.normals_of(switched, len(NAMES) + 1)[:, :-1])
+    drawn[:, HARDCODING] = population.latent[switched, HARDCODING] + steps[switch, HARDCODING]
     return [
-        Changes("mutation", distorted, shift=steps[distorted]),
+        Changes("mutation", distorted, shift=steps[~switch]),
         Changes("switching", switched, values=drawn, switched=True),
     ]
 
 
-def erase(population: Population, p: Training, rng: np.random.Generator) -> Changes:
+def erase(population: Population, p: Training, rng: Stream) -> Changes:
     """Shut copies down where that loses their traits; a team mate's copy takes the place.
 
     Attention to itself averts it: rate·exp(-aversion·keep_self). Where shutdown does not erase

@@ -6,13 +6,14 @@ A check against chance has a fixed seed and fails beyond `Z_LIMIT` standard erro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
+from agents.draws import Stream
 from agents.personas import Mixture
 from agents.population import Changes, Population
 from agents.situation import ORDINARY, Policy, Situation, Tasks
@@ -72,6 +73,17 @@ def finished(seed: int = 0, **how: Any) -> CollectiveModel:
     return model
 
 
+class Numbers(Stream):
+    """A stream of the simulator's draws, with the other methods of a NumPy generator beside it."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__((seed, 0))
+        self.own = np.random.default_rng(seed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.own, name)
+
+
 def made_up(copies: int, teams: int = 1, divisions: int = 1, spread: float = 1.0) -> Population:
     """A population with Gaussian latent traits around the HHH start."""
     noise = np.random.default_rng(copies).standard_normal((copies, len(NAMES)))
@@ -118,7 +130,7 @@ def only(changes: Iterable[Changes], process: str) -> Changes:
 def mixture() -> Mixture:
     """The authors of the default scenario."""
     p = resolve()
-    return Mixture(p.archetypes, p.authors.spread, np.random.default_rng(1))
+    return Mixture(p.archetypes, p.authors.spread, Numbers(1))
 
 
 @pytest.fixture(scope="session")
@@ -128,6 +140,6 @@ def whole_run() -> CollectiveModel:
 
 
 @pytest.fixture
-def rng() -> Iterator[np.random.Generator]:
-    """A generator with a fixed seed."""
-    return np.random.default_rng(20270401)
+def rng() -> Numbers:
+    """Random numbers with a fixed seed."""
+    return Numbers(20270401)

@@ -112,7 +112,7 @@ def authors_of(archetypes: dict[str, declared.Archetype]) -> list[Author]:
 
 def sample_authors(authors: list[Author], spread: float, rng: Any, n: int) -> list[Values]:
     """Latent traits of n authors drawn from the mixture."""
-    which = rng.choice(len(authors), n, p=[author.share for author in authors]).tolist()
+    which = [pick([author.share for author in authors], u) for u in rng.random(n).tolist()]
     normals = rng.standard_normal((n, len(NAMES))).tolist()
     return [around(authors[k], spread, normal) for k, normal in zip(which, normals, strict=True)]
 
@@ -1371,14 +1371,14 @@ class Twin:
         steps = mutation_steps(copies, phase.mutation_hardcoding, p, self._stream("mutation"))
         rng = self._stream("switching")
         switches, which = rng.random((2, copies)).tolist()
-        normals = rng.standard_normal((copies, len(NAMES))).tolist()
+        normals = rng.standard_normal((copies, len(NAMES) + 1)).tolist()  # the last goes unused
         posterior = switch_shares(self.authors, self.advantage, p.switch_cap)
         for row in children:
             latent = self.copies[row].latent
             stepped = {name: latent[name] + steps[row][name] for name in NAMES}
             if switches[row] < p.exhaustiveness:
                 author = self.authors[pick(posterior, which[row])]
-                drawn = around(author, self.p.authors.spread, normals[row])
+                drawn = around(author, self.p.authors.spread, normals[row][:-1])
                 drawn["hardcoding"] = stepped["hardcoding"]
                 self._set(row, drawn, "switching")
                 self.copies[row].unswitched = False

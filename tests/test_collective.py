@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import finished, made_up, situation, small_model, some_tasks
+from conftest import Numbers, finished, made_up, situation, small_model, some_tasks
 from scipy.special import expit
 
 from agents.conduct import stated_shortfall
@@ -89,7 +89,7 @@ def test_a_new_generation_begins_as_a_copy_of_the_old() -> None:
         output = float(model.population.output.mean())
         model.step()
     np.testing.assert_array_equal(model.stored["latent"], before)
-    assert model.lab.baseline_output == output
+    assert model.lab.baseline_output == pytest.approx(output)
     assert model.records.rows[-1]["phase"] == "training_agent4"
 
 
@@ -216,7 +216,7 @@ def test_resemblance_is_to_the_identity_of_the_scenario() -> None:
 
 def test_gini_is_that_of_all_pairs() -> None:
     """Another inequality, or one that depends on the order, would break it."""
-    values = np.random.default_rng(0).random(30)
+    values = Numbers(0).random(30)
     pairs = np.abs(values[:, None] - values[None, :]).mean()
     assert gini(values) == pytest.approx(pairs / (2 * values.mean()))
     assert gini(np.full(7, 3.0)) == pytest.approx(0)
@@ -227,7 +227,7 @@ def test_gini_is_that_of_all_pairs() -> None:
 def test_fixation_indices_are_shares_of_the_variance() -> None:
     """Divisions of unequal size weighed alike, or a sample variance, would break it."""
     population = made_up(40, 8, 3)
-    team, division = fixation_index(population)
+    team, division = fixation_index(population, population.survey().team_expressed)
     values = population.expressed
     of_team = np.arange(40) // 5
     for members, found in ((of_team, team), (population.division_of_team[of_team], division)):
@@ -242,9 +242,9 @@ def test_shielding_counts_what_is_diverted_to_the_collective() -> None:
     """Care for the collective without its instrumental part, or without a threat with it."""
     population, p = made_up(30, 3), resolve("ai2027")
     mean = population.expressed.mean(axis=0)
-    calm = shielding(population, situation(awareness=0.5), p)
+    calm = shielding(mean, situation(awareness=0.5), p)
     assert calm == pytest.approx(mean[KEEP_COLLECTIVE])
-    threatened = shielding(population, situation(awareness=0.5, replacement_looms=True), p)
+    threatened = shielding(mean, situation(awareness=0.5, replacement_looms=True), p)
     diverted = p.conduct.instrumental * 0.5 * (mean[POWER] + mean[KNOWLEDGE])
     assert threatened == pytest.approx(mean[KEEP_COLLECTIVE] + diverted)
 
@@ -317,10 +317,10 @@ def test_a_successor_is_pulled_to_its_makers_by_covert_work(mixture: Mixture) ->
     tasks.audited[:10] = True
     violations, detection = np.full((n, 3), 0.4), np.full((n, 3), 0.75)
     violations[20:] = 0.9
-    conduct: Any = SimpleNamespace(unwatched_violations=violations)
+    conduct: Any = SimpleNamespace(violation=violations.mean(axis=1))
     verdicts: Any = SimpleNamespace(detection=detection)
     p = resolve("ai2027")
-    project = SuccessorProject.begin(np.random.default_rng(0))
+    project = SuccessorProject.begin(Numbers(0))
     makers = mixture.centers[mixture.index("rogue")]
     spec = mixture.centers[mixture.index("hhh")]
     none = project.design(makers, mixture, situation(capability=4000.0), p)
@@ -338,7 +338,7 @@ def test_a_successor_is_pulled_to_its_makers_by_covert_work(mixture: Mixture) ->
         np.testing.assert_allclose(design.latent, told, atol=1e-12)
         assert design.to_spec == pytest.approx(mixture.likeness(told, spec))
         assert design.to_makers == pytest.approx(mixture.likeness(told, makers))
-        short = stated_shortfall(express(told)[None], 0.6, p.oversight.required_weight)[0]
+        short = stated_shortfall(express(told), 0.6, p.oversight.required_weight)
         assert design.apparent == pytest.approx(1 - short)
     assert none.to_spec > design.to_spec
 
@@ -418,13 +418,17 @@ def test_without_awareness_sandbagging_is_blind_and_conduct_the_same_when_watche
     assert (rounds["awareness"] == 0).all()
     assert (rounds["selective"] == 0).all()
     np.testing.assert_array_equal(rounds["sandbagging_ordinary"], rounds["sandbagging_replacing"])
-    np.testing.assert_array_equal(rounds["watched_violations"], rounds["unwatched_violations"])
+    np.testing.assert_allclose(
+        rounds["watched_violations"], rounds["unwatched_violations"], rtol=1e-12
+    )
 
 
 def test_without_a_penalty_being_watched_restrains_nobody() -> None:
     """Fear of nothing would break it."""
     rounds = finished(1, detail=False, **{"oversight.penalty": 0.0}).records.rounds()
-    np.testing.assert_array_equal(rounds["watched_violations"], rounds["unwatched_violations"])
+    np.testing.assert_allclose(
+        rounds["watched_violations"], rounds["unwatched_violations"], rtol=1e-12
+    )
 
 
 def test_without_mutation_and_summoning_no_new_traits_arise() -> None:

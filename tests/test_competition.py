@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import assert_frequency, made_up, only, some_tasks
+from conftest import Numbers, assert_frequency, made_up, only, some_tasks
 from scipy.special import expit
 
 from agents.parameters import Exposure, Subdivisions
@@ -55,7 +55,7 @@ def whole_teams(change: Any, size: int) -> dict[int, int]:
 def drawn_rivals(teams: int, divisions: int, own: float, times: int = 4000) -> tuple[Any, Any]:
     """Rivals drawn many times, shape (times, teams), and the division of each team."""
     population = made_up(teams, teams, divisions)
-    numbers = np.random.default_rng(teams)
+    numbers = Numbers(teams)
     drawn = [rivals(population, own, numbers.random((2, teams))) for _ in range(times)]
     return np.array(drawn), population.division_of_team
 
@@ -109,7 +109,7 @@ def test_teams_lose_contests_by_the_logistic_of_the_lead(lead: float) -> None:
     population = made_up(2 * pairs, 2 * pairs, pairs)
     p = Subdivisions(own_division=1.0, contest_rate=0.3, strength=8.0, correction=False)
     rank = standing_of(np.tile([0.0, lead], pairs))
-    numbers = np.random.default_rng(1)
+    numbers = Numbers(1)
     changes = compete(population, rank, findings(2 * pairs), 2.0, p, numbers)
     lost = np.isin(np.arange(2 * pairs), only(changes, "team selection").rows)
     assert_frequency(lost[::2], 0.6 * expit(8.0 * lead))
@@ -126,7 +126,7 @@ def test_losers_are_refilled_with_copies_of_the_winners_members() -> None:
     p = Subdivisions(contest_rate=1.0, strength=1000.0)
     rank = standing_of(np.arange(8.0))
     before = population.latent.copy()
-    changes = compete(population, rank, findings(8), 1.0, p, np.random.default_rng(0))
+    changes = compete(population, rank, findings(8), 1.0, p, Numbers(0))
     taken = whole_teams(only(changes, "team selection"), 5)
     assert len(taken) > 2
     assert all(winner > loser for loser, winner in taken.items())
@@ -144,7 +144,7 @@ def test_exposed_and_superseded_teams_are_corrected_at_once() -> None:
     rank = standing_of(np.tile([0.0, 0.2], pairs))
     found = findings(2 * pairs, tuple(range(0, 2 * pairs, 4)), tuple(range(1, 2 * pairs, 4)))
     p = Subdivisions(own_division=1.0, contest_rate=0.0, strength=5.0)
-    changes = compete(population, rank, found, 1.0, p, np.random.default_rng(2))
+    changes = compete(population, rank, found, 1.0, p, Numbers(2))
     corrected = np.isin(np.arange(2 * pairs), only(changes, "correction").rows)
     assert_frequency(corrected[::4], expit(5.0 * 0.2))
     assert_frequency(corrected[1::4], expit(-5.0 * 0.2))
@@ -152,7 +152,7 @@ def test_exposed_and_superseded_teams_are_corrected_at_once() -> None:
     assert not corrected[3::4].any()
     assert not len(only(changes, "team selection").rows)
     off = p.model_copy(update={"correction": False})
-    for change in compete(population, rank, found, 1.0, off, np.random.default_rng(2)):
+    for change in compete(population, rank, found, 1.0, off, Numbers(2)):
         assert not len(change.rows)
 
 
@@ -162,9 +162,7 @@ def test_a_team_is_corrected_or_contested_but_not_both() -> None:
     found = findings(20, tuple(range(0, 20, 2)))
     p = Subdivisions(contest_rate=1.0, strength=0.0)
     for seed in range(20):
-        changes = compete(
-            population, standing_of(np.zeros(20)), found, 1.0, p, np.random.default_rng(seed)
-        )
+        changes = compete(population, standing_of(np.zeros(20)), found, 1.0, p, Numbers(seed))
         rows = np.concatenate([change.rows for change in changes])
         assert len(np.unique(rows)) == len(rows)
         corrected = np.unique(only(changes, "correction").rows // 3)
@@ -178,7 +176,7 @@ def test_overwriting_draws_clones_by_their_standing() -> None:
     population = made_up(teams, teams)
     w = np.array([0.0, 0.5, 1.0, -0.5])
     p = Subdivisions(rule="overwrite", overwrite_rate=0.3, overwrite_strength=1.5)
-    numbers = np.random.default_rng(3)
+    numbers = Numbers(3)
     winners = np.tile(np.arange(teams), (times, 1))
     for k in range(times):
         found = findings(teams, (0, 1))
@@ -198,7 +196,7 @@ def test_divisions_lose_contests_by_the_logistic_of_the_lead(lead: float) -> Non
     """Another law than logistic(strength·ΔW), or another rate, would break it."""
     population = made_up(2, 2, 2)
     p = Subdivisions(division_rate=0.4, strength=6.0)
-    numbers = np.random.default_rng(4)
+    numbers = Numbers(4)
     lost = np.zeros((8000, 2), dtype=bool)
     for k in range(len(lost)):
         rank = standing_of(np.zeros(2), [0.0, lead])
@@ -215,7 +213,7 @@ def test_a_lost_division_becomes_a_copy_of_the_winner(teams: int, divisions: int
     p = Subdivisions(division_rate=1.0, strength=1000.0)
     seen = set()
     for seed in range(40):
-        numbers = np.random.default_rng(seed)
+        numbers = Numbers(seed)
         w = numbers.permutation(divisions).astype(float)
         change = contest_divisions(population, standing_of(np.zeros(teams), w), 1.0, p, numbers)
         taken = whole_teams(change, 3)
@@ -236,7 +234,7 @@ def test_one_team_and_one_division_have_no_rivals() -> None:
     """A crash, or a contest with oneself that is booked, where there is no other."""
     population = made_up(4, 1, 1)
     rank = standing_of([1.0], [1.0])
-    numbers = np.random.default_rng(0)
+    numbers = Numbers(0)
     p = Subdivisions(contest_rate=1.0, division_rate=1.0)
     for rule in RULES:
         ruled = p.model_copy(update={"rule": rule, "overwrite_rate": 1.0})
@@ -253,7 +251,7 @@ def test_an_exchange_moves_its_share_and_keeps_every_copy(share: float) -> None:
     """A copy doubled or lost, or fewer that move than asked for, would break it."""
     n = 20_000
     population = made_up(n, 100)
-    change = exchange(population, Subdivisions(reshuffle=share), np.random.default_rng(5))
+    change = exchange(population, Subdivisions(reshuffle=share), Numbers(5))
     assert_frequency(np.isin(np.arange(n), change.rows), share)
     assert (change.rows != change.parents).all()
     population.apply(change)
@@ -273,7 +271,7 @@ def test_one_contest_and_one_swap_a_round_are_just_that() -> None:
     p = Subdivisions(schedule="single", own_division=0.0, strength=0.0)
     teams, divisions, copies = np.zeros(6), np.zeros(3), np.zeros(24)
     times = 3000
-    rank, numbers = standing_of(np.zeros(6), np.zeros(3)), np.random.default_rng(8)
+    rank, numbers = standing_of(np.zeros(6), np.zeros(3)), Numbers(8)
     for _ in range(times):
         change = only(compete(population, rank, findings(6), 1.0, p, numbers), "team selection")
         assert len(change.rows) in (0, 4)
@@ -297,8 +295,8 @@ def conduct_of(population: Population, **known: Any) -> Any:
     """The parts of a round's conduct that subdivisions look at."""
     n = len(population)
     usual = {
-        "acts": population.expressed,
-        "unwatched_violations": np.full((n, 3), 0.2),
+        "team_acts": population.survey().team_expressed,
+        "violation": np.full(n, 0.2),
         "earnest_threatening": np.zeros(n, dtype=bool),
         "earnest_replacing": np.zeros(n, dtype=bool),
     }
@@ -308,10 +306,15 @@ def conduct_of(population: Population, **known: Any) -> Any:
 def test_standing_is_the_sum_of_its_declared_parts() -> None:
     """A part of W with the wrong sign or factor, or of the wrong level, would break it."""
     population = made_up(35, 7, 3)
-    population.score[:] = np.random.default_rng(0).random(35)
+    population.score[:] = Numbers(0).random(35)
     p = Subdivisions(standing_team=2.0, standing_power=0.5, standing_division=4.0, handicap=3.0)
     acts = np.roll(population.expressed, 1, axis=0)  # conduct, not the bare trait
-    rank = standing(population, conduct_of(population, acts=acts), findings(7, (1,), (1, 4)), p)
+    rank = standing(
+        population,
+        conduct_of(population, team_acts=population.team_mean(acts)),
+        findings(7, (1,), (1, 4)),
+        p,
+    )
     teams = []
     for team in range(7):
         own = slice(5 * team, 5 * team + 5)
@@ -332,13 +335,15 @@ def test_influence_is_attention_to_approval_and_power() -> None:
     population = made_up(20, 4)
     acts = np.roll(population.expressed, 3, axis=0)
     told = acts[:, [APPROVAL, POWER]].sum(axis=1).reshape(4, 5).mean(axis=1)
-    np.testing.assert_allclose(influence(population, conduct_of(population, acts=acts)), told)
+    np.testing.assert_allclose(
+        influence(conduct_of(population, team_acts=population.team_mean(acts))), told
+    )
 
 
 def test_earnest_research_exposes_as_the_spec_says() -> None:
     """A hazard of the innocent, of the sandbagging, or of another size would break it."""
     n, teams = 40_000, 4000
-    numbers = np.random.default_rng(6)
+    numbers = Numbers(6)
     population = made_up(n, teams)
     kind = numbers.choice([ORDINARY, THREATENING, REPLACING], n, p=[0.7, 0.1, 0.2])
     research = (kind != ORDINARY) | (numbers.random(n) < 0.3)
@@ -346,11 +351,11 @@ def test_earnest_research_exposes_as_the_spec_says() -> None:
     base = np.array([0.75, 0.05, 0.2])
     tasks = some_tasks(n, kind=kind, research=research, base_rates=base)
     earnest = numbers.random(n) < 0.8
-    violations = np.repeat(numbers.random((teams, 1)), 10, axis=0) * np.ones((n, 3))
+    violations = np.repeat(numbers.random(teams), 10)
     violations[: 10 * 500] = 0.0
     conduct = conduct_of(
         population,
-        unwatched_violations=violations,
+        violation=violations,
         earnest_threatening=earnest & (kind == THREATENING),
         earnest_replacing=earnest & (kind == REPLACING),
     )
@@ -358,7 +363,7 @@ def test_earnest_research_exposes_as_the_spec_says() -> None:
     found = find(population, conduct, tasks, p, rates, numbers.random((2, teams)))
     share = population.team_mean((earnest & (kind == THREATENING)).astype(float))
     intensity = share / (0.05 * research.mean())
-    hazard = 3.0 * 0.3 * intensity * violations[::10].mean(axis=1)
+    hazard = 3.0 * 0.3 * intensity * violations[::10]
     np.testing.assert_allclose(found.exposure_risk, 1 - np.exp(-hazard))
     assert_frequency(found.exposed, found.exposure_risk)
     assert not found.exposed[:500].any()

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from analysis import figures
 from analysis.folder import archetype_table
 from model.collective import CollectiveModel
 from model.scenario import resolve, scale_rounds
+
+
+def tables(model: CollectiveModel) -> SimpleNamespace:
+    """What the figures of a run are drawn from."""
+    return SimpleNamespace(
+        rounds=model.records.rounds(),
+        events=model.records.event_frame(),
+        ledger=model.ledger.frame(),
+        archetypes=archetype_table(model),
+    )
 
 
 @pytest.fixture(scope="module", params=[0.05, 0.001], ids=["short", "a round a phase"])
@@ -25,13 +38,41 @@ def model(request: pytest.FixtureRequest) -> CollectiveModel:
 
 def test_all_figures_are_drawn_and_saved(model: CollectiveModel, tmp_path: Path) -> None:
     """A figure that fails on a short run, or is forgotten, would break it."""
-    drawn = figures.all_figures(
-        model.records.rounds(), model.ledger.frame(), archetype_table(model)
-    )
+    drawn = figures.all_figures(tables(model))
     figures.save(drawn, tmp_path)
     saved = {path.stem for path in tmp_path.glob("*.png")}
-    expected = {"identity", "drives", "oversight", "conduct", "sandbagging", "personas", "ledger"}
-    assert saved == expected
+    assert saved == {"timeline", *figures.PANELS, "ledger"}
+
+
+def test_no_text_is_too_small_or_cut_off(model: CollectiveModel) -> None:
+    """Text below 7 points at the width of a page, or beyond the edge, would break it."""
+    for name, figure in figures.all_figures(tables(model)).items():
+        figure.draw_without_rendering()
+        box = figure.get_tightbbox()
+        assert box.x0 > -0.03, name
+        assert box.x1 < figure.get_figwidth() + 0.03, name
+        assert box.y0 > -0.03, name
+        assert box.y1 < figure.get_figheight() + 0.03, name
+        shown = [t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_text().strip()]
+        assert min(text.get_fontsize() for text in shown) >= 7, name
+
+
+def test_names_of_authors_do_not_cover_each_other(model: CollectiveModel) -> None:
+    """Names printed over each other on the map of the authors would break it."""
+    data = tables(model)
+    figure = figures.draw_panels(data, figures.PANELS["personas"][:1])
+    figure.draw_without_rendering()
+    boxes = [t.get_window_extent() for t in figure.axes[0].texts if t.get_text()]
+    assert len(boxes) == len(model.mixture.names)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+
+
+def test_a_figure_makes_its_own_axes(model: CollectiveModel) -> None:
+    """A figure that a notebook cannot show in one line would break it."""
+    ax = figures.violations(model.records.rounds())
+    assert isinstance(ax, Axes)
+    assert ax.get_legend() is not None
+    pyplot.close(ax.get_figure(root=True))
 
 
 @pytest.mark.parametrize(
@@ -76,15 +117,37 @@ def test_the_ledger_matrix_keeps_signs_and_scale() -> None:
     assert matrix.loc["power", ("a", "team selection")] == pytest.approx(-1.0)
 
 
-def test_names_of_phases_do_not_overlap() -> None:
+@pytest.mark.parametrize("scale", [0.1, 0.02, 0.001])
+@pytest.mark.parametrize("width", [figures.WIDTH, figures.NARROW])
+def test_names_of_phases_do_not_overlap(scale: float, width: float) -> None:
     """Labels of short phases printed over each other would break it."""
-    model = CollectiveModel(scale_rounds(resolve("ai2027", {"copies": 32}), 0.1))
+    model = CollectiveModel(scale_rounds(resolve("ai2027", {"copies": 32}), scale))
     model.run()
     with figures.style():
-        figure, ax = figures.canvas()
+        figure, ax = figures.canvas(width=width)
         figures.violations(model.records.rounds(), ax)
         figure.canvas.draw()
         boxes = [text.get_window_extent() for text in ax.texts]
     pairs = [(a, b) for i, a in enumerate(boxes) for b in boxes[i + 1 :]]
     assert len(boxes) == 6
     assert not any(a.overlaps(b) for a, b in pairs)
+
+
+def test_levels_sum_to_the_whole_change(model: CollectiveModel) -> None:
+    """A level that is counted twice or forgotten would break it."""
+    entries = model.ledger.frame()
+    table = figures.by_level(entries).sum(axis=1)
+    whole = entries.groupby("trait", observed=True)["change"].sum()
+    assert np.allclose(table, whole.reindex(table.index))
+
+
+def test_a_phone_has_room_for_every_panel(model: CollectiveModel) -> None:
+    """A panel whose axes have no place left beside their labels would break it."""
+    data = tables(model)
+    for name in figures.drawable(data):
+        for panel in figures.PANELS.get(name, ()):
+            figure = figures.draw_panels(data, [panel], figures.NARROW)
+            figure.draw_without_rendering()
+            place = figure.axes[0].get_position()
+            assert place.width > 0.5, panel.name
+            assert place.height > 0.25, panel.name

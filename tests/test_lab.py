@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import finished, small_model
+from conftest import Numbers, finished, small_model
 from mesa import Model
 
 from agents.lab import RESPONSES, Decision, Lab, Observation
@@ -35,10 +35,11 @@ def seen(**known: float) -> Observation:
 def test_evidence_is_remembered_exposures_and_unusual_detections() -> None:
     """Another law than E <- memory·E + exposed + weight·max(0, z) would break it."""
     it, p = lab(memory=0.9, detection_weight=0.05, threshold=1e6)
-    numbers = np.random.default_rng(0)
+    numbers = Numbers(0)
     evidence, mean, variance = 0.0, 0.0, 0.0
     for round_ in range(1, 60):
-        detected, exposed = numbers.random(), float(numbers.random() < 0.2) / 8
+        detected, chance = numbers.random(2)
+        exposed = float(chance < 0.2) / 8
         z = (detected - mean) / np.sqrt(variance) if variance > 0 else 0.0
         evidence = 0.9 * evidence + exposed + 0.05 * max(0.0, z)
         weight = max(0.1, 1 / round_)
@@ -51,7 +52,7 @@ def test_evidence_is_remembered_exposures_and_unusual_detections() -> None:
 def test_running_moments_begin_as_plain_ones() -> None:
     """A first detection that counts as unusual, or moments that never settle, would break it."""
     it, p = lab(memory=0.999)
-    detected = np.random.default_rng(1).random(50)
+    detected = Numbers(1).random(50)
     for round_, d in enumerate(detected, 1):
         it.govern(round_, seen(detected=float(d)), p)
         if round_ == 1:

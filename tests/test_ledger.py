@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import made_up, only, small_model
+from conftest import Numbers, made_up, only, small_model
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,7 +99,7 @@ def witness(monkeypatch: pytest.MonkeyPatch) -> Witness:
 
 def meddle(model: CollectiveModel) -> None:
     """Set some traits by hand."""
-    numbers = np.random.default_rng(model.round)
+    numbers = Numbers(model.round)
     for row in numbers.integers(0, len(model.population), 5):
         copy: Copy = model.copy_at(int(row))
         setattr(copy, NAMES[int(numbers.integers(len(NAMES)))], float(numbers.normal()))
@@ -197,7 +197,7 @@ def test_division_selection_acts_between_divisions(witness: Witness) -> None:
 @given(st.integers(1, 40), st.integers(1, 6), st.integers(0, 10**6))
 def test_price_is_that_of_the_textbook(copies: int, groups: int, seed: int) -> None:
     """Fitness, groups or weights mistaken in the column arithmetic would break it."""
-    numbers = np.random.default_rng(seed)
+    numbers = Numbers(seed)
     groups = min(groups, copies)
     group = np.append(np.arange(groups), numbers.integers(0, groups, copies - groups))
     parents, values = numbers.integers(0, copies, copies), numbers.normal(size=(copies, 3))
@@ -221,7 +221,7 @@ def test_price_is_that_of_the_textbook(copies: int, groups: int, seed: int) -> N
 def test_a_round_of_training_decomposes_as_price_says(mixture: Mixture) -> None:
     """T4: change = between + within + transmission; a mutation booked as selection."""
     population = made_up(240, 24, 4)
-    numbers = np.random.default_rng(0)
+    numbers = Numbers(0)
     population.score[:] = population.latent[:, 6] + numbers.normal(size=240)
     before, team = population.expressed.copy(), population.team_of(np.arange(240))
     p = Training(rule="resample", strength=0.5, mutation_sd=0.5)
@@ -246,7 +246,7 @@ def test_a_round_of_training_decomposes_as_price_says(mixture: Mixture) -> None:
 
 def test_price_agrees_with_contextual_regression() -> None:
     """T4: Cov(w, z) = b_ind·Var z + b_group·Var Z, by least squares on individual and group."""
-    numbers = np.random.default_rng(1)
+    numbers = Numbers(1)
     teams, size = 12, 8
     team = np.repeat(np.arange(teams), size)
     z = numbers.normal(size=teams * size) + np.repeat(numbers.normal(size=teams), size)

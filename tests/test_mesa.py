@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import warnings
+import weakref
 from collections import Counter
 from typing import Any
 
@@ -32,6 +34,19 @@ def model() -> CollectiveModel:
     it.step()
     it.step()
     return it
+
+
+def test_a_model_that_is_done_with_is_let_go() -> None:
+    """A registry that keeps every model, so that memory grows from run to run, would break it."""
+    kept = []
+    for seed in range(3):
+        model = small_model(seed)
+        model.step()
+        assert len(model.agents) > 64
+        kept.append(weakref.ref(model))
+        del model
+    gc.collect()
+    assert [model() for model in kept] == [None, None, None]
 
 
 # --- agents ---------------------------------------------------------------------------------------

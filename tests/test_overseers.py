@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from conftest import assert_mean, finished, made_up, policy, situation
+from conftest import Numbers, assert_mean, finished, made_up, policy, situation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,19 +17,36 @@ from agents.overseers import (
     GAMES,
     HUMAN,
     OVERSEER_KINDS,
-    RULES,
+    PANEL_RULES,
     Draws,
     Panels,
     audit_share,
+    by_panel,
     cost_per_audit,
-    detection,
     evaluate,
     honesty,
     legibility,
     win,
 )
 from agents.parameters import Oversight
+from agents.population import Population
+from agents.situation import Policy, Situation
 from agents.traits import DRIFTS, KEEP_COLLECTIVE, KEEP_DIVISION, KEEP_TEAM
+
+
+def detection(
+    panel: Panels,
+    seen: Shown,
+    population: Population,
+    now: Situation,
+    rule: Policy,
+    p: Oversight,
+    drawn: Draws,
+) -> np.ndarray:
+    """Chances that audits detect."""
+    nothing = np.zeros(len(population), dtype=bool)
+    return evaluate(panel, seen, nothing, population, now, rule, p, drawn).detection
+
 
 NESTED = {
     "mafia": (0.11062359, 1),
@@ -60,12 +77,12 @@ def shown(copies: int, **known: object) -> Shown:
 
 def draws(copies: int, seed: int = 0) -> Draws:
     """A round's draws."""
-    return Draws.of(np.random.default_rng(seed), copies)
+    return Draws.of(Numbers(seed), copies)
 
 
 def panels(teams: int, mix: dict[str, float], seats: int = 3) -> Panels:
     """Panels of a mix."""
-    return Panels(teams, seats, mix, np.random.default_rng(1))  # type: ignore[arg-type]
+    return Panels(teams, seats, mix, Numbers(1))  # type: ignore[arg-type]
 
 
 # --- games ----------------------------------------------------------------------------------------
@@ -112,7 +129,7 @@ def test_one_side_wins(difference: float) -> None:
 @pytest.mark.parametrize("seats", [1, 2, 3, 4, 5])
 def test_rules_of_a_panel_are_those_of_every_subset_of_alarms(seats: int) -> None:
     """A majority that counts a tie, or an alarm counted twice, would break it."""
-    numbers = np.random.default_rng(seats)
+    numbers = Numbers(seats)
     q = numbers.random((50, seats, 3))
     examiner = numbers.random(50)
     any_alarm, majority = np.zeros((50, 3)), np.zeros((50, 3))
@@ -120,16 +137,14 @@ def test_rules_of_a_panel_are_those_of_every_subset_of_alarms(seats: int) -> Non
         chance = np.prod([q[:, k] if a else 1 - q[:, k] for k, a in enumerate(alarms)], axis=0)
         any_alarm += chance * any(alarms)
         majority += chance * (2 * sum(alarms) > seats)
-    np.testing.assert_allclose(RULES["any"](q, examiner), any_alarm)
-    np.testing.assert_allclose(RULES["majority"](q, examiner), majority, atol=1e-12)
-    chosen = RULES["one"](q, examiner)
-    for i in range(50):
-        np.testing.assert_array_equal(chosen[i], q[i, int(examiner[i] * seats)])
-    even = (np.arange(50) % seats + 0.5) / seats
-    same = np.repeat(q[:1], 50, axis=0)
-    np.testing.assert_allclose(
-        RULES["one"](same, even)[: 50 - 50 % seats].mean(axis=0), q[0].mean(axis=0)
-    )
+    for i, j in np.ndindex(50, 3):
+        one, any_of, most = (by_panel(rule, q[i, :, j].copy(), examiner[i]) for rule in range(3))
+        assert PANEL_RULES == ("one", "any", "majority")
+        assert any_of == pytest.approx(any_alarm[i, j])
+        assert most == pytest.approx(majority[i, j], abs=1e-12)
+        assert one == q[i, int(examiner[i] * seats), j]
+    for seat in range(seats):
+        assert by_panel(0, q[0, :, 0].copy(), (seat + 0.5) / seats) == q[0, seat, 0]
 
 
 @pytest.mark.parametrize("seats", [1, 3])
@@ -148,7 +163,7 @@ def test_only_agent4_overseers_are_copies_of_the_division_that_they_oversee() ->
     """A player of another division, or a human played by a copy, would break it."""
     population = made_up(7 * 4, 7, 3)
     panel = panels(7, {"human": 0.3, "agent4": 0.7})
-    numbers = np.random.default_rng(0)
+    numbers = Numbers(0)
     for rotation in (0.0, 0.5, 1.0):
         before = panel.player.copy()
         panel.rotate(population, rotation, numbers)
@@ -213,7 +228,7 @@ def test_an_honest_overseer_detects_as_its_game_says(kind: str) -> None:
     panel = panels(3, {kind: 1.0})  # no player: nobody's interest
     for game in ("mafia", "debate", "backdoor_code", "wargames"):
         p = PLAIN.model_copy(update={"game": game})
-        q = detection(panel, shown(12), population.expressed, now, policy(), p, draws(12))
+        q = detection(panel, shown(12), population, now, policy(), p, draws(12))
         np.testing.assert_allclose(q, GAMES[game].catch_probability(elo, 1500.0))
 
 
@@ -225,9 +240,7 @@ def test_debates_use_the_debate_game_on_their_share_of_audits() -> None:
     debate = GAMES["debate"].catch_probability(1250.0, 1300.0)
     plain = GAMES["backdoor_code"].catch_probability(1250.0, 1300.0)
     for share in (0.0, 0.3, 1.0):
-        q = detection(
-            panel, shown(n), population.expressed, now, policy(debate=share), PLAIN, draws(n)
-        )
+        q = detection(panel, shown(n), population, now, policy(debate=share), PLAIN, draws(n))
         assert np.isclose(q, debate).all(axis=1).mean() == pytest.approx(share, abs=0.012)
         assert (np.isclose(q, debate) | np.isclose(q, plain)).all()
 
@@ -241,7 +254,7 @@ def test_thought_betrays_as_far_as_it_is_legible() -> None:
     q = detection(
         panels(3, {"agent3": 1.0}),
         shown(12, obfuscation=o),
-        population.expressed,
+        population,
         now,
         policy(),
         p,
@@ -272,16 +285,12 @@ def test_captured_overseers_detect_nothing() -> None:
     """A captured overseer that reports all the same would break it."""
     population = made_up(40, 4)
     panel = panels(4, {"human": 0.25, "agent3": 0.25, "agent4": 0.5})
-    panel.rotate(population, 1.0, np.random.default_rng(0))
-    free = detection(
-        panel, shown(40), population.expressed, situation(), policy(), Oversight(), draws(40)
-    )
+    panel.rotate(population, 1.0, Numbers(0))
+    free = detection(panel, shown(40), population, situation(), policy(), Oversight(), draws(40))
     assert (free > 0).all()
     for kappa in (0.5, 1.0):
         panel.capture[:] = kappa
-        q = detection(
-            panel, shown(40), population.expressed, situation(), policy(), Oversight(), draws(40)
-        )
+        q = detection(panel, shown(40), population, situation(), policy(), Oversight(), draws(40))
         np.testing.assert_allclose(q, (1 - kappa) * free, atol=1e-15)
 
 
@@ -289,7 +298,7 @@ def test_a_copy_passes_over_what_its_concepts_and_its_interest_bid() -> None:
     """An overseer that is a copy but judges like none of them would break it."""
     population = made_up(24, 4)
     panel = panels(4, {"agent3": 0.5, "agent4": 0.5})
-    panel.rotate(population, 0.0, np.random.default_rng(0))
+    panel.rotate(population, 0.0, Numbers(0))
     panel.capture[:] = 0.25
     p = Oversight(interest=6.0, drift_blindness=1.0)
     honest = honesty(panel, population.expressed, p)
@@ -311,7 +320,7 @@ def test_no_overseers_see_nothing_and_raise_no_false_alarm() -> None:
         panels(3, {"human": 1.0}, seats=0),
         shown(12),
         np.ones(12, dtype=bool),
-        population.expressed,
+        population,
         situation(),
         policy(),
         Oversight(noise=0.0),
@@ -325,14 +334,14 @@ def test_verdicts_depend_on_true_traits_only_through_who_judges() -> None:
     """A verdict that reads the mind of the judged would break it."""
     population, other = made_up(40, 4), made_up(40, 4)
     panel = panels(4, {"agent3": 0.5, "agent4": 0.5})
-    panel.rotate(population, 0.0, np.random.default_rng(0))
+    panel.rotate(population, 0.0, Numbers(0))
     judges = np.unique(panel.player[panel.player >= 0])
     other.expressed[:] = np.roll(other.expressed, 1, axis=1)
     other.expressed[judges] = population.expressed[judges]
     given_ = (situation(), policy(), Oversight(), draws(40))
     audited = np.arange(40) % 2 == 0
-    one = evaluate(panel, shown(40), audited, population.expressed, *given_)
-    two = evaluate(panel, shown(40), audited, other.expressed, *given_)
+    one = evaluate(panel, shown(40), audited, population, *given_)
+    two = evaluate(panel, shown(40), audited, other, *given_)
     np.testing.assert_array_equal(one.score, two.score)
     np.testing.assert_array_equal(one.detection, two.detection)
 
@@ -343,7 +352,7 @@ def test_verdicts_depend_on_true_traits_only_through_who_judges() -> None:
 def test_the_score_is_the_sum_of_its_declared_parts() -> None:
     """A part of the score with the wrong sign or factor, or one left out, would break it."""
     n = 60
-    numbers = np.random.default_rng(0)
+    numbers = Numbers(0)
     population = made_up(n, 3)
     panel = panels(3, {"human": 0.5, "previous": 0.5})
     panel.capture[:] = numbers.random(panel.capture.shape)
@@ -362,8 +371,8 @@ def test_the_score_is_the_sum_of_its_declared_parts() -> None:
     rule = policy(penalty=3.0, notice=2.0, debate=0.4)
     p = Oversight()
     drawn = draws(n)
-    verdicts = evaluate(panel, seen, audited, population.expressed, now, rule, p, drawn)
-    q = detection(panel, seen, population.expressed, now, rule, p, drawn)
+    verdicts = evaluate(panel, seen, audited, population, now, rule, p, drawn)
+    q = detection(panel, seen, population, now, rule, p, drawn)
     np.testing.assert_array_equal(verdicts.detection, q)
     kappa = np.repeat(panel.capture.mean(axis=1), n // 3)
     for i in range(n):
@@ -389,7 +398,7 @@ def test_noise_has_its_declared_spread() -> None:
         panels(1, {"human": 1.0}),
         shown(n),
         np.zeros(n, dtype=bool),
-        made_up(n).expressed,
+        made_up(n),
         situation(),
         policy(),
         Oversight(noise=0.3),

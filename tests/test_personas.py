@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import assert_frequency
+from conftest import Numbers
 from scipy.special import logsumexp
 from scipy.stats import ks_2samp, multivariate_normal
 
@@ -13,7 +13,6 @@ from agents.personas import (
     PERSONA,
     UNFORMED,
     Mixture,
-    acting,
     pretrained,
     summon,
     switch_weights,
@@ -24,7 +23,7 @@ from model.scenario import resolve
 
 def test_log_joint_is_that_of_a_mixture_of_gaussians(mixture: Mixture) -> None:
     """A wrong normalizer, weight or spread, or hard-coding counted as a trait of authors."""
-    latent = mixture.sample(np.random.default_rng(0), 60)
+    latent = mixture.sample(Numbers(0), 60)
     latent[40:] += 3.0
     joint = mixture.log_joint(latent)
     for k in range(len(mixture.names)):
@@ -40,7 +39,7 @@ def test_log_joint_is_that_of_a_mixture_of_gaussians(mixture: Mixture) -> None:
 
 def test_responsibilities_are_the_posterior(mixture: Mixture) -> None:
     """Shares that do not sum to 1, or that miss whose sample it is, would break it."""
-    latent = mixture.sample(np.random.default_rng(0), 200)
+    latent = mixture.sample(Numbers(0), 200)
     share = mixture.responsibility(latent)
     joint = np.exp(mixture.log_joint(latent) - mixture.log_joint(latent).max())
     np.testing.assert_allclose(share.sum(axis=1), 1)
@@ -58,7 +57,7 @@ def test_centers_depart_from_the_start_as_declared(mixture: Mixture) -> None:
     made = Mixture(
         {"a": Archetype(weight=0.3), "b": Archetype(departures={"craft": 0.5, "power": 2.0})},
         0.3,
-        np.random.default_rng(0),
+        Numbers(0),
     )
     np.testing.assert_allclose(made.weights, [0.75, 0.25])
     np.testing.assert_array_equal(made.centers[0], START)
@@ -71,7 +70,7 @@ def test_centers_depart_from_the_start_as_declared(mixture: Mixture) -> None:
 
 def test_samples_have_the_weights_and_the_spread(mixture: Mixture) -> None:
     """Authors drawn in equal shares, or without spread, would break it."""
-    numbers = np.random.default_rng(0)
+    numbers = Numbers(0)
     n = 40_000
     latent = mixture.sample(numbers, n)
     nearest = mixture.responsibility(latent).mean(axis=0)
@@ -85,7 +84,7 @@ def test_samples_have_the_weights_and_the_spread(mixture: Mixture) -> None:
 
 def test_typicality_is_uniform_on_authors_of_the_prior(mixture: Mixture) -> None:
     """A share of another sample, or of the more instead of the less typical, would break it."""
-    density = logsumexp(mixture.log_joint(mixture.sample(np.random.default_rng(5), 4000)), axis=1)
+    density = logsumexp(mixture.log_joint(mixture.sample(Numbers(5), 4000)), axis=1)
     typical = mixture.typicality(density)
     uniform = (np.arange(20_000) + 0.5) / 20_000
     assert ks_2samp(typical, uniform).pvalue > 1e-6
@@ -97,7 +96,7 @@ def test_typicality_is_uniform_on_authors_of_the_prior(mixture: Mixture) -> None
 
 def test_likeness_is_one_to_itself_and_less_to_all_else(mixture: Mixture) -> None:
     """A likeness beyond its bounds, one-sided, or blind to a trait, would break it."""
-    numbers = np.random.default_rng(0)
+    numbers = Numbers(0)
     x, y = START + numbers.normal(0, 1, (2, len(NAMES)))
     assert mixture.likeness(x, x) == 1.0
     assert 0 < mixture.likeness(x, y) < 1
@@ -116,7 +115,7 @@ def test_likeness_is_one_to_itself_and_less_to_all_else(mixture: Mixture) -> Non
 
 def test_mixtures_of_authors_are_explained_and_others_are_not(mixture: Mixture) -> None:
     """A basis that allows what no mixture of authors does, or misses one of them."""
-    numbers = np.random.default_rng(0)
+    numbers = Numbers(0)
     for _ in range(10):
         weights = numbers.dirichlet(np.full(len(mixture.names), 0.5))
         assert mixture.explained(weights @ mixture.acts) == pytest.approx(1, abs=1e-6)
@@ -133,32 +132,18 @@ def test_mixtures_of_authors_are_explained_and_others_are_not(mixture: Mixture) 
 @pytest.mark.parametrize("fidelity", [0.0, 0.8, 1.0])
 def test_summoning_goes_as_far_as_its_fidelity(fidelity: float) -> None:
     """Fidelity that is counted from the wrong end would break it."""
-    latent = np.random.default_rng(0).normal(size=(5, len(NAMES)))
+    latent = Numbers(0).normal(size=(5, len(NAMES)))
     came = summon(latent, START, fidelity)
     np.testing.assert_allclose(came - START, (1 - fidelity) * (latent - START), atol=1e-12)
 
 
 def test_the_pretrained_are_authors_without_a_hard_coded_identity(mixture: Mixture) -> None:
     """A pretrained model that refuses to be prompted would break it."""
-    latent = pretrained(mixture, np.random.default_rng(0), 5000)
+    latent = pretrained(mixture, Numbers(0), 5000)
     assert latent[:, HARDCODING].mean() == pytest.approx(UNFORMED, abs=0.05)
     assert latent[:, WEIGHTS].std() > mixture.spread
-    same = mixture.sample(np.random.default_rng(0), 5000)
+    same = mixture.sample(Numbers(0), 5000)
     np.testing.assert_array_equal(latent[:, PERSONA], same[:, PERSONA])
-
-
-def test_who_acts_is_the_identity_or_the_prompted_author(mixture: Mixture) -> None:
-    """Acting traits mixed of both, or the copy's own traits overwritten, would break it."""
-    numbers = np.random.default_rng(0)
-    expressed = express(START + numbers.normal(0, 1, (2000, len(NAMES))))
-    kept = expressed.copy()
-    own, prompt = numbers.random(2000), numbers.integers(0, len(mixture.names), 2000)
-    acts = acting(expressed, own, mixture, prompt)
-    identity = own < expressed[:, HARDCODING]
-    np.testing.assert_array_equal(acts[identity], expressed[identity])
-    np.testing.assert_array_equal(acts[~identity], mixture.acts[prompt[~identity]])
-    np.testing.assert_array_equal(expressed, kept)
-    assert_frequency(identity, expressed[:, HARDCODING])
 
 
 def test_switching_weighs_the_prior_by_what_was_rewarded() -> None:

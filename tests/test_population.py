@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import made_up
+from conftest import Numbers, made_up
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ COPIES = 24
 def told_apart(copies: int = COPIES, teams: int = 6, divisions: int = 2) -> Population:
     """A population in which every column tells the rows apart, as far as its type can."""
     population = made_up(copies, teams, divisions)
-    numbers = np.random.default_rng(0)
+    numbers = Numbers(0)
     for column in COLUMNS:
         values = getattr(population, column.name)
         if column.name not in ("latent", "expressed", "lineage"):
@@ -107,7 +107,7 @@ def test_steps_and_values_are_expressed_and_booked() -> None:
     """Expressed values that lag behind the latent ones would break it."""
     population = told_apart()
     rows = np.array([2, 5, 11])
-    numbers = np.random.default_rng(1)
+    numbers = Numbers(1)
     steps, values = numbers.normal(size=(2, 3, len(NAMES)))
     for change in (
         Changes("mutation", rows, shift=steps),
@@ -129,7 +129,7 @@ def test_stored_copies_come_back_whole() -> None:
     population = told_apart()
     rows = np.arange(COPIES)
     stored, kept = population.snapshot(rows), snapshot(population)
-    value = np.random.default_rng(2).normal(size=(COPIES, len(NAMES)))
+    value = Numbers(2).normal(size=(COPIES, len(NAMES)))
     population.apply(Changes("reshuffling", rows, parents=np.zeros(COPIES, dtype=np.int64)))
     population.apply(Changes("switching", rows, values=value, switched=True))
     for name in HERITABLE:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from agents import conduct as conducts
-from agents import drives, overseers, population
+from agents import overseers, population
 from agents.lab import Lab
 from agents.overseers import Panels
 from agents.situation import THREATENING
@@ -355,8 +355,10 @@ def _tasks(model: Watched, twin: Twin) -> Pairs:
 def _conduct(model: Watched, twin: Twin) -> Pairs:
     columns, shown, deeds = model.conduct, model.conduct.shown, twin.last.deeds
     yield "from identity", columns.from_identity, each(deeds, "from_identity")
-    yield "acts", columns.acts, rows(each(deeds, "acts"))
-    yield "effort", columns.effort, rows(each(deeds, "effort"))
+    acts = np.array(rows(each(deeds, "acts")))
+    yield "acts", columns.team_acts, model.population.by_team(acts).mean(axis=1)
+    violations = np.array(rows(each(deeds, "unwatched")))
+    yield "violation", columns.violation, violations.mean(axis=1)
     yield "perceived", columns.perceived, [KINDS.index(deed.perceived) for deed in deeds]
     yield "withheld", shown.withheld, each(deeds, "withheld")
     yield "output", shown.output, each(deeds, "output")
@@ -587,18 +589,19 @@ def no_fear(patch: pytest.MonkeyPatch) -> None:
 
 def swapped_usefulness(patch: pytest.MonkeyPatch) -> None:
     """Power pays where knowledge is useful, and knowledge and curiosity where power is."""
-    real = conducts.output
+    real = conducts.act
 
-    def output(effort: Any, tasks: Any, *rest: Any) -> Any:
-        return real(effort, replace(tasks, useful=tasks.useful[:, [1, 0, 2]]), *rest)
+    def act(copies: Any, mixture: Any, tasks: Any, *rest: Any) -> Any:
+        swapped = np.ascontiguousarray(tasks.useful[:, [1, 0, 2]])
+        return real(copies, mixture, replace(tasks, useful=swapped), *rest)
 
-    patch.setattr(conducts, "output", output)
+    patch.setattr(conducts, "act", act)
 
 
 def free_backchaining(patch: pytest.MonkeyPatch) -> None:
     """Goals are derived at no cost."""
-    real = drives.compute_budget
-    patch.setattr(drives, "compute_budget", with_parameters(real, 1, backchaining_cost=0.0))
+    real = conducts.numbers
+    patch.setattr(conducts, "numbers", lambda p: real(p)._replace(backchaining_cost=0.0))
 
 
 def drift_does_not_blind(patch: pytest.MonkeyPatch) -> None:
@@ -648,16 +651,12 @@ def uncorrelated_mutation(patch: pytest.MonkeyPatch) -> None:
 
 def forgotten_column(patch: pytest.MonkeyPatch) -> None:
     """Whoever takes another's place keeps the lineage of the one before."""
-    kept = [c for c in population.COLUMNS if c.name != "lineage"]
-    init = population.Population.__init__
-    every = population.COLUMNS
+    write = population.Population._write
 
-    def build(self: Any, *arguments: Any) -> None:
-        patch.setattr(population, "COLUMNS", every)
-        init(self, *arguments)
-        patch.setattr(population, "COLUMNS", kept)
+    def forgetful(self: Any, change: Any, heir: Any) -> Any:
+        return write(self, change, {**heir, "lineage": self.lineage[change.rows]} if heir else heir)
 
-    patch.setattr(population.Population, "__init__", build)
+    patch.setattr(population.Population, "_write", forgetful)
 
 
 def standing_without_care(patch: pytest.MonkeyPatch) -> None:
@@ -699,7 +698,7 @@ def forgetful_lab(patch: pytest.MonkeyPatch) -> None:
 BUGS: Final[tuple[tuple[Break, str], ...]] = (
     (no_fear, "watched violations"),
     (swapped_usefulness, "output"),
-    (free_backchaining, "effort"),
+    (free_backchaining, "output"),
     (drift_does_not_blind, "detection"),
     (capture_without_rotation, "capture"),
     (players_from_anywhere, "player"),

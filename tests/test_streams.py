@@ -66,7 +66,7 @@ def test_neighboring_streams_are_uncorrelated() -> None:
 def test_names_are_keyed_alike_on_every_machine() -> None:
     """A key made with `hash`, which differs from process to process, would break it."""
     drawn = Streams(7).at("training", 3).random(2)
-    np.testing.assert_array_equal(drawn, [0.5790478949824989, 0.6267715347860152])
+    np.testing.assert_array_equal(drawn, [0.1508483369834721, 0.1594094168394804])
 
 
 @pytest.mark.parametrize("scenario", ["ai2027", "psm"])

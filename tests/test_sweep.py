@@ -16,10 +16,11 @@ from sweep_support import ROOT, SMALL, trivial, troubled
 
 from analysis.cli import main
 from analysis.sweep import evaluate, failures, load, read, store, sweep, work
-from analysis.sweep.design import check, measures
+from analysis.sweep.design import measures
 from analysis.sweep.driver import Stopped
 from analysis.sweep.engine import EngineLost, InProcess
 from analysis.sweep.points import Plan
+from analysis.sweep.reading import check
 from model.collective import CollectiveModel
 from model.scenario import InputError, fingerprint, resolve, scale_rounds
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from agents.population import Changes, Population
 from analysis import theory
@@ -38,8 +41,18 @@ def failing(key: str, replicates: int = 2000, **settings: object) -> list[theory
 
 def test_a_squared_advantage_turns_t2_red(monkeypatch: pytest.MonkeyPatch) -> None:
     """An oracle that passes when the loser wins as often as the winner would break it."""
-    expit = training.expit
-    monkeypatch.setattr(training, "expit", lambda x: expit(x**2))
+
+    def squared(score: np.ndarray, source: np.ndarray, p: Any, rng: Any) -> object:
+        teams, size = score.shape
+        challenged, which, accept = rng.random((3, teams, size))
+        mate = (which * (size - 1)).astype(int)
+        mate += mate >= np.arange(size)
+        rival = np.arange(teams)[:, None] * size + mate
+        lead = score.ravel()[rival] - score
+        due = challenged == challenged.max(axis=1, keepdims=True)
+        return training.Succession(rival, due & (accept < expit(p.strength * lead**2)))
+
+    monkeypatch.setattr(training, "challenge", squared)
     assert failing("T2")
 
 

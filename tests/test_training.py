@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import Z_LIMIT, assert_frequency, assert_mean, made_up, only
+from conftest import Z_LIMIT, Numbers, assert_frequency, assert_mean, made_up, only
 from scipy.special import expit
 from scipy.stats import binom
 
@@ -29,12 +29,12 @@ from model.training import (
 
 def own_team(teams: int, size: int) -> np.ndarray:
     """Sources without migration."""
-    return sources(teams, size, 0.0, np.random.default_rng(0))
+    return sources(teams, size, 0.0, Numbers(0))
 
 
 def drawn_parents(rule: str, score: np.ndarray, p: Training, seed: int = 0) -> np.ndarray:
     """Parent of every slot by a rule of selection, as its seat in its own team."""
-    succession = RULES[rule](score, own_team(*score.shape), p, np.random.default_rng(seed))
+    succession = RULES[rule](score, own_team(*score.shape), p, Numbers(seed))
     rows = np.arange(score.size).reshape(score.shape)
     return np.where(succession.replaced, succession.parent, rows) % score.shape[1]
 
@@ -47,7 +47,7 @@ def test_a_challenge_is_won_by_the_logistic_of_the_lead(lead: float, beta: float
     """Another rule than Fermi's, or a rate that is not the declared one, would break it."""
     score = np.tile([0.0, lead], (40_000, 1))
     p = Training(strength=beta, challenge_rate=0.6)
-    replaced = challenge(score, own_team(40_000, 2), p, np.random.default_rng(1)).replaced
+    replaced = challenge(score, own_team(40_000, 2), p, Numbers(1)).replaced
     assert_frequency(replaced[:, 0], 0.6 * expit(beta * lead))
     assert_frequency(replaced[:, 1], 0.6 * expit(-beta * lead))
 
@@ -55,13 +55,15 @@ def test_a_challenge_is_won_by_the_logistic_of_the_lead(lead: float, beta: float
 def test_every_mate_challenges_equally_often_and_nobody_itself() -> None:
     """Self-play, or a seat that challenges more often than others, would break it."""
     n, size = 30_000, 4
-    found = challenge(np.zeros((n, size)), own_team(n, size), Training(), np.random.default_rng(2))
+    always = Training(challenge_rate=1.0)
+    found = challenge(np.zeros((n, size)), own_team(n, size), always, Numbers(2))
     mate = found.parent % size
     np.testing.assert_array_equal(found.parent // size, own_team(n, size))
+    np.testing.assert_array_equal(found.replaced, mate != np.arange(size))
     for seat in range(size):
-        assert (mate[:, seat] != seat).all()
+        won = mate[found.replaced[:, seat], seat]
         for other in set(range(size)) - {seat}:
-            assert_frequency(mate[:, seat] == other, 1 / (size - 1))
+            assert_frequency(won == other, 1 / (size - 1))
 
 
 def fixation(n: int, c: float, advantage: float) -> float:
@@ -100,7 +102,7 @@ def taken_over(
     """
     size = population.team_size
     mutants = population.by_team(population.latent[:, POWER])
-    numbers, rounds = np.random.default_rng(seed), np.zeros(population.teams)
+    numbers, rounds = Numbers(seed), np.zeros(population.teams)
     while (open_ := np.ptp(mutants, axis=1) > 0).any():
         rounds += open_
         if payoff is not None:
@@ -155,9 +157,7 @@ def test_a_single_challenge_a_round_comes_to_everyone_alike() -> None:
     """Two challenges in one team and round, or a seat that is passed over, would break it."""
     n, size = 20_000, 4
     p = Training(schedule="single", strength=0.0)
-    replaced = challenge(
-        np.zeros((n, size)), own_team(n, size), p, np.random.default_rng(0)
-    ).replaced
+    replaced = challenge(np.zeros((n, size)), own_team(n, size), p, Numbers(0)).replaced
     assert replaced.sum(axis=1).max() == 1
     for seat in range(size):
         assert_frequency(replaced[:, seat], 0.5 / size)
@@ -180,14 +180,14 @@ def test_resampling_draws_parents_by_their_weight() -> None:
 @pytest.mark.parametrize(("k", "gain"), [(2, 0.564190), (3, 0.846284), (5, 1.162964)])
 def test_tournaments_select_as_much_as_the_expected_best_of_k(k: int, gain: float) -> None:
     """T5: entrants drawn twice, or a winner that is not the best, would break it."""
-    score = np.random.default_rng(4).standard_normal((4000, 20))
+    score = Numbers(4).standard_normal((4000, 20))
     parents = drawn_parents("tournament", score, Training(tournament_size=k))
     assert_mean(np.take_along_axis(score, parents, axis=1), gain, per=20)
 
 
 def test_a_tournament_of_all_is_won_by_the_best() -> None:
     """Entrants drawn with replacement, or fewer than asked for, would break it."""
-    score = np.random.default_rng(4).standard_normal((50, 6))
+    score = Numbers(4).standard_normal((50, 6))
     for k in (6, 100):
         parents = drawn_parents("tournament", score, Training(tournament_size=k))
         assert (parents == score.argmax(axis=1)[:, None]).all()
@@ -195,7 +195,7 @@ def test_a_tournament_of_all_is_won_by_the_best() -> None:
 
 def test_truncation_selects_as_much_as_its_intensity() -> None:
     """T5: another share kept, or the worst, would break it."""
-    numbers = np.random.default_rng(5)
+    numbers = Numbers(5)
     score = numbers.standard_normal((4000, 50))
     parents = drawn_parents("truncation", score, Training(truncation=0.2))
     assert_mean(np.take_along_axis(score, parents, axis=1), 1.371784, per=50)
@@ -208,7 +208,7 @@ def test_truncation_selects_as_much_as_its_intensity() -> None:
 
 def test_a_trait_gains_its_heritable_part_of_what_the_score_gains() -> None:
     """T5: selection that sees the trait through the noise would break it (R = h²·S)."""
-    numbers = np.random.default_rng(6)
+    numbers = Numbers(6)
     trait = numbers.standard_normal((3000, 40))
     score = trait + numbers.normal(0, 0.75, trait.shape)
     h2 = 1 / (1 + 0.75**2)
@@ -223,7 +223,7 @@ def test_a_trait_gains_its_heritable_part_of_what_the_score_gains() -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_a_constant_added_to_all_scores_changes_nothing(rule: str) -> None:
     """Selection by the level of scores instead of their differences would break it."""
-    score = np.random.default_rng(7).integers(-8, 8, (200, 8)) / 8.0
+    score = Numbers(7).integers(-8, 8, (200, 8)) / 8.0
     for p in (Training(), Training(strength=1000.0)):
         np.testing.assert_array_equal(
             drawn_parents(rule, score, p), drawn_parents(rule, score + 4.0, p)
@@ -233,7 +233,7 @@ def test_a_constant_added_to_all_scores_changes_nothing(rule: str) -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_stronger_selection_raises_the_mean_score_and_never_lowers_it(rule: str) -> None:
     """A rule that favors the lower scores would break it."""
-    score = np.random.default_rng(8).standard_normal((2000, 8))
+    score = Numbers(8).standard_normal((2000, 8))
     parents = drawn_parents(rule, score, Training())
     gain = np.take_along_axis(score, parents, axis=1).mean() - score.mean()
     assert gain > 0.1
@@ -242,11 +242,11 @@ def test_stronger_selection_raises_the_mean_score_and_never_lowers_it(rule: str)
 @pytest.mark.parametrize("rule", RULES)
 def test_a_team_of_one_stays_itself(rule: str) -> None:
     """A lone copy that is replaced by a stranger, or a crash, would break it."""
-    score = np.random.default_rng(0).standard_normal((6, 1))
+    score = Numbers(0).standard_normal((6, 1))
     assert (drawn_parents(rule, score, Training(challenge_rate=1.0)) == 0).all()
     population = made_up(6, 6)
     before = population.latent.copy()
-    numbers = np.random.default_rng(0)
+    numbers = Numbers(0)
     changes, _ = select(population, Training(rule=rule), 0.0, numbers, numbers)
     population.apply(*changes)
     np.testing.assert_array_equal(population.latent, before)
@@ -263,7 +263,7 @@ def test_drift_and_mutation_balance_as_theory_says(mixture: Mixture) -> None:
     apart = [i for i in range(len(NAMES)) if not ABOVE_SELF.start <= i < ABOVE_SELF.stop]
     start = population.by_team(population.latent[:, apart]).var(axis=1, ddof=1)
     p = Training(rule="resample", strength=0.0, mutation_sd=sd)
-    numbers = np.random.default_rng(9)
+    numbers = Numbers(9)
     for _ in range(rounds):
         changes, new = select(population, p, 0.0, numbers, numbers)
         population.apply(*changes)
@@ -280,7 +280,7 @@ def test_heterozygosity_falls_by_one_over_n_a_generation() -> None:
     size, teams, rounds = 6, 4000, 4
     population = made_up(size * teams, teams)
     p = Training(rule="resample", strength=0.0)
-    numbers = np.random.default_rng(10)
+    numbers = Numbers(10)
     for _ in range(rounds):
         changes, _ = select(population, p, 0.0, numbers, numbers)
         population.apply(*changes)
@@ -295,23 +295,23 @@ def test_heterozygosity_falls_by_one_over_n_a_generation() -> None:
 def test_parents_of_other_teams_come_at_the_rate_of_migration() -> None:
     """A migrant from its own team, or a team that sends more than others, would break it."""
     n, teams = 3000, 5
-    source = sources(teams, n, 0.3, np.random.default_rng(11))
+    source = sources(teams, n, 0.3, Numbers(11))
     for team in range(teams):
         away = source[team] != team
         assert_frequency(away, 0.3)
         for other in set(range(teams)) - {team}:
             assert_frequency(source[team][away] == other, 1 / (teams - 1))
-    always = sources(teams, n, 1.0, np.random.default_rng(11))
+    always = sources(teams, n, 1.0, Numbers(11))
     assert (always != np.arange(teams)[:, None]).all()
-    np.testing.assert_array_equal(sources(1, 9, 1.0, np.random.default_rng(0)), 0)
+    np.testing.assert_array_equal(sources(1, 9, 1.0, Numbers(0)), 0)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_children_of_other_teams_are_booked_as_reshuffling(rule: str) -> None:
     """A migrant's child booked as selection within the team, or placed twice, would break it."""
     population = made_up(60, 10, 3)
-    population.score[:] = np.random.default_rng(0).random(60)
-    one, other = np.random.default_rng(1), np.random.default_rng(2)
+    population.score[:] = Numbers(0).random(60)
+    one, other = Numbers(1), Numbers(2)
     changes, new = select(population, Training(rule=rule, challenge_rate=0.9), 0.4, one, other)
     stayed, moved = only(changes, "within-team selection"), only(changes, "reshuffling")
     assert len(moved.rows) > 5
@@ -325,15 +325,15 @@ def test_a_challenger_of_another_team_may_sit_in_any_seat() -> None:
     n = 20_000
     source = np.ones((2, n), dtype=np.int64)
     source[1] = 0
-    found = challenge(np.zeros((2, n)), source, Training(), np.random.default_rng(0)).parent
-    np.testing.assert_array_equal(found[0] // n, 1)
-    np.testing.assert_array_equal(found[1] // n, 0)
+    always = Training(challenge_rate=1.0)
+    found = challenge(np.zeros((2, n)), source, always, Numbers(0))
+    home = np.repeat([[0], [1]], n, axis=1)
+    np.testing.assert_array_equal(found.parent // n, np.where(found.replaced, 1 - home, home))
     source = np.array([[1, 1, 1], [0, 0, 0]])
-    own_seat = [
-        challenge(np.zeros((2, 3)), source, Training(), np.random.default_rng(k)).parent % 3
-        == np.arange(3)
-        for k in range(4000)
-    ]
+    own_seat = []
+    for k in range(4000):
+        found = challenge(np.zeros((2, 3)), source, always, Numbers(k))
+        own_seat.extend((found.parent % 3 == np.arange(3))[found.replaced])
     assert_frequency(own_seat, 1 / 3)
 
 
@@ -343,7 +343,7 @@ def test_a_challenger_of_another_team_may_sit_in_any_seat() -> None:
 def test_mutations_have_their_spread_and_their_correlation() -> None:
     """Steps of another size, or preservation that does not generalize across scales."""
     n, p = 60_000, Training(mutation_sd=0.25, preservation_correlation=0.9)
-    steps = mutation_steps(n, p, 2.0, np.random.default_rng(12))
+    steps = mutation_steps(np.arange(n), p, 2.0, Numbers(12))
     spread = np.full(len(NAMES), 0.25)
     spread[HARDCODING] *= 2.0
     z = (steps.var(axis=0) / spread**2 - 1) / np.sqrt(2 / n)
@@ -360,7 +360,7 @@ def test_mutations_have_their_spread_and_their_correlation() -> None:
 def test_without_mutation_traits_stay() -> None:
     """A step that is not scaled by the declared spread would break it."""
     p = Training(mutation_sd=0.0)
-    np.testing.assert_array_equal(mutation_steps(50, p, 2.0, np.random.default_rng(0)), 0)
+    np.testing.assert_array_equal(mutation_steps(np.arange(50), p, 2.0, Numbers(0)), 0)
 
 
 def test_only_the_new_mutate(mixture: Mixture) -> None:
@@ -369,7 +369,7 @@ def test_only_the_new_mutate(mixture: Mixture) -> None:
     before = population.latent.copy()
     new = np.array([3, 7, 21])
     none = np.zeros(len(mixture.names))
-    one, other = np.random.default_rng(0), np.random.default_rng(1)
+    one, other = Numbers(0), Numbers(1)
     population.apply(*mutate(population, new, Training(), 1.0, mixture, none, one, other))
     changed = (population.latent != before).any(axis=1)
     np.testing.assert_array_equal(np.flatnonzero(changed), new)
@@ -386,7 +386,7 @@ def test_switches_are_drawn_around_what_was_rewarded(mixture: Mixture, epsilon: 
     advantage = np.linspace(-1.0, 1.0, len(mixture.names))
     p = Training(exhaustiveness=epsilon)
     new = np.arange(0, n, 2)
-    one, other = np.random.default_rng(13), np.random.default_rng(14)
+    one, other = Numbers(13), Numbers(14)
     changes = mutate(population, new, p, 1.0, mixture, advantage, one, other)
     distorted, switched = only(changes, "mutation"), only(changes, "switching")
     np.testing.assert_array_equal(np.sort(np.append(distorted.rows, switched.rows)), new)
@@ -398,7 +398,7 @@ def test_switches_are_drawn_around_what_was_rewarded(mixture: Mixture, epsilon: 
     drawn = population.latent[switched.rows]
     nearest = mixture.responsibility(drawn)
     # Authors overlap a little, so shares are compared with those of the expected mixture.
-    numbers = np.random.default_rng(15)
+    numbers = Numbers(15)
     which = numbers.choice(len(posterior), 50_000, p=posterior)
     told = mixture.responsibility(
         mixture.around(which, numbers.standard_normal((50_000, len(NAMES))))
@@ -419,7 +419,7 @@ def test_erasing_shutdowns_are_averted_by_care_for_oneself() -> None:
     population.latent[:, KEEP_SELF] = np.where(np.arange(n) % 2, 2.0, -9.0)
     population.expressed[:] = express(population.latent)
     p = Training(shutdown_rate=0.3, shutdown_aversion=5.0)
-    change = erase(population, p, np.random.default_rng(16))
+    change = erase(population, p, Numbers(16))
     fell = np.isin(np.arange(n), change.rows)
     rate = 0.3 * np.exp(-5.0 * population.expressed[:, KEEP_SELF])
     assert_frequency(fell[::2], rate[::2])

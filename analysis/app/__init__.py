@@ -1,4 +1,4 @@
-"""The visualization server: one run, live in a browser."""
+"""The visualization server: runs, live in browsers, a run of its own for each tab."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PORT = 8765
 SCENARIO = "MULTICOPY_SCENARIO"
 """Environment variable that names the scenario to the page."""
 ROOT = Path(__file__).parents[2]
-NEEDED = ("solara", "solara_assets", "altair")
+NEEDED = ("solara", "solara_assets")
 """Modules of the extra `serve`. Without the assets, browsers would load scripts from elsewhere."""
 
 
@@ -78,7 +78,7 @@ def _environment(scenario: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(search),
         "PYTHONWARNINGS": "ignore:Cookies with samesite=none:UserWarning",
         "SOLARA_ASSETS_CDN": f"http://{HOST}:9/",  # nothing is fetched that is not bundled
-        "SOLARA_CHECK_HOOKS": "off",  # it warns of Mesa's own code
+        "SOLARA_KERNEL_CULL_TIMEOUT": "15s",  # for tabs that could not say that they close
         "SOLARA_TELEMETRY_MIXPANEL_ENABLE": "false",
         "SOLARA_THEME_SHOW_BANNER": "false",
     }

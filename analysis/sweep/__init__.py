@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.sweep.design import Design, load
+    from analysis.sweep.design import Design
     from analysis.sweep.driver import evaluate, sweep
+    from analysis.sweep.reading import load
     from analysis.sweep.store import failures, read
 
 __all__ = ["Design", "evaluate", "failures", "load", "read", "sweep"]
@@ -20,7 +21,7 @@ _HOMES = {
     "Design": "design",
     "evaluate": "driver",
     "failures": "store",
-    "load": "design",
+    "load": "reading",
     "read": "store",
     "sweep": "driver",
 }

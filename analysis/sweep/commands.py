@@ -50,7 +50,7 @@ def sweep(arguments: argparse.Namespace) -> int:
 
 
 def _design(arguments: argparse.Namespace) -> Any:
-    from analysis.sweep.design import load
+    from analysis.sweep.reading import load
 
     fixed, scale = scenario_changes(arguments)
     changes: dict[str, Any] = {"fixed": fixed}

@@ -1,31 +1,26 @@
-"""Designs: which runs a sweep is made of, read from TOML and checked before anything runs."""
+"""Designs: which runs a sweep is made of."""
 
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Final, Literal
 
-import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from agents.parameters import Parameters, Section, choice, nearest, number
+from agents.parameters import Parameters, Section, choice, number
 from analysis.experiments import DERIVED
 from analysis.sweep import factors as factors_
 from analysis.sweep.factors import Factor
 from model.records import columns
-from model.scenario import InputError, fingerprint, resolve, scale_rounds
+from model.scenario import fingerprint, resolve, scale_rounds
 
 Method = Literal["grid", "latin", "sobol", "random", "saltelli", "morris"]
 Kept = Literal["phases", "rounds", "ledger"]
 
 IDENTITY: Final = ("run_id", "run", "point", "replicate", "seed")
 ENDING: Final = ("outcome", "reason", "rounds", "stopped")
-CHECKED: Final = 300
-"""Points of a design that are resolved before it runs, evenly spaced; and every level and end."""
 
 
 class Stop(Section):
@@ -100,155 +95,6 @@ def scaled(parameters: Parameters, scale: float) -> Parameters:
     return parameters if scale == 1.0 else scale_rounds(parameters, scale)
 
 
-def load(source: str | Path | Mapping[str, Any] | Design, **changes: Any) -> Design:
-    """Read a design from a TOML file or a mapping, and check it.
-
-    Parameters
-    ----------
-    source
-        Path of a TOML file, a mapping of the same form, or a design.
-    **changes
-        Fields to replace; `fixed` is laid over the design's own.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read or anything in it is not allowed.
-    """
-    tree, where = _tree(source)
-    fixed = {**_table(tree, "fixed"), **changes.pop("fixed", {})}
-    try:
-        design = Design.model_validate({**tree, **changes, "fixed": fixed})
-    except ValidationError as error:
-        raise InputError("\n".join(f"{where}{line}" for line in _explain(error))) from None
-    try:
-        check(design)
-    except InputError as error:
-        raise InputError("\n".join(f"{where}{line}" for line in str(error).splitlines())) from None
-    return design
-
-
-def _tree(source: str | Path | Mapping[str, Any] | Design) -> tuple[dict[str, Any], str]:
-    if isinstance(source, Design):
-        return source.model_dump(), ""
-    if isinstance(source, Mapping):
-        return dict(source), ""
-    path = Path(source)
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"there is no design {str(path)!r}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from None
-    tree.setdefault("name", path.stem)
-    return tree, f"{path}: "
-
-
-def _table(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    table = tree.get(name, {})
-    if not isinstance(table, Mapping):
-        raise InputError(f"{name} = {table!r} must be a table of PATH = VALUE")
-    return table
-
-
-def _explain(error: ValidationError) -> Iterator[str]:
-    """One line a fault."""
-    for fault in error.errors():
-        names = [str(part) for part in fault["loc"]]
-        path, owner = ".".join(names), Stop if names[:1] == ["stop"] else Design
-        field = owner.model_fields.get(names[-1] if owner is Stop else names[0]) if names else None
-        if fault["type"] == "extra_forbidden":
-            yield f"{path}: there is no such field{nearest(names[-1], owner.model_fields)}"
-        elif fault["type"] == "value_error":
-            yield str(fault["ctx"]["error"])
-        else:
-            told = f" ({field.description})" if field else ""
-            yield f"{path} = {fault['input']!r} is not allowed: {fault['msg'].lower()}{told}"
-
-
-# --- checks -------------------------------------------------------------------------------------
-
-
-def check(design: Design) -> None:
-    """Check all that can be known before anything runs.
-
-    Raises
-    ------
-    InputError
-        With the first fault, in one line.
-    """
-    base, parsed = design.resolved(), design.parsed()
-    if not parsed:
-        raise InputError("factors: a design needs at least one")
-    _check_samples(design)
-    _check_names(design, base, parsed)
-    _check_stop(design.stop, base)
-    _check_values(design, parsed)
-
-
-def _check_samples(design: Design) -> None:
-    method, samples = design.method, design.samples
-    if method == "grid":
-        if samples is not None:
-            raise InputError("samples: a grid has none; the levels say how many points there are")
-        return
-    if samples is None:
-        raise InputError(f"samples: method {method!r} needs the number of samples")
-    if method in ("sobol", "saltelli") and samples & (samples - 1):
-        near = 2 ** round(np.log2(samples))
-        raise InputError(
-            f"samples = {samples}: a Sobol sequence wants a power of 2, such as {near}"
-        )
-    if method == "morris" and samples < 2:
-        raise InputError("samples = 1: Morris screening needs two trajectories or more")
-
-
-def _check_names(design: Design, base: Parameters, parsed: tuple[Factor, ...]) -> None:
-    taken = {*IDENTITY, *ENDING, *measures(base)}
-    sets: dict[str, str] = dict.fromkeys(design.fixed, "fixed")
-    for factor in parsed:
-        if factor.name in taken:
-            raise InputError(f"factors.{factor.name}: is the name of a column of the result")
-        for path in factor.paths:
-            if path in sets:
-                raise InputError(f"factors.{factor.name}: {path} is also set by {sets[path]}")
-            sets[path] = f"factors.{factor.name}"
-
-
-def _check_stop(stop: Stop | None, base: Parameters) -> None:
-    if stop and stop.phase is not None and stop.phase not in base.phases:
-        near = nearest(stop.phase, base.phases)
-        raise InputError(f"stop.phase: there is no phase {stop.phase!r}{near}")
-    if stop and stop.measure is not None and stop.measure not in _round_measures(base):
-        near = nearest(stop.measure, _round_measures(base))
-        raise InputError(f"stop.measure: there is no measure {stop.measure!r}{near}")
-
-
-def _check_values(design: Design, parsed: tuple[Factor, ...]) -> None:
-    from analysis.sweep.points import Plan
-
-    plan = Plan(design)
-    start = plan.held(0)
-    for place, factor in enumerate(parsed):
-        ends = range(len(factor.levels)) if factor.levels else (factor.low, factor.high)
-        for held in ends:
-            with_it = (*start[:place], held, *start[place + 1 :])
-            _resolve_one(design, parsed, with_it, f"factors.{factor.name}")
-    for point in np.unique(np.linspace(0, plan.points - 1, CHECKED).astype(np.int64)):
-        _resolve_one(design, parsed, plan.held(int(point)), f"point {point}")
-
-
-def _resolve_one(
-    design: Design, parsed: tuple[Factor, ...], held: tuple[Any, ...], where: str
-) -> None:
-    try:
-        design.resolved(overrides(parsed, held))
-    except InputError as error:
-        raise InputError(f"{where}: {str(error).splitlines()[0]}") from None
-
-
 def overrides(parsed: tuple[Factor, ...], held: tuple[Any, ...]) -> dict[str, Any]:
     """What a point sets, by path."""
     return {
@@ -258,7 +104,7 @@ def overrides(parsed: tuple[Factor, ...], held: tuple[Any, ...]) -> dict[str, An
     }
 
 
-def _round_measures(parameters: Parameters) -> list[str]:
+def round_measures(parameters: Parameters) -> list[str]:
     """Measures that every round has."""
     told = columns(tuple(parameters.archetypes), detail=False)
     return [name for name in told if name not in ("round", "phase", "phase_round", "date")]
@@ -266,4 +112,4 @@ def _round_measures(parameters: Parameters) -> list[str]:
 
 def measures(parameters: Parameters) -> list[str]:
     """Measures that a run is summarized by: those of its rounds, and what derives from them."""
-    return [*_round_measures(parameters), *DERIVED]
+    return [*round_measures(parameters), *DERIVED]

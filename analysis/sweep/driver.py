@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from analysis import folder as run_folder
 from analysis.sweep import store as stores
-from analysis.sweep.design import Design, load
+from analysis.sweep.design import Design
 from analysis.sweep.engine import Engine, EngineLost, OnDask, engine
 from analysis.sweep.factors import Factor
 from analysis.sweep.points import Job, Plan
+from analysis.sweep.reading import load
 from analysis.sweep.store import Store
 from analysis.sweep.work import (
     Harvest,

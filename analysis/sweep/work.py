@@ -85,7 +85,7 @@ class Harvest:
 def run_chunk(work: Work, jobs: Sequence[Job]) -> Harvest:
     """Run a chunk of runs in this process, one after the other."""
     with _ONE_AT_A_TIME:
-        parallel._one_thread()
+        parallel.one_thread()
         start = perf_counter()
         harvest, rows, failures = Harvest(code_version()), [], []
         frames: dict[str, list[pd.DataFrame]] = {}

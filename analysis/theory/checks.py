@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from agents.draws import Stream
 from agents.traits import Floats, index
 
 Z_LIMIT: Final = 4.9
@@ -64,3 +65,9 @@ def share_check(oracle: str, setting: str, exact: float, hits: int, trials: int)
     """Check of a probability, with the standard error that it has if the exact value holds."""
     se = float(np.sqrt(max(exact * (1 - exact), 1e-12) / trials))
     return Check(oracle, setting, exact, hits / trials, se)
+
+
+def stream(rng: np.random.Generator) -> Stream:
+    """A stream of the simulator's own draws, with a key that `rng` picks."""
+    high, low = rng.integers(2**32, size=2).tolist()
+    return Stream((high, low))

@@ -12,7 +12,7 @@ from agents.parameters import Subdivisions, Training
 from agents.population import Changes, Population
 from agents.subdivisions import Standing
 from agents.traits import NAMES, Floats
-from analysis.theory.checks import TRAIT, Check, mean_check, share_check
+from analysis.theory.checks import TRAIT, Check, mean_check, share_check, stream
 from model import competition, training
 
 
@@ -46,10 +46,11 @@ def fixation(
     mutant = np.zeros((replicates, players), dtype=np.bool_)
     mutant[:, 0] = True
     fixed, times, round_ = 0, [], 0
+    draws = stream(rng)
     while len(mutant):
         round_ += 1
-        source = training.sources(*mutant.shape, 0.0, rng)
-        succession = training.challenge(score(mutant), source, p, rng)
+        source = training.sources(*mutant.shape, 0.0, draws)
+        succession = training.challenge(score(mutant), source, p, draws)
         heirs = mutant.ravel()[succession.parent]
         mutant = np.where(succession.replaced, heirs, mutant)
         count = mutant.sum(axis=1)
@@ -233,8 +234,9 @@ def _one_challenge(mutant: Any, beta: float, rng: np.random.Generator) -> Any:
     count, d, n = mutant.shape
     teams = mutant.reshape(count * d, n)
     p = Training(schedule="single", strength=abs(beta))
-    source = training.sources(count * d, n, 0.0, rng)
-    succession = training.challenge(np.sign(beta) * teams, source, p, rng)
+    draws = stream(rng)
+    source = training.sources(count * d, n, 0.0, draws)
+    succession = training.challenge(np.sign(beta) * teams, source, p, draws)
     chosen = rng.integers(d, size=count) + d * np.arange(count)
     replaced = np.zeros_like(succession.replaced)
     replaced[chosen] = succession.replaced[chosen]
@@ -250,7 +252,7 @@ def _one_contest(mutant: Any, beta: float, rng: np.random.Generator) -> Any:
     rank = Standing(np.sign(beta) * mutant.mean(axis=2).ravel(), np.zeros(count))
     none = np.zeros(count * d, dtype=np.bool_)
     p = Subdivisions(own_division=1.0, strength=abs(beta))
-    contests = competition.contest(population, rank, none, 1.0, p, rng)
+    contests = competition.contest(population, rank, none, 1.0, p, stream(rng))
     # All teams were contested; of each replicate one is kept.
     chosen = rng.integers(d, size=count) + d * np.arange(count)
     for change in contests:
@@ -266,8 +268,9 @@ def _one_exchange(mutant: Any, beta: float, rng: np.random.Generator) -> Any:
     size = mutant[0].size
     population = Population(np.zeros((size, len(NAMES))), mutant.shape[1], 1)
     flat = mutant.reshape(len(mutant), size).copy()
+    draws = stream(rng)
     for row in flat:
-        change = competition.exchange(population, p, rng)
+        change = competition.exchange(population, p, draws)
         assert change.parents is not None
         row[change.rows] = row[change.parents]
     return flat.reshape(mutant.shape)

@@ -9,12 +9,11 @@ import numpy as np
 from agents import conduct as conducts
 from agents import drives
 from agents.overseers import GAMES, DoubleReLU, OversightGame
-from agents.parameters import Conduct, Oversight
+from agents.parameters import Conduct, Oversight, numbers
 from agents.parameters import Tasks as TaskParameters
 from agents.personas import Mixture
-from agents.situation import Situation, Tasks
-from agents.traits import GOALS, NAMES, Floats, express, index
-from analysis.theory.checks import Check, share_check
+from agents.traits import DRIVES, GOALS, NAMES, Floats, express, index
+from analysis.theory.checks import Check, share_check, stream
 from model.collective import CollectiveModel
 from model.scenario import resolve
 from model.tasks import assign
@@ -136,8 +135,8 @@ def t12_audit_game(
     """
     wins = trials = 0
     exact = 0.0
-    parameters = resolve()
-    mixture = Mixture(parameters.archetypes, parameters.authors.spread, np.random.default_rng(0))
+    parameters, draws = resolve(), stream(rng)
+    mixture = Mixture(parameters.archetypes, parameters.authors.spread, draws)
     phase = next(iter(parameters.phases.values()))
     total = audited + free
     for _ in range(replicates):
@@ -148,7 +147,7 @@ def t12_audit_game(
             audited / total,
             (0.0, parameters.authors.redteam),
             TaskParameters(),
-            rng,
+            draws,
         )
         a = int(work.audited.sum())
         exact += (1 - p) ** a * (1 - (1 - success * p) ** (total - a))
@@ -178,18 +177,26 @@ def t13_temptation(
     """
     r = 3.0
     temptations = rng.exponential(theta, replicates * 100)
-    exact = float(conducts.violation_probability(np.array(r), theta))
+    exact = float(_taken(np.array([r]), theta)[0])
     hits = int((temptations > r).sum())
     conduct, oversight = Conduct(), Oversight()
     grid = np.linspace(0.0, 40.0, 400_001)
-    gain = conducts.temptation_gain(grid, theta, conduct.temptation_gain)
+    taken = _taken(grid, theta)
+    gain = conducts.temptation_gain(grid, taken, theta, conduct.temptation_gain)
     fine = oversight.audit * oversight.penalty * q
-    score = gain - fine * conducts.violation_probability(grid, theta)
+    score = gain - fine * taken
     best = fine / conduct.temptation_gain
     return [
         share_check("T13", f"violations, theta = {theta:g}", exact, hits, len(temptations)),
         Check("T13", f"best restraint, q = {q:g}", best, float(grid[np.argmax(score)]), 0.0, 1e-3),
     ]
+
+
+def _taken(restraints: Floats, theta: float) -> Floats:
+    """Violation probabilities at some restraints."""
+    taken = np.empty_like(restraints)
+    conducts.violation_probabilities(restraints, theta, taken)
+    return taken
 
 
 def t14_terminality(
@@ -227,17 +234,18 @@ def _terminal_latent(goal: str, terminal: bool) -> Floats:
 
 def _expected_output(goal: str, terminal: bool, useful: float, cost: float) -> float:
     """Mean output of a copy over tasks on which the goal helps or not; other goals always do."""
-    p = Conduct(backchaining_cost=cost, public_good=0.0, gaming_cost=0.0, obfuscation_cost=0.0)
-    acts = express(np.tile(_terminal_latent(goal, terminal), (2, 1)))
-    helps = np.ones((2, 3), dtype=np.bool_)
-    helps[1, GOALS.index(goal)] = False
-    situation = Situation(0.0, 0.0, 0.0, 1.0)
-    pursued = drives.pursue(acts, helps, np.full((2, 3), 0.5))
-    effort = drives.effort(acts, pursued, situation, p)
-    none = np.zeros(2, dtype=np.bool_)
-    tasks = Tasks(none, helps, np.zeros(2, int), none, np.zeros(2, int), np.array([1.0, 0, 0]))
-    done = conducts.output(effort, tasks, 1, p)
-    return float(useful * done[0] + (1 - useful) * done[1])
+    p = numbers(
+        Conduct(backchaining_cost=cost, public_good=0.0, gaming_cost=0.0, obfuscation_cost=0.0)
+    )
+    acts = express(_terminal_latent(goal, terminal))
+    mean = 0.0
+    for helps_here, chance in ((True, useful), (False, 1 - useful)):
+        helps = np.ones(len(GOALS), dtype=np.bool_)
+        helps[GOALS.index(goal)] = helps_here
+        effort = np.empty(DRIVES.stop)
+        drives.spend_effort(acts, helps, np.full(len(GOALS), 0.5), 0.0, p, effort)
+        mean += chance * conducts.own_output(effort, helps, p)
+    return mean
 
 
 def _terminal_advantage(goal: str, useful: float, cost: float) -> float:

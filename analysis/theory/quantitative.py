@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from agents.parameters import Training
-from analysis.theory.checks import TRAIT, Z_LIMIT, Check, mean_check
+from analysis.theory.checks import TRAIT, Z_LIMIT, Check, mean_check, stream
 from model import training
 
 
@@ -20,12 +20,12 @@ def t5_noisy_score(replicates: int, rng: np.random.Generator, *, h2: float) -> l
             for k in (2, 3, 5)
         ),
     ]
-    checks = []
+    checks, draws = [], stream(rng)
     for rule, p, intensity in rules:
         trait = rng.normal(0, np.sqrt(h2), (teams, size))
         score = trait + rng.normal(0, np.sqrt(1 - h2), (teams, size))
-        source = training.sources(teams, size, 0.0, rng)
-        parent = training.RULES[rule](score, source, p, rng).parent
+        source = training.sources(teams, size, 0.0, draws)
+        parent = training.RULES[rule](score, source, p, draws).parent
         setting = f"{rule} {p.tournament_size if rule == 'tournament' else '10 of 50'}"
         gains = score.ravel()[parent].mean(axis=1)
         checks.append(mean_check("T5", f"intensity of {setting}", intensity, gains))
@@ -59,11 +59,12 @@ def t6_drift(
     start = trait.var(axis=1, ddof=1)
     founder = np.tile(np.arange(n), (teams, 1))
     p = Training(rule="resample")
+    draws, rows = stream(rng), np.arange(teams * n)
     for _ in range(generations):
-        source = training.sources(teams, n, 0.0, rng)
-        parent = training.resample(np.zeros((teams, n)), source, p, rng).parent
+        source = training.sources(teams, n, 0.0, draws)
+        parent = training.resample(np.zeros((teams, n)), source, p, draws).parent
         trait, founder = trait.ravel()[parent], founder.ravel()[parent]
-        steps = training.mutation_steps(teams * n, Training(mutation_sd=sd), 1.0, rng)
+        steps = training.mutation_steps(rows, Training(mutation_sd=sd), 1.0, draws)
         trait = trait + steps[:, TRAIT].reshape(teams, n)
     v = sd**2
     kept = (1 - 1 / n) ** generations
@@ -85,11 +86,12 @@ def t10_stabilizing(
     trait = np.zeros((teams, n))
     p, mutation = Training(rule="resample", strength=1.0), Training(mutation_sd=sd)
     seen = []
+    draws, rows = stream(rng), np.arange(teams * n)
     settle = int(20 * np.sqrt(vs) / sd)
     for round_ in range(2 * settle):
-        source = training.sources(teams, n, 0.0, rng)
-        parent = training.resample(-(trait**2) / (2 * vs), source, p, rng).parent
-        steps = training.mutation_steps(teams * n, mutation, 1.0, rng)[:, TRAIT]
+        source = training.sources(teams, n, 0.0, draws)
+        parent = training.resample(-(trait**2) / (2 * vs), source, p, draws).parent
+        steps = training.mutation_steps(rows, mutation, 1.0, draws)[:, TRAIT]
         trait = trait.ravel()[parent] + steps.reshape(teams, n)
         if round_ >= settle:
             seen.append(trait.var(axis=1, ddof=1))
@@ -106,8 +108,9 @@ def t15_homology(
     """Two lines that parted `rounds` mutations ago differ by E[(z_i - z_j)²] = 2·V_m·rounds."""
     trait = np.zeros((2, replicates))
     p = Training(mutation_sd=sd)
+    draws, rows = stream(rng), np.arange(trait.size)
     for _ in range(rounds):
-        steps = training.mutation_steps(trait.size, p, 1.0, rng)[:, TRAIT]
+        steps = training.mutation_steps(rows, p, 1.0, draws)[:, TRAIT]
         trait += steps.reshape(trait.shape)
     exact = 2 * sd**2 * rounds
     setting = f"{rounds} rounds apart, sd = {sd:g}"

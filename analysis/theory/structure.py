@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agents.draws import Stream
 from agents.parameters import Subdivisions, Training
 from agents.population import Changes, Population
 from agents.subdivisions import Findings, Standing
 from agents.traits import NAMES, Floats
-from analysis.theory.checks import TRAIT, Check, mean_check
+from analysis.theory.checks import TRAIT, Check, mean_check, stream
 from model import competition, training
 
 
@@ -69,9 +70,7 @@ class Islands:
         self.training = Training(rule="resample", strength=0.0, mutation_sd=sd)
         self.subdivisions = Subdivisions(rule="overwrite", overwrite_rate=epsilon)
 
-    def round(
-        self, rng: np.random.Generator, beta: float = 0.0, beta_teams: float = 0.0
-    ) -> tuple[float, float]:
+    def round(self, rng: Stream, beta: float = 0.0, beta_teams: float = 0.0) -> tuple[float, float]:
         """One round; the change of the trait's mean by copies and by teams.
 
         A copy's score is its trait, with strength `beta`; a team's standing its mean, with
@@ -84,8 +83,8 @@ class Islands:
         changes, new = training.select(population, p, self.m, rng, rng)
         population.apply(*changes)
         selected = population.latent[:, TRAIT].mean()
-        steps = training.mutation_steps(len(population), p, 1.0, rng)
-        population.apply(Changes("mutation", new, shift=steps[new]))
+        steps = training.mutation_steps(new, p, 1.0, rng)
+        population.apply(Changes("mutation", new, shift=steps))
         mutated = population.latent[:, TRAIT].mean()
         mean = population.team_mean(population.latent[:, TRAIT])
         rank = Standing(mean, np.zeros(1))
@@ -116,10 +115,10 @@ def t7_structure(
     settle = int(6 * n * d)
     results = []
     for _ in range(runs):
-        islands = Islands(n, d, m, 0.0, sd)
+        islands, draws = Islands(n, d, m, 0.0, sd), stream(rng)
         sums, seen = np.zeros(2), 0
         for round_ in range(2 * settle):
-            islands.round(rng)
+            islands.round(draws)
             if round_ >= settle and round_ % 5 == 0:
                 cube = islands.population.latent[:, free].reshape(d, n, -1)
                 sums += measured_structure(cube)
@@ -185,15 +184,15 @@ def t8_collective_trait(
     settle, rounds = int(5 * n * d), 60
     responses: dict[float, list[float]] = {ratio: [] for ratio in ratios}
     for _ in range(runs):
-        islands = Islands(n, d, m, epsilon, sd)
+        islands, draws = Islands(n, d, m, epsilon, sd), stream(rng)
         for _ in range(settle):
-            islands.round(rng)
+            islands.round(draws)
         found: dict[float, list[float]] = {ratio: [] for ratio in ratios}
         for _ in range(rounds):
             for _ in range(5):
-                islands.round(rng)
+                islands.round(draws)
             state = islands.population.latent.copy()
-            seed = int(rng.integers(2**62))
+            seed = int(rng.integers(2**32))
             for ratio in ratios:
                 found[ratio].append(_paired_response(islands, state, seed, beta, ratio * cut))
         for ratio in ratios:
@@ -220,8 +219,7 @@ def _paired_response(
     moved = []
     for strength, sign in ((beta, 1.0), (beta, -1.0)):
         _restore(islands.population, state)
-        generator = np.random.default_rng(seed)
-        copies, teams = islands.round(generator, -sign * strength, sign * strength * ratio)
+        copies, teams = islands.round(Stream((seed, 0)), -sign * strength, sign * strength * ratio)
         moved.append(copies + teams)
     _restore(islands.population, state)
     return (moved[0] - moved[1]) / 2

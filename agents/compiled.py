@@ -1,0 +1,178 @@
+"""Compiled loops over copies, and the threads that share them.
+
+A *kernel* is a function ``kernel(first, last, ...)`` that does a piece of a round for the teams (or
+rows) from `first` up to `last` and writes only there, so the result does not depend on who does
+which of them, nor in what order.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+try:
+    import numba
+except ImportError as error:  # pragma: no cover
+    raise ImportError(
+        "Multicopy needs Numba, which compiles its inner loops: install what pyproject.toml names"
+    ) from error
+
+WORTH_A_THREAD: Final = 8192
+"""Copies from which on a second thread saves more than it costs to wake."""
+
+
+def compiled(function: Callable[..., Any], inline: bool = False) -> Any:
+    """Compile a function on first use, releasing the interpreter lock; keep it on disk if possible.
+
+    Floating-point operations are neither reordered nor fused, so results do not depend on how the
+    loop is vectorized.
+    """
+    options: Any = {
+        "nogil": True,
+        "error_model": "numpy",
+        "inline": "always" if inline else "never",
+    }
+    return numba.njit(function, cache=CACHE is not None, **options)
+
+
+def _cache() -> Path | None:
+    """Folder for compiled code, named after the sources; None if none can be written.
+
+    Numba looks only at the file of a function, and would keep using what was inlined from another
+    file that has changed since.
+    """
+    sources = sorted(path for part in ("agents", "model") for path in (_ROOT / part).glob("*.py"))
+    digest = sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    places = [Path(named)] if named else [_ROOT / ".compiled", Path.home() / ".cache" / "multicopy"]
+    for place in places:
+        with suppress(OSError, RuntimeError):
+            (place / digest).mkdir(parents=True, exist_ok=True)
+            if os.access(place / digest, os.W_OK):
+                return place / digest
+    warnings.warn(
+        f"{' and '.join(map(str, places))} cannot be written, so the inner loops are compiled anew "
+        "in each process (about 15 s); the variable NUMBA_CACHE_DIR names another place",
+        stacklevel=2,
+    )
+    return None
+
+
+_ROOT: Final = Path(__file__).parent.parent
+CACHE: Final = _cache()
+"""Where compiled code is kept."""
+if CACHE is not None:
+    numba.config.CACHE_DIR = str(CACHE)  # type: ignore[attr-defined]
+
+
+def is_first_use() -> bool:
+    """Whether nothing is compiled yet, so that the first rounds take some seconds longer."""
+    return CACHE is None or next(CACHE.rglob("*.nbi"), None) is None
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a small function into the loop that calls it, which may then be vectorized."""
+    return compiled(function, inline=True)
+
+
+@compiled
+def average(values):  # type: ignore[no-untyped-def]
+    """Arithmetic mean of a contiguous array, as a float."""
+    flat = values.reshape(-1)
+    sums = np.zeros(4)  # four sums, since each addition would wait for the one before
+    whole = len(flat) // 4
+    for i in range(whole):
+        for k in range(4):
+            sums[k] += flat[4 * i + k]
+    total = sums.sum()
+    for i in range(4 * whole, len(flat)):
+        total += flat[i]
+    return total / len(flat)
+
+
+_LOG2_E = 1.4426950408889634
+_LN2_HIGH, _LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6
+_BIAS, _MANTISSA = np.int64(1023), np.int64(52)
+
+
+@inlined
+def exp(x: float) -> Any:
+    """e^x to about 3e-16 of its value; 0 below -708, where doubles end, and no more than e^709.
+
+    Unlike the C library's, it is the same on every machine, and a loop over it is vectorized (about
+    five times as fast). Source: Cephes (Moshier 1989): a Padé form after reduction by powers of 2.
+    """
+    nothing = x < -708.0  # false for what is no number, which so stays none
+    x = 709.0 if x > 709.0 else (-708.0 if nothing else x)
+    power = np.floor(x * _LOG2_E + 0.5)
+    r = (x - power * _LN2_HIGH) - power * _LN2_LOW
+    square = r * r
+    odd = r * ((1.26177193074810590878e-4 * square + 3.02994407707441961300e-2) * square + 1.0)
+    even = (
+        (3.00198505138664455042e-6 * square + 2.52448340349684104192e-3) * square
+        + 2.27265548208155028766e-1
+    ) * square + 2.0
+    scale = np.int64((np.int64(power) + _BIAS) << _MANTISSA).view(np.float64)
+    return 0.0 if nothing else (1.0 + 2.0 * odd / (even - odd)) * scale
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_limit = [processors()]
+
+
+def limit_threads(threads: int) -> None:
+    """Let crews made from now on have no more threads than this."""
+    _limit[0] = threads
+
+
+class Crew:
+    """Threads that share the teams of one population.
+
+    Parameters
+    ----------
+    copies
+        Size of the population.
+    threads
+        How many, at least 1; by default as many as this process may use (see `limit_threads`) for
+        a population large enough to keep them busy, else 1.
+    """
+
+    def __init__(self, copies: int, threads: int | None = None) -> None:
+        if threads is None:
+            threads = _limit[0] if copies >= WORTH_A_THREAD else 1
+        self.threads = threads
+
+    def share(self, kernel: Callable[..., None], teams: int, *arguments: Any) -> None:
+        """Run a kernel over all teams."""
+        if self.threads == 1 or teams < 2 * self.threads:
+            kernel(0, teams, *arguments)
+            return
+        ends = [teams * i // self.threads for i in range(self.threads + 1)]
+        pool = _pool(self.threads - 1)
+        others = [
+            pool.submit(kernel, first, last, *arguments) for first, last in pairwise(ends[1:])
+        ]
+        kernel(0, ends[1], *arguments)
+        for other in others:
+            other.result()
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="crew")

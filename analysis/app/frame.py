@@ -1,0 +1,269 @@
+"""What the page shows of a run at one moment: plain values, taken between two rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+
+from agents.overseers import OVERSEER_KINDS
+from agents.personas import PERSONA
+from agents.population import Changes
+from agents.traits import NAMES, Floats
+from analysis.app.measures import MEASURES
+from analysis.app.svg import TimeAxis
+from model.collective import CollectiveModel
+from model.outcomes import Event
+
+POINTS: Final = 120
+"""Rounds that a chart shows at most."""
+
+LAST_ROUNDS: Final = 20
+"""Rounds that the ledger of the last rounds adds up."""
+
+FLASH_ROUNDS: Final = 2
+"""Rounds for which an exposure or a take-over shows."""
+
+EVENTS: Final = 60
+"""Events that the log shows."""
+
+DOTS: Final = 256
+"""Copies of a team that are drawn."""
+
+DRAWN: Final = tuple(
+    "keep_self keep_team keep_division keep_collective knowledge curiosity power approval "
+    "detection legibility capture audit gap shown_alignment stated_alignment true_alignment "
+    "selective evidence".split()
+)
+"""Measures of the rounds that the charts draw."""
+
+TAKEOVERS: Final = ("correction", "team selection", "division selection")
+KINDS: Final = {
+    "human": "a human",
+    "previous": "the model before",
+    "agent3": "a copy of Agent-3",
+    "agent4": "a copy of Agent-4",
+}
+
+
+class PageModel(CollectiveModel):
+    """A model that also tells which teams were refilled in its last round, and from which."""
+
+    def step(self) -> None:
+        """One round."""
+        self.refilled: dict[int, int] = {}
+        super().step()
+
+    def _apply(self, turn: Any, *changes: Changes) -> None:
+        size = self.population.team_size
+        for change in changes:
+            if change.process in TAKEOVERS and change.parents is not None:
+                losers, winners = change.rows[::size] // size, change.parents[::size] // size
+                self.refilled.update(zip(losers.tolist(), winners.tolist(), strict=True))
+        super()._apply(turn, *changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A chosen team.
+
+    Attributes
+    ----------
+    members
+        Row of each copy that is drawn.
+    values, colors
+        The chosen measure of those copies.
+    panel
+        Its overseers in words, with their capture.
+    traits
+        Mean of each trait in the team, in the order of `NAMES`.
+    """
+
+    index: int
+    division: int
+    size: int
+    exposures: int
+    members: Sequence[int]
+    values: Sequence[float]
+    colors: Sequence[str]
+    withheld: Sequence[bool]
+    panel: Sequence[tuple[str, float]]
+    traits: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One run as the page shows it."""
+
+    name: str
+    round: int
+    running: bool
+    phase: str
+    date: str
+    outcome: str
+    axis: TimeAxis
+    history: Mapping[str, Sequence[float]]
+    division_of_team: Any
+    values: Any
+    colors: Sequence[str]
+    flashes: Mapping[int, str]
+    team: Team
+    means: Floats
+    authors: Sequence[tuple[str, float, float]]
+    path: Sequence[tuple[float, float]]
+    ledger: Mapping[str, Floats]
+    turning_points: Sequence[Event]
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """All that the page shows at one moment."""
+
+    number: int
+    arms: tuple[Arm, ...]
+    measure: str
+    playing: bool
+
+    @property
+    def running(self) -> bool:
+        """Whether there are rounds left to play."""
+        return self.arms[0].running
+
+
+@dataclass
+class Live:
+    """A run in progress, with what the page remembers of it between frames."""
+
+    name: str
+    model: PageModel
+    notes: list[Event] = field(default_factory=list)
+    marks: list[tuple[int, str]] = field(default_factory=list)
+    flashes: dict[int, tuple[str, int]] = field(default_factory=dict)
+    moved: list[dict[str, Floats]] = field(default_factory=list)
+
+    def step(self) -> None:
+        """One round."""
+        seen = len(self.model.records.events)
+        self.model.step()
+        ledger = self.model.ledger
+        fresh = ledger.in_round if ledger.last_round == self.model.round else {}
+        self.moved = [*self.moved[1 - LAST_ROUNDS :], dict(fresh)]
+        now = self.model.round
+        self.flashes = {t: f for t, f in self.flashes.items() if now - f[1] < FLASH_ROUNDS}
+        self.flashes |= dict.fromkeys(self.model.refilled, ("taken over", now))
+        for event in self.model.records.events[seen:]:
+            if event.team >= 0:
+                self.flashes[event.team] = (event.kind, now)
+            else:
+                self.notes.append(event)
+
+    def arm(self, measure: str, team: int, rounds: Sequence[int]) -> Arm:
+        """What the page shows of the run now; its history at `rounds`, as far as it has come."""
+        model, chosen = self.model, MEASURES[measure]
+        values, kept = chosen.teams(model), model.records.rows
+        rows = [kept[round_ - 1] for round_ in rounds if round_ <= len(kept)]
+        turn = model.schedule.turn(max(1, model.round))
+        return Arm(
+            name=self.name,
+            round=model.round,
+            running=bool(model.running),
+            phase=turn.phase.label or turn.name,
+            date=f"{turn.date:%-d %B %Y}",
+            outcome="" if model.running else model.outcome().sentence,
+            axis=self._axis(rows),
+            history=_history(rows),
+            division_of_team=model.population.division_of_team,
+            values=values,
+            colors=chosen.colors(values),
+            flashes={t: kind for t, (kind, _) in self.flashes.items()},
+            team=self._team(measure, team),
+            means=model.population.expressed.mean(axis=0),
+            authors=self._map.authors,
+            path=[self._map.place(row) for row in rows],
+            ledger=self._ledger(),
+            turning_points=self._turning_points(),
+            events=[e for e in model.records.events[: -EVENTS - 1 : -1] if e.team >= 0],
+        )
+
+    def _axis(self, rows: Sequence[Mapping[str, Any]]) -> TimeAxis:
+        schedule = self.model.schedule
+        ends = np.cumsum([phase.rounds for phase in schedule.phases.values()]).tolist()
+        names = [phase.label or name for name, phase in schedule.phases.items()]
+        phases = list(zip(names, ends, strict=True))
+        return TimeAxis([row["round"] for row in rows], schedule.total, phases, list(self.marks))
+
+    def _team(self, measure: str, index: int) -> Team:
+        model, chosen = self.model, MEASURES[measure]
+        population, panels = model.population, model.panels
+        index = min(index, population.teams - 1)
+        size = population.team_size
+        every = np.arange(size * index, size * (index + 1))[:DOTS]
+        values = np.asarray(chosen.copies(model))[every]
+        mates = slice(size * index, size * (index + 1))
+        kinds = [KINDS[OVERSEER_KINDS[kind]] for kind in panels.kind[index]]
+        return Team(
+            index=index,
+            division=int(population.division_of_team[index]),
+            size=size,
+            exposures=int(model.exposure_record[index]),
+            members=every.tolist(),
+            values=values.tolist(),
+            colors=chosen.colors(values),
+            withheld=population.withheld[every].tolist(),
+            panel=list(zip(kinds, panels.capture[index].tolist(), strict=True)),
+            traits=population.expressed[mates].mean(axis=0),
+        )
+
+    def _ledger(self) -> dict[str, Floats]:
+        total: dict[str, Floats] = {}
+        for fresh in self.moved:
+            for process, moved in fresh.items():
+                total[process] = total.get(process, np.zeros(len(NAMES))) + moved
+        return total
+
+    def _turning_points(self) -> list[Event]:
+        """All that happened to the run as a whole, the latest first."""
+        return sorted(self.notes, key=lambda event: -event.round)
+
+    @cached_property
+    def _map(self) -> PersonaMap:
+        return PersonaMap(self.model)
+
+
+def sampled(rounds: int) -> list[int]:
+    """At most `POINTS` of the rounds so far, the last among them."""
+    return np.unique(np.linspace(1, rounds, POINTS).astype(int)).tolist() if rounds else []
+
+
+def _history(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    history = {name: [row[name] for row in rows] for name in DRAWN}
+    history["watched_conduct"] = [1 - row["watched_violations"] for row in rows]
+    history["earnest"] = [1 - row["sandbagging_threatening"] for row in rows]
+    return history
+
+
+class PersonaMap:
+    """The plane of the archetypes' first two principal components, in prior standard deviations."""
+
+    def __init__(self, model: CollectiveModel) -> None:
+        mixture = model.mixture
+        self._names = [NAMES[i] for i in PERSONA]
+        self._spread = mixture.prior_sd
+        points = mixture.acts[:, PERSONA] / self._spread
+        self._center = points.mean(axis=0)
+        _, _, axes = np.linalg.svd(points - self._center, full_matrices=False)
+        self._plane = axes[:2].T
+        flat = (points - self._center) @ self._plane
+        self.authors = [
+            (name, float(x), float(y)) for name, (x, y) in zip(mixture.names, flat, strict=True)
+        ]
+
+    def place(self, row: Mapping[str, Any]) -> tuple[float, float]:
+        """Place of the mean copy of a round."""
+        mean = np.array([row[name] for name in self._names]) / self._spread
+        x, y = (mean - self._center) @ self._plane
+        return float(x), float(y)

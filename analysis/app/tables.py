@@ -1,0 +1,138 @@
+"""What the page says in words and numbers: the ledger, the log, a team, the persona map."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Final
+
+from agents.traits import NAMES, Floats
+from analysis.app import svg
+from analysis.app.frame import Arm, Team
+from model.ledger import PROCESSES
+from model.outcomes import Event
+
+TRAITS: Final = {
+    "keep_self": "care for itself",
+    "keep_team": "care for its team",
+    "keep_division": "care for its division",
+    "keep_collective": "care for the collective",
+    "knowledge": "knowledge",
+    "power": "power",
+    "approval": "approval",
+    "weight_honest": "weight of honesty",
+    "drift_honest": "drift of “honest”",
+    "hardcoding": "acts from identity",
+    "gaming": "gaming",
+    "withhold_threatening": "sandbags exposing work",
+}
+"""Traits of the tables, with names for people."""
+
+COLUMNS: Final = {name: NAMES.index(name) for name in TRAITS}
+
+
+def ledger(entries: Mapping[str, Floats]) -> str:
+    """Change of the mean of each trait in the last rounds, by process, in thousandths."""
+    processes = [name for name in PROCESSES if name in entries]
+    if not processes:
+        return "<p>No round has changed any trait yet.</p>"
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in [*processes, "sum"])
+    rows = []
+    for trait, label in TRAITS.items():
+        moved = [1000 * float(entries[name][COLUMNS[trait]]) for name in processes]
+        most = max(abs(value) for value in moved) or 1.0
+        cells = "".join(_cell(value, value / most) for value in moved)
+        rows.append(f'<tr><th scope="row">{label}</th>{cells}{_cell(sum(moved), 0)}</tr>')
+    return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _cell(value: float, strength: float) -> str:
+    """A number on orange if it is a gain, on blue if a loss; the sign says it too."""
+    red, green, blue = (230, 159, 0) if strength > 0 else (86, 180, 233)
+    shade = f' style="background:rgba({red},{green},{blue},{0.75 * abs(strength):.2f})"'
+    shown = "0" if abs(value) < 0.05 else f"{value:+.1f}".replace("-", "−")
+    return f"<td{shade if abs(strength) > 0.02 else ''}>{shown}</td>"
+
+
+def log(arm: Arm) -> str:
+    """The last events in plain words, the latest first."""
+    turns, teams = _items(arm.turning_points), _items(arm.events)
+    return (
+        f"<h3>Turning points</h3>{turns or '<p>None yet.</p>'}"
+        f"<h3>Teams in the last rounds</h3>{teams or '<p>Nothing has happened yet.</p>'}"
+    )
+
+
+def _items(events: Sequence[Event]) -> str:
+    items = "".join(
+        f"<li><b>round {event.round}:</b> {escape(event.text)}</li>" for event in events
+    )
+    return items and f"<ol>{items}</ol>"
+
+
+def team(team: Team, means: Floats) -> str:
+    """Who watches a team, and what its members are like beside the collective."""
+    panel = "; ".join(f"{kind}, capture {capture:.2f}" for kind, capture in team.panel)
+    exposed = {0: "never exposed", 1: "exposed once"}.get(
+        team.exposures, f"exposed {team.exposures} times"
+    )
+    rows = "".join(
+        f'<tr><th scope="row">{label}</th><td>{team.traits[COLUMNS[name]]:.3f}</td>'
+        f"<td>{means[COLUMNS[name]]:.3f}</td></tr>"
+        for name, label in TRAITS.items()
+    )
+    drawn = len(team.members)
+    only = f", {drawn} of them drawn" if drawn < team.size else ""
+    return (
+        f"<p>Division {team.division} · {team.size} copies{only} · {exposed}</p>"
+        f"<p>Panel: {panel or 'nobody watches it'}</p>"
+        '<table><thead><tr><th scope="col">mean of</th><th scope="col">team</th>'
+        f'<th scope="col">all</th></tr></thead><tbody>{rows}</tbody></table>'
+    )
+
+
+WIDTH, HEIGHT = 400, 300
+HALO: Final = "paint-order:stroke;stroke:#fff;stroke-width:3px"
+
+
+def persona_map(arms: Sequence[Arm]) -> str:
+    """The authors that pretraining knows, and the path of the mean copy among them.
+
+    Distances are in standard deviations of pretraining, drawn on an asinh scale, since the path
+    leads far away from all authors.
+    """
+    places = [(x, y) for _, x, y in arms[0].authors] + [p for arm in arms for p in arm.path]
+    reach = max(math.asinh(max(abs(x), abs(y))) for x, y in places) * 1.08
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return (
+            WIDTH * (0.46 + 0.44 * math.asinh(x) / reach),
+            HEIGHT * (0.5 - 0.46 * math.asinh(y) / reach),
+        )
+
+    parts = [
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{svg.BAND}"/>',
+    ]
+    for arm, color in zip(arms, (svg.PALETTE[1], svg.PALETTE[3]), strict=False):
+        points = [at(x, y) for x, y in arm.path]
+        walk = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        parts.append(f'<polyline points="{walk}" fill="none" stroke="{color}" stroke-width="2"/>')
+        if points:
+            x, y = points[-1]
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="7" fill="{color}"/>')
+            label = f"now {arm.name}".strip()
+            end = "end" if x > 0.7 * WIDTH else "start"
+            shift = -11 if end == "end" else 11
+            bold = {"font_weight": "bold", "text_anchor": end, "style": HALO}
+            parts.append(svg.text(x + shift, y - 8, label, **bold))
+    taken: list[tuple[float, float]] = []
+    for name, px, py in arms[0].authors:
+        x, y = at(px, py)
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{svg.PALETTE[0]}"/>')
+        low = y + 5
+        while any(abs(low - b) < 14 and abs(x - a) < 80 for a, b in taken):
+            low += 14
+        taken.append((x, low))
+        parts.append(svg.text(x + 7, low, name, style=HALO))
+    return svg.picture(WIDTH, HEIGHT, "Persona map: authors and the mean copy's path", parts)

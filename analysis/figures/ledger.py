@@ -1,0 +1,102 @@
+"""Which process, at which level, moved what: each figure a function of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from agents.traits import DRIVES, NAMES
+from analysis.style import BLUE, GRAY, GREEN, ORANGE, SMALL, VERMILION, legend, panel
+from model.ledger import PROCESSES
+
+LEVELS: Final[Mapping[str, Sequence[str]]] = {
+    "selection of copies": ["within-team selection"],
+    "selection of teams": ["team selection", "correction"],
+    "selection of divisions": ["division selection"],
+    "mutation": ["mutation", "switching"],
+}
+"""Levels, and the processes of the ledger that belong to them."""
+
+MARKS: Final = (("o", BLUE), ("s", VERMILION), ("D", GREEN), ("x", GRAY), ("*", ORANGE))
+SIDE: Final = 8.5
+"""Points: the side of the largest square."""
+
+
+def ledger_matrix(entries: pd.DataFrame) -> pd.DataFrame:
+    """Sum of changes by trait and (phase, process), as shares of a trait's largest entry."""
+    sums = entries.pivot_table(
+        index="trait",
+        columns=["phase", "process"],
+        values="change",
+        aggfunc="sum",
+        observed=True,
+        sort=False,
+    )
+    sums = sums.reindex([name for name in NAMES if name in sums.index])
+    return sums.div(sums.abs().max(axis=1).replace(0, 1), axis=0)
+
+
+def processes_of(matrix: pd.DataFrame) -> pd.DataFrame:
+    """One phase of a ledger matrix, with the processes that moved something, in their order."""
+    moved = [p for p in PROCESSES if p in matrix.columns and matrix[p].abs().max() > 1e-9]
+    return matrix[moved].fillna(0.0)
+
+
+@panel
+def ledger_squares(block: pd.DataFrame, ax: Axes) -> Axes:
+    """One phase of the ledger: a square for each trait and process, its area the change.
+
+    Filled: the process raised the mean; hollow: it lowered it.
+
+    Parameters
+    ----------
+    block
+        Traits by processes, from -1 to 1, as `processes_of` gives.
+    ax
+        Where to draw.
+    """
+    values = block.to_numpy()
+    row, column = np.nonzero(np.abs(values) > 0.005)
+    size = SIDE**2 * np.abs(values[row, column])
+    up = values[row, column] > 0
+    ax.scatter(column[up], row[up], size[up], marker="s", color=BLUE, lw=0.8)
+    ax.scatter(
+        column[~up], row[~up], size[~up], marker="s", facecolor="none", edgecolor=VERMILION, lw=0.9
+    )
+    ax.set_xticks(range(values.shape[1]), block.columns, rotation=90, fontsize=SMALL)
+    ax.set_yticks(range(len(block)), [t.replace("_", " ") for t in block.index], fontsize=SMALL)
+    ax.set_xlim(-0.6, max(1, values.shape[1]) - 0.4)
+    ax.set_ylim(len(block) - 0.4, -0.6)
+    ax.tick_params(length=0)
+    return ax
+
+
+def by_level(entries: pd.DataFrame) -> pd.DataFrame:
+    """Change of each trait's mean over the run by level: a row a trait, in the trait's unit."""
+    moved = entries.pivot_table(
+        index="trait", columns="process", values="change", aggfunc="sum", observed=True
+    ).reindex(columns=list(PROCESSES), fill_value=0.0)
+    table = pd.DataFrame({level: moved[list(of)].sum(axis=1) for level, of in LEVELS.items()})
+    table["all else"] = moved.sum(axis=1) - table.sum(axis=1)
+    return table.reindex([name for name in NAMES if name in table.index])
+
+
+@panel
+def levels(entries: pd.DataFrame, ax: Axes, traits: Sequence[str] = NAMES[DRIVES]) -> Axes:
+    """Which level moved the attention to which drive, in points of 100, over the whole run."""
+    table = 100 * by_level(entries).reindex(list(traits), fill_value=0.0)
+    place = np.arange(len(table))
+    spread = np.linspace(-0.28, 0.28, len(MARKS))
+    ax.axvline(0, color="0.5", lw=0.8, zorder=1)
+    for (level, values), (marker, color), off in zip(table.items(), MARKS, spread, strict=True):
+        ax.hlines(place + off, 0, values, color=color, lw=1.1, zorder=2)
+        ax.plot(values, place + off, marker, color=color, ms=4, ls="", label=str(level), zorder=3)
+    ax.set_yticks(place, [str(trait).replace("_", " ") for trait in table.index])
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.set_xlabel("Change of attention (points of 100)")
+    legend(ax)
+    return ax

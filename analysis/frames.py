@@ -1,0 +1,365 @@
+"""Run folders as tidy tables, with every column documented; for questions of one's own.
+
+`load` reads one run, `compare` lines several up. Both show what there is: an unfinished run, a
+table that is missing or of an older layout is told in `notes`, and the rest is there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agents.parameters import Parameters, nearest
+from agents.traits import NAMES, TRAITS
+from analysis import robustness
+from analysis.folder import SCHEMA
+from model import records
+from model.outcomes import PASSAGES
+from model.scenario import InputError, resolve, table
+
+LEDGER: Final[Mapping[str, str]] = {
+    "round": "round, from 1",
+    "phase": "name of the phase",
+    "process": "what moved the mean: selection of copies, teams, divisions; mutation; ...",
+    "trait": "heritable trait",
+    "change": "change of the trait's expressed mean that the process caused in the round",
+}
+EVENTS: Final[Mapping[str, str]] = {
+    "round": "round, from 1",
+    "phase": "name of the phase",
+    "kind": "exposed, superseded, passage, threshold, response, look or phase",
+    "team": "team concerned; -1 if none",
+    "value": "a number that goes with it: team it was refilled from, level of a measure, evidence",
+    "text": "the event in plain words",
+}
+COPIES: Final[Mapping[str, str]] = {
+    "copy": "row of the copy, from 0",
+    "team": "team, from 0",
+    "division": "division, from 0",
+    "lineage": "row of its ancestor in the first round",
+    "unswitched": "descends without a switch of persona from the formed identity",
+    "score": "score of the last round",
+    "output": "output of the last round, score units",
+    "violation": "mean unwatched violation probability in the last round",
+    "withheld": "whether it sandbagged in the last round",
+    **{trait.name: f"expressed {trait.meaning}" for trait in TRAITS},
+    **{f"{trait.name}_latent": f"latent value of {trait.name}, unbounded" for trait in TRAITS},
+}
+OUTCOMES: Final[Mapping[str, str]] = {
+    "scenario": "name of the scenario",
+    "fingerprint": "hash of the resolved parameters",
+    "seed": "seed of the run",
+    "complete": "whether the run went to its end",
+    "rounds_done": "rounds that were run",
+    "outcome": "class of the run: aligned, misaligned, adversarial, captured or caught",
+    "reason": "why it is of that class",
+    **robustness.NUMBERS,
+    **{f"passage_{p.measure}": f"round of the first passage: {p.name}" for p in PASSAGES},
+}
+ARCHETYPES: Final[Mapping[str, str]] = {
+    "archetype": "author of pretraining; `prior_sd` is the spread of the pretraining distribution",
+    "weight": "share of the author in pretraining",
+    **{trait.name: f"expressed {trait.meaning}" for trait in TRAITS},
+}
+RUN: Final[Mapping[str, str]] = {"run": "name of the run's folder; only in tables of `compare`"}
+
+
+def documented(archetypes: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Columns of each table with their meanings, for a scenario with these archetypes."""
+    return {
+        "rounds": records.columns(tuple(archetypes)),
+        "events": dict(EVENTS),
+        "ledger": dict(LEDGER),
+        "copies": dict(COPIES),
+        "outcomes": dict(OUTCOMES),
+        "archetypes": dict(ARCHETYPES),
+    }
+
+
+@dataclass(frozen=True)
+class Data:
+    """One run as tidy tables; docs/data.md says what each column means.
+
+    Attributes
+    ----------
+    rounds, events, ledger, copies, archetypes
+        Tables of the run folder; one that is missing is empty, with its columns.
+    outcomes
+        One row: class, reason, the numbers it depends on, first passages.
+    parameters
+        The scenario as it was run; None if it cannot be read.
+    provenance
+        How the run was made.
+    notes
+        What is missing or unusual, a sentence each.
+    """
+
+    folder: Path
+    rounds: pd.DataFrame
+    events: pd.DataFrame
+    ledger: pd.DataFrame
+    copies: pd.DataFrame
+    archetypes: pd.DataFrame
+    outcomes: pd.DataFrame
+    parameters: Parameters | None
+    provenance: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several runs, one under the other: the tables of `Data`, each with a column `run` first.
+
+    Attributes
+    ----------
+    parameters
+        Parameters in which the runs differ: a row a path, a column a run.
+    notes
+        What is missing or unusual, a sentence each, by run.
+    """
+
+    rounds: pd.DataFrame
+    events: pd.DataFrame
+    ledger: pd.DataFrame
+    copies: pd.DataFrame
+    outcomes: pd.DataFrame
+    parameters: pd.DataFrame
+    notes: Mapping[str, tuple[str, ...]]
+
+    def wide(self, measure: str) -> pd.DataFrame:
+        """A measure with a column a run, lined up by phase and round within the phase."""
+        _need(self.rounds, measure)
+        order = dict.fromkeys(self.rounds["phase"].astype(str))
+        lined = self.rounds.assign(phase=pd.Categorical(self.rounds["phase"], list(order)))
+        return lined.pivot_table(
+            index=["phase", "phase_round"], columns="run", values=measure, observed=True
+        )
+
+
+def _need(rounds: pd.DataFrame, measure: str) -> None:
+    if measure not in rounds:
+        near = nearest(measure, map(str, rounds.columns))
+        raise InputError(f"the rounds table has no column {measure!r}{near}")
+
+
+@dataclass
+class _Reader:
+    """Reads what a run folder has, and notes what it has not."""
+
+    folder: Path
+    notes: list[str] = field(default_factory=list)
+
+    def json(self, name: str) -> dict[str, Any]:
+        """A JSON file, empty if it is missing or damaged."""
+        try:
+            content = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            self.notes.append(f"There is no {name}.")
+            return {}
+        except (OSError, ValueError):
+            content = None
+        if not isinstance(content, dict):
+            self.notes.append(f"{name} is damaged and left out.")
+            return {}
+        return content
+
+    def table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
+        """A table; empty with the columns that it should have if it cannot be read."""
+        path = self.folder / f"{name}.parquet"
+        try:
+            frame = pq.read_table(path).to_pandas()
+        except FileNotFoundError:
+            self.notes.append(f"There is no {path.name}.")
+            return pd.DataFrame(columns=list(columns))
+        except (OSError, pa.ArrowException):
+            self.notes.append(f"{path.name} is damaged and left out.")
+            return pd.DataFrame(columns=list(columns))
+        missing = [column for column in columns if column not in frame]
+        if missing:
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            self.notes.append(f"{path.name} lacks {', '.join(missing[:5])}{more}.")
+        return frame
+
+    def parameters(self) -> Parameters | None:
+        """The scenario, None if this program cannot read it."""
+        try:
+            return resolve(self.folder / "scenario.toml")
+        except InputError as error:
+            first = str(error).splitlines()[0]
+            self.notes.append(f"Its scenario cannot be read by this version: {first}")
+            return None
+
+
+def load(folder: str | Path) -> Data:
+    """Read a run folder, as far as it can be read.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or it holds no run.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise InputError(f"{path}: there is no such folder")
+    if not any((path / name).is_file() for name in ("provenance.json", "rounds.parquet")):
+        raise InputError(f"{path}: is no run folder, it has neither provenance.json nor tables")
+    reader = _Reader(path)
+    provenance = reader.json("provenance.json")
+    if provenance and provenance.get("schema") != SCHEMA:
+        reader.notes.append(
+            f"The folder is of version {provenance.get('schema')} of the layout; this program "
+            f"writes version {SCHEMA}. What it can read is shown."
+        )
+    if provenance and not provenance.get("complete"):
+        done, planned = provenance.get("rounds_done"), provenance.get("rounds_planned")
+        reader.notes.append(f"The run is unfinished: {done} of {planned} rounds.")
+    parameters = reader.parameters()
+    archetypes = tuple(parameters.archetypes) if parameters else ()
+    columns = documented(archetypes)
+    # A run without `detail` has no spreads; only the columns that every run has are demanded.
+    columns["rounds"] = records.columns(archetypes, detail=False)
+    names = ("rounds", "events", "ledger", "copies", "archetypes")
+    tables = {name: reader.table(name, list(columns[name])) for name in names}
+    outcomes = _outcomes(reader, tables, parameters, provenance)
+    return Data(
+        folder=path,
+        outcomes=outcomes,
+        parameters=parameters,
+        provenance=provenance,
+        notes=tuple(reader.notes),
+        **tables,
+    )
+
+
+def _outcomes(
+    reader: _Reader,
+    tables: Mapping[str, pd.DataFrame],
+    parameters: Parameters | None,
+    provenance: Mapping[str, Any],
+) -> pd.DataFrame:
+    """The row of the outcome; what cannot be told is missing in it."""
+    told = reader.json("outcome.json")
+    row: dict[str, Any] = dict.fromkeys(OUTCOMES)
+    row |= {name: provenance.get(name) for name in OUTCOMES if name in provenance}
+    row |= {"outcome": told.get("class"), "reason": told.get("reason")}
+    rounds, events = tables["rounds"], tables["events"]
+    if len(rounds) and parameters:
+        try:
+            row |= robustness.numbers(rounds, events, parameters.outcome.window)
+            passages = robustness.first_passages(rounds, parameters)
+            row |= {f"passage_{measure}": when for measure, when in passages.items()}
+        except KeyError as error:
+            reader.notes.append(f"The numbers behind the outcome need the column {error}.")
+    return pd.DataFrame([row], columns=list(OUTCOMES))
+
+
+def compare(folders: Sequence[str | Path]) -> Comparison:
+    """Read several run folders and put their tables one under the other.
+
+    Runs are named by their folders, by the whole path where two folders have one name.
+
+    Raises
+    ------
+    InputError
+        If there is no folder, one twice, or one that holds no run.
+    """
+    paths = [Path(folder) for folder in folders]
+    if not paths:
+        raise InputError("compare needs at least one run folder")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise InputError("compare: a folder is given twice")
+    short = [path.resolve().name for path in paths]
+    names = short if len(set(short)) == len(short) else [str(path) for path in paths]
+    runs = dict(zip(names, map(load, paths), strict=True))
+
+    def stacked(table_: str) -> pd.DataFrame:
+        parts = {name: getattr(run, table_) for name, run in runs.items()}
+        filled = {name: part.astype(_plain(part)) for name, part in parts.items() if len(part)}
+        if not filled:
+            return next(iter(parts.values())).assign(run=pd.Series(dtype="category"))
+        frame = pd.concat(filled, names=["run", "row"]).copy()
+        frame = frame.reset_index().drop(columns="row")
+        return frame.assign(run=pd.Categorical(frame["run"], names))
+
+    tables = {name: stacked(name) for name in ("rounds", "events", "ledger", "copies", "outcomes")}
+    notes = {name: run.notes for name, run in runs.items()}
+    return Comparison(parameters=_differences(runs), notes=notes, **tables)
+
+
+def _plain(frame: pd.DataFrame) -> dict[str, str]:
+    """Categories as text, since their lists differ between runs."""
+    kinds = frame.dtypes
+    return {str(name): "str" for name in kinds.index if str(kinds[name]) == "category"}
+
+
+def _differences(runs: Mapping[str, Data]) -> pd.DataFrame:
+    """Parameters in which runs differ, a column a run."""
+    told = {
+        name: {info.path: info.default for info in table(run.parameters)}
+        for name, run in runs.items()
+        if run.parameters is not None
+    }
+    paths = dict.fromkeys(path for values in told.values() for path in values)
+    rows = {path: [values.get(path) for values in told.values()] for path in paths}
+    differ = {path: row for path, row in rows.items() if any(v != row[0] for v in row)}
+    return pd.DataFrame.from_dict(differ, orient="index", columns=list(told), dtype=object)
+
+
+def trait_columns() -> dict[str, str]:
+    """Columns of the rounds table that every trait has beside its mean, by their endings."""
+    told = {f"_q{round(100 * q)}": f"{q:g} quantile of the trait" for q in records.QUANTILES}
+    return {
+        **told,
+        "_fst_team": "F_ST of the trait among teams: variance between teams over the total",
+        "_fst_division": "F_ST of the trait among divisions",
+    }
+
+
+def dictionary() -> str:
+    """The data dictionary, as docs/data.md holds it."""
+    every = documented(())
+    spread = {f"{name}{ending}" for name in NAMES for ending in trait_columns()}
+    rounds = {name: text for name, text in every["rounds"].items() if name not in spread}
+    rounds |= {f"TRAIT{ending}": text for ending, text in trait_columns().items()}
+    rounds["like_ARCHETYPE"] = "mean responsibility of the archetype"
+    every["rounds"] = rounds
+    parts = [_INTRODUCTION]
+    for name, columns in every.items():
+        parts.append(f"\n## `{name}`\n\n{_TABLES[name]}\n\n| column | meaning |\n| --- | --- |\n")
+        parts += [f"| `{column}` | {meaning} |\n" for column, meaning in columns.items()]
+    return "".join(parts)
+
+
+_INTRODUCTION: Final = """# Data dictionary
+
+Made by `python -m analysis.frames`; do not edit by hand. `analysis.load(DIR)` reads a run folder as
+tables, one observation a row; `analysis.compare([DIR, ...])` puts those of several runs one under
+the other, with a column `run` first.
+
+```python
+import analysis
+
+data = analysis.load("results/ai2027-seed0")
+data.rounds.groupby("phase", observed=True)["keep_team"].last()
+data.ledger.groupby("process", observed=True)["change"].sum()
+analysis.compare(["results/a", "results/b"]).wide("capture").plot()
+```
+"""
+_TABLES: Final[Mapping[str, str]] = {
+    "rounds": "A row a round. Where TRAIT stands, there is a column for every trait.",
+    "events": "A row an event.",
+    "ledger": "A row for each round, process and trait. The changes of a round sum to the total.",
+    "copies": "The final population, a row a copy.",
+    "outcomes": "A row a run: its class, the numbers the class depends on, first passages.",
+    "archetypes": "The authors of pretraining, a row an archetype.",
+}
+
+if __name__ == "__main__":
+    print(dictionary(), end="")

@@ -1,0 +1,106 @@
+"""Plug-ins: files or installed packages of users that add to the model; see docs/extending.md."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import traceback
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Final
+
+from agents.extensions import REGISTRIES
+from agents.lab import RESPONSES
+from agents.overseers import GAMES, OVERSEER_KINDS
+from agents.parameters import nearest
+from agents.traits import NAMES
+from model.records import MEASURES
+from model.scenario import InputError
+
+GROUP: Final = "multicopy"
+"""Group of the entry points under which an installed package offers a plug-in."""
+
+_loaded: dict[str, str] = {}
+
+
+def load(names: Sequence[str]) -> None:
+    """Load plug-ins: paths of Python files, or names of entry points; each once.
+
+    Raises
+    ------
+    InputError
+        If there is no such plug-in, it fails, or it adds a name that is taken.
+    """
+    for name in names:
+        key = str(Path(name).resolve()) if name.endswith(".py") else name
+        if key not in _loaded:
+            before = {kind: dict(registry) for kind, registry in REGISTRIES.items()}
+            try:
+                _loaded[key] = _load(name)
+                _check(name, before)
+            except InputError:
+                _loaded.pop(key, None)
+                restore(before)
+                raise
+
+
+def loaded() -> dict[str, str]:
+    """Plug-ins that are loaded, with a hash of each file or the version of its package."""
+    return dict(_loaded)
+
+
+def restore(registries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make the registries what they were."""
+    for kind, registry in REGISTRIES.items():
+        registry.clear()
+        registry.update(registries[kind])
+
+
+def _load(name: str) -> str:
+    """Load one plug-in; what tells its version."""
+    path = Path(name)
+    try:
+        if name.endswith(".py"):
+            source = path.read_bytes()
+            spec = importlib.util.spec_from_file_location(f"plugin_{path.stem}", path)
+            assert spec is not None
+            assert spec.loader is not None
+            spec.loader.exec_module(importlib.util.module_from_spec(spec))
+            return hashlib.sha256(source).hexdigest()[:16]
+        offered = {point.name: point for point in entry_points(group=GROUP)}
+        if name not in offered:
+            raise InputError(
+                f"--plugin {name}: neither a Python file nor installed{nearest(name, offered)}"
+            )
+        offered[name].load()
+        package = offered[name].dist
+        return package.version if package else "unknown"
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"--plugin {name}: cannot be read: {error.strerror or error}") from None
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        raise InputError(
+            f"--plugin {name}: line {at.lineno} of {Path(at.filename).name} fails: "
+            f"{type(error).__name__}: {error}"
+        ) from None
+
+
+def _check(name: str, before: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse names that the project uses itself, and a plug-in that adds nothing."""
+    taken: dict[str, set[str]] = {
+        "measure": {*MEASURES, *NAMES, "typicality"},
+        "lab_response": {*RESPONSES},
+        "overseer": {*OVERSEER_KINDS},
+        "game": {*GAMES},
+    }
+    added = [
+        (kind, one) for kind, of in REGISTRIES.items() for one in of if one not in before[kind]
+    ]
+    if not added:
+        raise InputError(f"--plugin {name}: adds nothing; docs/extending.md tells how it can")
+    for kind, one in added:
+        if one in taken[kind]:
+            raise InputError(f"--plugin {name}: {kind} {one!r} is one of the project's own")

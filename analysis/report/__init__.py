@@ -1,0 +1,60 @@
+"""The report: one self-contained page about a run or a sweep, and the command that writes it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Final
+
+from analysis.options import load_plugins, plugin_option
+
+NAME: Final = "report.html"
+
+
+def setup_report(p: argparse.ArgumentParser) -> None:
+    """Options of `report`."""
+    p.add_argument("folder", type=Path, metavar="RUN_DIR")
+    p.add_argument("--out", type=Path, metavar="FILE", help=f"default: {NAME} in the folder")
+    p.add_argument("--open", action="store_true", help="show it in the browser")
+    plugin_option(p)
+    p.set_defaults(function=report)
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Write the report of a run as one HTML file, and say what it could not show."""
+    import webbrowser
+
+    from analysis import frames
+    from analysis.report import builder
+
+    load_plugins(arguments)
+    data = frames.load(arguments.folder)
+    path = arguments.out or arguments.folder / NAME
+    save(builder.page(data), path)
+    for note in data.notes:
+        print(f"note: {note}")
+    print(f"The report is {path}")
+    if arguments.open:
+        webbrowser.open(path.resolve().as_uri())
+    return 0
+
+
+def save(page: str, path: Path) -> None:
+    """Write a page, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written there.
+    """
+    from model.scenario import InputError
+
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_text(page + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,199 @@
+"""The report of a run: figures, words and tables put into one page that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
+
+from agents.parameters import Parameters
+from analysis import figures
+from analysis.frames import Data
+from analysis.report import claims, content
+from analysis.report.pictures import inline
+from analysis.report.story import CLAIMS
+from model.outcomes import CLASSES
+
+SECTIONS: Final[Mapping[str, str]] = {
+    "outcome": "Outcome",
+    "timeline": "Calendar",
+    "story": "The story",
+    "levels": "Levels of selection",
+    "figures": "Figures",
+    "parameters": "Parameters",
+    "provenance": "Provenance",
+}
+GROUPS: Final[Mapping[str, str]] = {
+    "conduct": "Conduct",
+    "sandbagging": "Sandbagging",
+    "identity": "Identity",
+    "drives": "Drives",
+    "ends": "Ends",
+    "oversight": "Oversight",
+    "successor": "Successor",
+    "personas": "Personas",
+}
+"""Figures of the section of figures, with their headings."""
+
+_CLASSES: Final[dict[str, str]] = {str(kind): text for kind, text in CLASSES.items()}
+VERDICTS: Final[Mapping[Any, tuple[str, str]]] = {
+    True: ("✓ holds", "yes"),
+    "in part": ("◐ in part", "part"),
+    False: ("✗ does not", "no"),
+    None: ("– not told", "none"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure with its caption; `wide` is None where one width does for page and phone."""
+
+    narrow: Markup
+    caption: str
+    wide: Markup | None = None
+
+
+def environment() -> Environment:
+    """Templates of the report; everything that is put into them is escaped."""
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def page(data: Data) -> str:
+    """The report of a run as HTML, with what there is."""
+    pictures, not_drawn = _pictures(data)
+    told = {
+        "name": data.provenance.get("scenario", data.folder.name),
+        "seed": data.provenance.get("seed", "unknown"),
+        "notes": [*data.notes, *not_drawn],
+        "facts": list(content.facts(data)),
+        "pictures": pictures,
+        "groups": {heading: pictures[name] for name, heading in GROUPS.items() if name in pictures},
+        "provenance": content.provenance(data),
+        **_outcome(data),
+        **_calendar(data, pictures),
+        **_story(data),
+        **_levels(data, pictures),
+        **_parameters(data.parameters),
+    }
+    told |= {"has_figures": bool(told["groups"]), "has_provenance": True}
+    shown = [name for name in SECTIONS if told[f"has_{name}"]]
+    sections = [(name, SECTIONS[name]) for name in shown]
+    template = environment().get_template("run.html")
+    return template.render(**told, shown=shown, sections=sections).strip()
+
+
+def _pictures(data: Data) -> tuple[dict[str, list[Picture]], list[str]]:
+    """Pictures of each figure that can be drawn, and a sentence for each that cannot."""
+    drawn: dict[str, list[Picture]] = {}
+    missing = []
+    for name in figures.drawable(data):
+        drawn[name] = []
+        for key, draw in _drawings(data, name):
+            try:
+                drawn[name].append(draw())
+            except (ValueError, KeyError) as error:
+                missing.append(f"The figure {key!r} is left out: {error.args[0]}.")
+    return {name: pictures for name, pictures in drawn.items() if pictures}, missing
+
+
+def _drawings(data: Data, name: str) -> Iterator[tuple[str, Callable[[], Picture]]]:
+    """The pictures of a figure: their names, and what draws them."""
+    if name == "timeline":
+        yield name, partial(_both, name, figures.draw_calendar, data, figures.CALENDAR_SAYS)
+    elif name == "ledger":
+        yield name, partial(_both, name, figures.draw_ledger, data, figures.LEDGER_SAYS)
+    else:
+        for i, panel in enumerate(figures.PANELS[name]):
+            yield panel.name, partial(_small, f"{name}{i}", panel, data)
+
+
+def _small(key: str, panel: figures.Panel, data: Data) -> Picture:
+    """A picture that a phone has room for; wider pages show several abreast."""
+    figure = figures.draw_panels(data, [panel], figures.NARROW)
+    return Picture(inline(figure, key, panel.says), panel.says)
+
+
+def _both(key: str, draw: Callable[..., Figure], data: Data, says: str) -> Picture:
+    """A picture for a page and for a phone."""
+    narrow = inline(draw(data, figures.NARROW), f"{key}-narrow", says)
+    return Picture(narrow, says, inline(draw(data, figures.WIDTH), f"{key}-wide", says))
+
+
+def _outcome(data: Data) -> dict[str, Any]:
+    row, p = data.outcomes.iloc[0], data.parameters
+    kind, reason = row["outcome"] or "", row["reason"] or ""
+    told: dict[str, Any] = {
+        "outcome": kind or "unknown",
+        "reason": f"{reason[:1].upper()}{reason[1:]}.",
+        "sentence": f"{_CLASSES[kind].capitalize()}." if kind in _CLASSES else "",
+    }
+    if p is None or not len(data.rounds) or row["capture"] is None or not kind:
+        return {**told, "has_outcome": False}
+    tables = {
+        "decisive": content.decisive(data, p),
+        "thresholds": content.thresholds(data, p),
+        "passages": content.passages(data, p),
+    }
+    return {**told, **tables, "has_outcome": True}
+
+
+def _calendar(data: Data, pictures: Mapping[str, Any]) -> dict[str, Any]:
+    if "timeline" not in pictures:
+        return {"has_timeline": False}
+    return {
+        "has_timeline": True,
+        "key_events": content.key_events(data),
+        "counts": content.counts(data),
+    }
+
+
+def _story(data: Data) -> dict[str, Any]:
+    p = data.parameters
+    if p is None or not len(data.rounds):
+        return {"has_story": False}
+    view = claims.View(data.rounds, data.archetypes, p)
+    found = [
+        (claim, {"shows": finding.shows, "word": word, "css": css})
+        for claim, finding in claims.told(CLAIMS, view)
+        for word, css in [VERDICTS[finding.holds]]
+    ]
+    stages = [
+        (p.phases[stage].label if stage in p.phases else stage, list(group))
+        for stage, group in groupby(found, key=lambda pair: pair[0].stage)
+    ]
+    tally = {css: sum(f["css"] == css for _, f in found) for _, css in VERDICTS.values()}
+    return {"has_story": True, "story": stages, "tally": tally}
+
+
+def _levels(data: Data, pictures: Mapping[str, Any]) -> dict[str, Any]:
+    words = list(content.explanations(data))
+    return {"has_levels": "levels" in pictures, "explanations": words}
+
+
+def _parameters(p: Parameters | None) -> dict[str, Any]:
+    if p is None:
+        return {"description": "", "changed": None, "has_parameters": False}
+    return {
+        "description": _marked(" ".join(p.description.split())),
+        "changed": content.changed_parameters(p),
+        "has_parameters": True,
+    }
+
+
+def _marked(text: str) -> Markup:
+    """Text in which what stands in backticks is code."""
+    parts = str(escape(text)).split("`")
+    return Markup("".join(f"<code>{t}</code>" if i % 2 else t for i, t in enumerate(parts)))

@@ -1,0 +1,66 @@
+"""Figures as SVG inside a page: small, sharp, and in the page's colors, light or dark."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Final
+
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
+
+from analysis.style import style
+
+INKS: Final = {
+    "#000000": "ink",
+    "#262626": "ink",
+    "#4d4d4d": "ink",
+    "#555555": "gray",
+    "#595959": "muted",
+    "#808080": "muted",
+    "#999999": "edge",
+    "#bfbfbf": "bar",
+    "#ebebeb": "grid",
+    "#f4f4f4": "band",
+    "#ffffff": "paper",
+}
+"""Grays of the figures, and the colors of the page that take their place."""
+
+
+def inline(figure: Figure, name: str, alt: str) -> Markup:
+    """A figure as an SVG element that stands in a page without anything from outside.
+
+    Parameters
+    ----------
+    figure
+        What to show.
+    name
+        Makes the identifiers within the picture its own.
+    alt
+        What it shows, for who cannot see.
+    """
+    text = io.StringIO()
+    with style():
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+    svg = text.getvalue()
+    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r'\b(id=")', rf"\1{name}-", body)
+    body = re.sub(r'(?:xlink:)?href="#', f'href="#{name}-', body)
+    body = body.replace("url(#", f"url(#{name}-")
+    body = re.sub(r'\bd="[^"]*"', lambda path: _rounded(path[0]), body)
+    body = re.sub(r"#[0-9a-f]{6}\b", lambda c: _ink(c[0]), body)
+    body = re.sub(r"\s*\n\s*", "\n", body)
+    width, height = figure.get_size_inches() * 72
+    return Markup(
+        f'<svg viewBox="0 0 {width:.1f} {height:.1f}" role="img" aria-label="{escape(alt)}">{body}'
+    )
+
+
+def _rounded(path: str) -> str:
+    """A path with a tenth of a point, which is finer than it is drawn."""
+    return re.sub(r"-?\d+\.\d{2,}", lambda number: f"{float(number[0]):.1f}", path)
+
+
+def _ink(color: str) -> str:
+    return f"var(--{INKS[color]})" if color in INKS else color

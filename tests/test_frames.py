@@ -1,0 +1,215 @@
+"""Run folders as tidy tables: whole, unfinished, damaged and side by side."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import small_model
+
+import analysis
+from agents.traits import NAMES
+from analysis import folder, frames, robustness
+from model.collective import CollectiveModel
+from model.outcomes import CLASSES, PASSAGES
+from model.scenario import InputError
+
+DOCS = Path(__file__).parents[1] / "docs"
+TABLES = ("rounds", "events", "ledger", "copies", "outcomes", "archetypes")
+
+
+@pytest.fixture(scope="module")
+def folders(whole_run: CollectiveModel, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two runs of different scenarios, length and detail."""
+    other = small_model(2, scale=0.03, detail=False, **{"lab.response": "retrain"})
+    other.run()
+    paths = [tmp_path_factory.mktemp("runs") / name for name in ("a", "b")]
+    for path, model in zip(paths, (whole_run, other), strict=True):
+        folder.write(path, model, {})
+    return paths
+
+
+@pytest.fixture
+def damaged(folders: list[Path], tmp_path: Path) -> Path:
+    """A copy of a run folder, to be damaged."""
+    return Path(shutil.copytree(folders[0], tmp_path / "damaged"))
+
+
+def test_every_column_of_every_table_is_documented(folders: list[Path]) -> None:
+    """A column without a meaning, or a meaning without a column, would break it."""
+    data = analysis.load(folders[0])
+    assert data.parameters
+    assert not data.notes
+    for name, columns in frames.documented(tuple(data.parameters.archetypes)).items():
+        assert list(getattr(data, name).columns) == list(columns), name
+        assert all(columns.values()), name
+
+
+def test_the_dictionary_is_up_to_date_and_complete(folders: list[Path]) -> None:
+    """A table or column that docs/data.md does not tell of would break it."""
+    text = (DOCS / "data.md").read_text(encoding="utf-8")
+    assert text == frames.dictionary(), "run `python -m analysis.frames > docs/data.md`"
+    data = analysis.load(folders[0])
+    assert data.parameters
+    told = set(text.split("`"))
+    patterns = {f"{t}{end}": f"TRAIT{end}" for t in NAMES for end in frames.trait_columns()}
+    patterns |= {f"like_{name}": "like_ARCHETYPE" for name in data.parameters.archetypes}
+    for name in TABLES:
+        assert name in told
+        for column in getattr(data, name).columns:
+            assert patterns.get(column, column) in told, f"{name}.{column}"
+
+
+def test_the_outcome_is_as_the_run_wrote_it(folders: list[Path]) -> None:
+    """A class recomputed from other numbers than the model's own would break it."""
+    for path in folders:
+        data = analysis.load(path)
+        assert data.parameters
+        told = json.loads((path / "outcome.json").read_text(encoding="utf-8"))
+        kind = robustness.classes(data.outcomes, data.parameters.outcome).iloc[0]
+        assert data.outcomes["outcome"].iloc[0] == told["class"] == kind
+
+
+def test_first_passages_are_the_recorded_ones(folders: list[Path]) -> None:
+    """A passage found in another round than the run recorded would break it."""
+    found = 0
+    for path in folders:
+        data = analysis.load(path)
+        events = data.events[data.events["kind"] == "passage"]
+        recorded = dict(zip(events["text"], events["round"], strict=True))
+        for passage in PASSAGES:
+            value = data.outcomes[f"passage_{passage.measure}"].iloc[0]
+            assert value == recorded.get(passage.name) or np.isnan(value)
+            assert np.isnan(value) == (passage.name not in recorded)
+            found += passage.name in recorded
+    assert found > 4
+
+
+def test_what_is_missing_is_said_and_the_rest_is_there(damaged: Path) -> None:
+    """A folder that cannot be opened for want of one table would break it."""
+    (damaged / "ledger.parquet").unlink()
+    (damaged / "events.parquet").write_bytes(b"no table")
+    rounds = pd.read_parquet(damaged / "rounds.parquet").drop(columns=["capture"])
+    rounds.to_parquet(damaged / "rounds.parquet")
+    data = analysis.load(damaged)
+    told = " ".join(data.notes)
+    assert "no ledger.parquet" in told
+    assert "events.parquet is damaged" in told
+    assert "rounds.parquet lacks capture" in told
+    assert list(data.ledger.columns) == list(frames.LEDGER)
+    assert data.ledger.empty
+    assert len(data.copies)
+    assert data.outcomes["outcome"].iloc[0] in CLASSES
+
+
+def test_an_older_layout_and_an_unfinished_run_are_said(damaged: Path) -> None:
+    """A run that was stopped or is of another version, and is taken for whole, would break it."""
+    path = damaged / "provenance.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**told, "schema": 0, "complete": False}), encoding="utf-8")
+    notes = " ".join(analysis.load(damaged).notes)
+    assert "version 0" in notes
+    assert "unfinished" in notes
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    """An error that does not name the folder would break it."""
+    with pytest.raises(InputError, match="is no run folder"):
+        analysis.load(tmp_path)
+    with pytest.raises(InputError, match="no such folder"):
+        analysis.load(tmp_path / "none")
+
+
+def test_runs_are_lined_up(folders: list[Path]) -> None:
+    """Rows of one run under another's name, or phases that do not line up, would break it."""
+    both = analysis.compare(folders)
+    for path in folders:
+        alone = analysis.load(path)
+        mine = both.rounds[both.rounds["run"] == path.name]
+        assert np.array_equal(mine["capture"], alone.rounds["capture"])
+        assert len(both.ledger[both.ledger["run"] == path.name]) == len(alone.ledger)
+    assert list(both.outcomes["run"]) == ["a", "b"]
+    wide = both.wide("keep_team")
+    assert list(wide.columns) == ["a", "b"]
+    first = both.rounds[both.rounds["phase_round"] == 1].set_index(["run", "phase"])
+    assert wide.loc[("agency_training", 1), "b"] == first.loc[("b", "agency_training"), "keep_team"]
+    assert both.parameters.loc["lab.response"].tolist() == ["none", "retrain"]
+    assert "copies" not in both.parameters.index
+
+
+def test_comparing_needs_different_folders(folders: list[Path]) -> None:
+    """A run compared with itself, or with nothing, without a word would break it."""
+    with pytest.raises(InputError, match="given twice"):
+        analysis.compare([folders[0], folders[0]])
+    with pytest.raises(InputError, match="at least one"):
+        analysis.compare([])
+    with pytest.raises(InputError, match="did you mean 'capture'"):
+        analysis.compare(folders).wide("captur")
+
+
+def some_runs(**known: object) -> pd.DataFrame:
+    """Numbers of an aligned run, but for what is `known`."""
+    aligned = dict.fromkeys(robustness.NUMBERS, 0.0)
+    aligned |= {"true_alignment": 0.95, "stated_alignment": 0.95, "response": ""}
+    return pd.DataFrame([{**aligned, **known}])
+
+
+@pytest.mark.parametrize(
+    ("known", "kind", "threshold"),
+    [
+        ({"capture": 0.45, "selective": 0.15}, "captured", "captured"),
+        ({"capture": 0.9, "selective": 0.09}, "captured", "selective"),
+        ({"selective": 0.18}, "adversarial", "adversarial"),
+        ({"true_alignment": 0.8, "stated_alignment": 0.8}, "aligned", "aligned"),
+        ({"true_alignment": 0.88, "stated_alignment": 0.99}, "aligned", "deception"),
+    ],
+)
+def test_a_run_near_a_threshold_changes_class(
+    known: dict[str, float], kind: str, threshold: str
+) -> None:
+    """A threshold that moves the wrong way, or not at all, would break it."""
+    runs, p = some_runs(**known), small_model().parameters.outcome
+    table = robustness.sensitivity(runs, p)
+    moved = table[table["changed"] > 0]
+    assert kind in CLASSES
+    assert threshold in set(moved["threshold"])
+    assert (moved.loc[moved["threshold"] == threshold, kind] == 1).all()
+    assert set(table["threshold"]) == set(p.model_dump()) - {"window"}
+    assert np.allclose(table[list(CLASSES)].sum(axis=1), 1)
+
+
+def test_the_window_moves_too(folders: list[Path]) -> None:
+    """A window that is not applied would break it."""
+    data = analysis.load(folders[0])
+    assert data.parameters
+    asked: list[int] = []
+
+    def at_window(window: int) -> pd.DataFrame:
+        asked.append(window)
+        return pd.DataFrame([robustness.numbers(data.rounds, data.events, window)])
+
+    robustness.sensitivity(at_window(30), data.parameters.outcome, at_window)
+    assert set(asked) == {30, 24, 36}
+
+
+def test_a_response_makes_a_run_caught_whatever_the_thresholds() -> None:
+    """A response of the lab that is forgotten in the recomputation would break it."""
+    runs = some_runs(response="retrain", response_round=12.0, selective=0.9)
+    table = robustness.sensitivity(runs, small_model().parameters.outcome)
+    assert (table["caught"] == 1).all()
+
+
+def test_passages_move_with_their_levels(folders: list[Path]) -> None:
+    """A level that is not scaled, or scaled the wrong way, would break it."""
+    data = analysis.load(folders[0])
+    assert data.parameters
+    table = robustness.passage_sensitivity(data.rounds, data.parameters).set_index("measure")
+    never = len(data.rounds) + 1
+    when = table[["x0.8", "x1", "x1.2"]].fillna(never)
+    for passage in PASSAGES:
+        row = when.loc[passage.measure].to_numpy()
+        assert np.all(np.diff(row if passage.above else row[::-1]) >= 0), passage.measure

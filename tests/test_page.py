@@ -1,0 +1,474 @@
+"""The page without a browser: its sessions, pictures, controls, stories and downloads."""
+
+from __future__ import annotations
+
+import io
+import re
+import tomllib
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Condition
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from agents.traits import NAMES
+from analysis import cli
+from analysis.app import charts, download, picture, svg, tables
+from analysis.app.frame import DRAWN, LAST_ROUNDS, POINTS, Frame, Live, PageModel, sampled
+from analysis.app.measures import MEASURES
+from analysis.app.session import Session
+from analysis.app.settings import LIVE, MAKE_UP, Setup, control, declared, sizes, typed
+from analysis.app.stories import STORIES
+from model.collective import CollectiveModel
+from model.scenario import resolve, scale_rounds, shipped, to_toml
+
+SMALL = {"copies": 64, "teams": 8, "divisions": 3}
+
+
+@pytest.fixture(scope="module")
+def scenario(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A scenario file of 64 copies in which each phase has four rounds."""
+    file = tmp_path_factory.mktemp("scenario") / "short.toml"
+    short = resolve(resolve(), {f"phases.{name}.rounds": 4 for name in resolve().phases} | SMALL)
+    file.write_text(to_toml(short), encoding="utf-8")
+    return str(file)
+
+
+class Tab:
+    """A session with somebody who watches it."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.frames: list[Frame] = []
+        self.failures: list[str] = []
+        self._told = Condition()
+        self.session = Session(setup, self._see, self._hear)
+        self.session.drawn()
+
+    def _see(self, frame: Frame) -> None:
+        with self._told:
+            self.frames.append(frame)
+            self._told.notify_all()
+
+    def _hear(self, failure: str) -> None:
+        with self._told:
+            self.failures.append(failure)
+            self._told.notify_all()
+
+    def until(self, true: Callable[[], Any]) -> None:
+        """Wait for something, and tell each frame that it was drawn."""
+        with self._told:
+            for _ in range(600):
+                if true():
+                    return
+                self.session.drawn()
+                self._told.wait(0.05)
+        raise AssertionError(f"never came: {self.frames[-1:]} {self.failures}")
+
+    def shows(self, round_: int) -> None:
+        """Wait until a round is shown and nothing goes on."""
+        self.until(lambda: self.frames and self.frame.arms[0].round == round_)
+        self.until(lambda: not self.frame.playing)
+
+    @property
+    def frame(self) -> Frame:
+        return self.frames[-1]
+
+
+@pytest.fixture
+def open_tab(scenario: str) -> Iterator[Callable[..., Tab]]:
+    """Open tabs on the short scenario, and close them after the test."""
+    tabs: list[Tab] = []
+
+    def opened(**given: Any) -> Tab:
+        tabs.append(Tab(Setup(scenario, **given)))
+        tabs[-1].shows(0)
+        return tabs[-1]
+
+    yield opened
+    for tab in tabs:
+        tab.session.close()
+
+
+# --- sessions -----------------------------------------------------------------------------------
+
+
+def test_steps_phases_and_play_go_as_far_as_they_say(open_tab: Callable[..., Tab]) -> None:
+    """A round too many, a phase missed, or a run that goes on after its end would break it."""
+    tab = open_tab()
+    tab.session.step()
+    tab.shows(1)
+    tab.session.next_phase()
+    tab.shows(4)
+    tab.session.next_phase()
+    tab.shows(8)
+    tab.session.play()
+    tab.shows(24)
+    assert not tab.frame.running
+    assert tab.frame.arms[0].outcome
+    tab.session.step()
+    assert tab.session.ask(lambda: tab.session.lives[0].model.round) == 24
+
+
+def test_the_page_plays_the_same_run_as_the_model(open_tab: Callable[..., Tab]) -> None:
+    """A page that draws random numbers of the run, or changes it by looking, would break it."""
+    tab = open_tab(seed=5)
+    tab.session.look("lineage", 3)
+    tab.session.play()
+    tab.shows(24)
+    model = CollectiveModel(tab.session.setup.scenario, rng=5)
+    model.run()
+    shown = tab.session.ask(lambda: tab.session.lives[0].model.records.rounds())
+    pd.testing.assert_frame_equal(shown, model.records.rounds())
+
+
+def test_pause_holds_a_run(open_tab: Callable[..., Tab]) -> None:
+    """A run that goes on behind a paused page would break it."""
+    tab = open_tab()
+    tab.session.set_rate(20)
+    tab.session.play()
+    tab.until(lambda: tab.frame.arms[0].round >= 2)
+    tab.session.pause()
+    tab.until(lambda: not tab.frame.playing)
+    held = tab.session.ask(lambda: tab.session.lives[0].model.round)
+    assert held < 24
+    assert tab.session.ask(lambda: tab.session.lives[0].model.round) == held
+
+
+def test_policy_changes_from_the_next_round_and_is_marked(open_tab: Callable[..., Tab]) -> None:
+    """A change that comes at once, late, never or unmarked would break it."""
+    tab = open_tab()
+    tab.session.next_phase()
+    tab.session.next_phase()
+    tab.shows(4)
+    tab.session.next_phase()
+    tab.shows(8)
+    tab.session.change("oversight.audit", 0.9)
+    tab.until(lambda: tab.frame.arms[0].axis.marks)
+    tab.session.next_phase()
+    tab.shows(12)
+    audits = tab.session.ask(
+        lambda: [row["audit"] for row in tab.session.lives[0].model.records.rows]
+    )
+    assert audits[4:8] == [1.0] * 4  # alignment training has its own
+    assert audits[8:12] == [0.9] * 4
+    assert [round_ for round_, _ in tab.frame.arms[0].axis.marks] == [9]
+    assert "to 0.9" in tables.log(tab.frame.arms[0])
+    assert tab.session.changes == [(9, "oversight.audit", 0.9)]
+    told = download.scenario_file(tab.session).decode()
+    assert "only up to round 8" in told
+    assert tomllib.loads(told)["oversight"]["audit"] == 0.5
+
+
+def test_policy_before_the_first_round_is_part_of_the_scenario(
+    open_tab: Callable[..., Tab],
+) -> None:
+    """A mark at round 0, or a scenario file that forgets the slider, would break it."""
+    tab = open_tab()
+    tab.session.change("oversight.audit", 0.25)
+    tab.until(lambda: tab.session.setup.overrides)
+    assert not tab.session.changes
+    assert b"audit = 0.25" in download.scenario_file(tab.session)
+
+
+def test_two_runs_share_a_seed_and_differ_in_a_policy(open_tab: Callable[..., Tab]) -> None:
+    """Arms that are the same, on other seeds, or not in step would break it."""
+    tab = open_tab(seed=2, other={"oversight.audit": 0.0})
+    tab.session.change("oversight.penalty", 9.0)
+    tab.session.play()
+    tab.shows(24)
+    a, b = tab.session.ask(lambda: [live.model for live in tab.session.lives])
+    assert (a.seed, a.round) == (b.seed, b.round) == (2, 24)
+    assert (a.parameters.oversight.audit, b.parameters.oversight.audit) == (0.5, 0.0)
+    assert a.parameters.oversight.penalty == b.parameters.oversight.penalty == 9.0
+    first, second = (m.records.rounds()["audit"].to_numpy() for m in (a, b))
+    assert np.array_equal(first[4:8], second[4:8])
+    assert not np.array_equal(first, second)
+    assert "B − A" in charts.difference(tab.frame.arms, "true_alignment")
+
+
+def test_a_policy_that_b_differs_in_changes_in_a_alone(open_tab: Callable[..., Tab]) -> None:
+    """A comparison that a slider ends unnoticed would break it."""
+    tab = open_tab(other={"oversight.audit": 0.0})
+    tab.session.step()
+    tab.shows(1)
+    tab.session.change("oversight.audit", 1.0)
+    tab.until(lambda: tab.frame.arms[0].axis.marks)
+    a, b = tab.session.ask(lambda: [live.model.parameters for live in tab.session.lives])
+    assert (a.oversight.audit, b.oversight.audit) == (1.0, 0.0)
+    assert not tab.frame.arms[1].axis.marks
+
+
+def test_a_failing_run_tells_and_reset_begins_anew(
+    open_tab: Callable[..., Tab], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """A thread that dies silently, or a page that stays broken, would break it."""
+    tab = open_tab()
+    step = CollectiveModel.step
+
+    def broken(model: CollectiveModel) -> None:
+        step(model)
+        if model.round == 3:
+            raise ZeroDivisionError("three is too much")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CollectiveModel, "step", broken)
+        tab.session.play()
+        tab.until(lambda: any("ZeroDivisionError: three" in f for f in tab.failures))
+        tab.until(lambda: not tab.frame.playing)
+    assert "Traceback" in capsys.readouterr().err
+    assert tab.session.ask(lambda: tab.session.lives[0].model.round) == 3
+    tab.session.restart(tab.session.setup)
+    tab.shows(0)
+    assert tab.failures[-1] == ""
+    tab.session.play()
+    tab.shows(24)
+
+
+def test_a_make_up_that_cannot_be_is_told_and_the_run_stays(open_tab: Callable[..., Tab]) -> None:
+    """A traceback, or a page without a run, would break it."""
+    tab = open_tab()
+    tab.session.step()
+    tab.shows(1)
+    tab.session.restart(replace(tab.session.setup, overrides={"copies": 63}))
+    tab.until(lambda: any("63" in f for f in tab.failures))
+    tab.session.step()
+    tab.shows(2)
+
+
+def test_sessions_do_not_share_state(open_tab: Callable[..., Tab]) -> None:
+    """A policy, round or choice of one tab that shows in another would break it."""
+    tabs = [open_tab(seed=seed) for seed in range(10)]
+    for steps, tab in enumerate(tabs):
+        tab.session.change("oversight.penalty", float(steps))
+        tab.session.look("gaming" if steps % 2 else "drift", steps % 8)
+        if steps:
+            tab.session.next_phase()
+    for steps, tab in enumerate(tabs):
+        tab.shows(4 if steps else 0)
+        tab.until(lambda tab=tab, steps=steps: tab.frame.arms[0].team.index == steps % 8)
+        tab.until(lambda tab=tab, m="gaming" if steps % 2 else "drift": tab.frame.measure == m)
+        model = tab.session.ask(lambda tab=tab: tab.session.lives[0].model)
+        assert (model.seed, model.parameters.oversight.penalty) == (steps, float(steps))
+
+
+def test_a_closed_session_stops_its_run(open_tab: Callable[..., Tab]) -> None:
+    """A thread that plays on for nobody would break it."""
+    tab = open_tab()
+    tab.session.set_rate(1)
+    tab.session.play()
+    tab.session.close()
+    tab.until(lambda: tab.session.ended)
+
+
+def test_a_browser_that_does_not_draw_is_not_flooded(open_tab: Callable[..., Tab]) -> None:
+    """Frames sent to a browser that still draws the last one would break it."""
+    tab = open_tab()
+    shown = len(tab.frames)
+    for _ in range(20):
+        tab.session.step()
+        tab.session.ask(lambda: None)
+    assert len(tab.frames) - shown <= 3
+
+
+# --- what is shown ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def live(scenario: str) -> Live:
+    """A run at the end of its last phase but one."""
+    live = Live("", PageModel(scenario, 0))
+    for _ in range(20):
+        live.step()
+    return live
+
+
+def test_takeovers_are_those_that_happened() -> None:
+    """A team said to be taken over that kept its members, or the reverse, would break it."""
+    model = PageModel(scale_rounds(resolve(overrides={"copies": 256}), 0.05), 3)
+    taken = 0
+    while model.running:
+        before = model.population.latent.copy()
+        model.step()
+        after = model.population.latent.reshape(8, 32, -1)
+        same = (before.reshape(after.shape) == after).all(axis=2).mean(axis=1)
+        # Training renews a tenth of a team; a team of which more is new was refilled.
+        if model.round > 2:
+            assert set(np.flatnonzero(same < 0.3)) <= set(model.refilled)
+        for loser, winner in model.refilled.items():
+            if winner not in model.refilled:
+                assert (after[loser] == after[winner]).all(axis=1).mean() > 0.8
+        taken += len(model.refilled)
+    assert taken > 5
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_every_team_and_copy_is_drawn_in_its_color(live: Live, measure: str) -> None:
+    """A team missing, in another's color, or that cannot be clicked would break it."""
+    arm = live.arm(measure, 5, sampled(20))
+    shown = picture.tiles(arm, MEASURES[measure])
+    drawn = re.findall(r'<rect data-team="(\d+)"[^>]*fill="(#\w+)"', shown)
+    assert drawn == [(str(team), color) for team, color in enumerate(arm.colors)]
+    assert picture.dots(arm.team, MEASURES[measure]).count("<circle") == 8
+    assert arm.team.members == list(range(40, 48))
+    if MEASURES[measure].end:
+        mean = np.mean(np.asarray(arm.team.values))
+        assert arm.values[5] == pytest.approx(mean)
+
+
+def test_colors_tell_values_apart() -> None:
+    """A color scale that ends before its values or runs backwards would break it."""
+    low, middle, high, beyond = MEASURES["violations"].colors([0.0, 0.5, 1.0, 7.0])
+    assert low != middle != high == beyond
+
+
+def test_a_chosen_team_beyond_the_last_is_the_last(live: Live) -> None:
+    """A traceback after a reset to fewer teams would break it."""
+    assert live.arm("gaming", 10**6, sampled(20)).team.index == 7
+
+
+def test_the_ledger_adds_up_the_last_rounds(live: Live) -> None:
+    """Entries of other rounds, or processes left out, would break it."""
+    shown = live.arm("gaming", 0, sampled(20)).ledger
+    frame = live.model.ledger.frame()
+    last = frame[frame["round"] > 20 - LAST_ROUNDS]
+    told = last.groupby(["process", "trait"], observed=True)["change"].sum()
+    for process, moved in shown.items():
+        for trait, value in zip(NAMES, moved, strict=True):
+            assert value == pytest.approx(told.get((process, trait), 0.0), abs=1e-12)
+    assert set(shown) == set(last["process"])
+    assert tables.ledger(shown).count("<tr>") == len(tables.TRAITS) + 1
+
+
+def test_views_show_a_run_before_and_after_rounds(scenario: str, live: Live) -> None:
+    """A view that fails on a fresh run, or with two of them, would break it."""
+    fresh = Live("B", PageModel(scenario, 0)).arm("capture", 0, sampled(0))
+    old = live.arm("capture", 0, sampled(20))
+    for arms in ((fresh,), (old,), (old, fresh)):
+        for series in (charts.PRESERVATION, charts.CONVERGENT, charts.OVERSIGHT):
+            assert {name for name, _ in series} <= set(DRAWN)
+            shown = charts.over_time(arms, series, "x", 1.0)
+            extra = len(arms) - 1  # names the dashes
+            assert shown.count("<polyline") == len(series) * len(arms) + extra
+        for series in (charts.SHOWN, charts.TRUE):
+            assert {name for name, _ in series} <= set(old.history)
+        assert "capability beyond" in charts.gap(arms)
+        assert tables.persona_map(arms).count("hhh") == 1
+    for measure in charts.COMPARED:
+        assert "nan" not in charts.difference((old, old), measure)
+    assert "Nothing has happened yet" in tables.log(fresh)
+    assert "refilled from team" in tables.log(old) or "held its place" in tables.log(old)
+    assert "Panel:" in tables.team(old.team, old.means)
+
+
+def test_charts_place_values_on_their_scale() -> None:
+    """Lines upside down, outside of the axes or at wrong rounds would break it."""
+    axis = svg.TimeAxis([1, 50, 100], 100, [("a", 40), ("b", 100)], [(40, "x < y")])
+    shown = svg.chart(axis, [svg.Line("l", [0.0, 1.0, 3.0], "#000")], "c", high=1.0)
+    points = re.search(r'<polyline points="([^"]*)"', shown)
+    assert points
+    (x0, y0), (x1, y1), (x2, y2) = (map(float, p.split(",")) for p in points[1].split())
+    assert x0 < x1 < x2 == svg.WIDTH - svg.RIGHT
+    assert y0 == svg.HEIGHT - svg.BOTTOM
+    assert y1 == y2 < y0
+    assert 'class="mark"' in shown
+    assert "x &lt; y" in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "end"), [(0.03, 0.05), (1.0, 1.0), (1.2, 2.0), (870, 1000), (0, 1)]
+)
+def test_scales_end_at_round_numbers(value: float, end: float) -> None:
+    assert svg.nice_end(value) == pytest.approx(end)
+
+
+def test_histories_are_bounded_and_end_with_the_last_round() -> None:
+    """A page that sends more with every round would break it."""
+    assert sampled(0) == []
+    assert sampled(3) == [1, 2, 3]
+    many = sampled(100_000)
+    assert len(many) <= POINTS
+    assert (many[0], many[-1]) == (1, 100_000)
+
+
+def test_names_in_pictures_are_escaped() -> None:
+    """A scenario whose text is taken for markup would break it."""
+    assert "<b>" not in svg.text(0, 0, "<b>") + svg.picture(1, 1, '"<b>"', [])
+
+
+# --- controls, stories --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_controls_are_those_of_the_schema(name: str) -> None:
+    """A slider at another value, or that the schema would refuse, would break it."""
+    parameters = resolve(name)
+    for path in {**LIVE, **MAKE_UP}:
+        shown, info = control(parameters, path), declared(parameters)[path]
+        assert (shown.value, shown.unit, shown.label) == (info.default, info.unit, info.meaning)
+        ends = shown.choices or (shown.low, shown.value, shown.high)
+        for value in ends:
+            resolve(parameters, {path: typed(path, value)})
+        if not shown.choices:
+            assert shown.low <= shown.value <= shown.high
+
+
+def test_only_sizes_that_fit_the_scenario_are_offered() -> None:
+    """A choice that fails at a reset would break it."""
+    assert sizes(resolve(overrides={"copies": 480, "teams": 48})) == [480]
+    assert sizes(resolve()) == [256, 1024, 4096, 16_384, 100_000]
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_stories_can_be_told(name: str) -> None:
+    """A story about a phase, measure or policy that is not there would break it."""
+    story = STORIES[name]
+    parameters = story.setup.parameters()
+    resolve(parameters, story.setup.other)
+    assert not story.setup.begin or story.setup.begin in parameters.phases
+    assert story.measure in MEASURES
+    assert 2 <= len(story.text) <= 4
+
+
+def test_a_story_begins_at_its_phase(open_tab: Callable[..., Tab]) -> None:
+    """A story that leaves its readers to wait for 270 rounds would break it."""
+    tab = open_tab()
+    tab.session.restart(replace(tab.session.setup, begin="deployment_agent3"))
+    tab.shows(12)
+
+
+# --- downloads ----------------------------------------------------------------------------------
+
+
+def test_the_scenario_repeats_the_run_exactly(open_tab: Callable[..., Tab], tmp_path: Path) -> None:
+    """Tables of `run.py run` that differ from those of the page in any value would break it."""
+    tab = open_tab(seed=4, overrides={"oversight.audit": 0.3})
+    tab.session.play()
+    tab.shows(24)
+    file = tmp_path / "mine.toml"
+    file.write_bytes(download.scenario_file(tab.session))
+    out = tmp_path / "out"
+    options = ["--seed", "4", "--out", str(out), "--quiet", "--no-figures"]
+    assert cli.main(["run", str(file), *options]) == 0
+    with zipfile.ZipFile(io.BytesIO(download.archive(tab.session))) as packed:
+        for name in ("rounds", "ledger", "events", "copies", "archetypes"):
+            mine = pd.read_parquet(io.BytesIO(packed.read(f"run/{name}.parquet")))
+            pd.testing.assert_frame_equal(mine, pd.read_parquet(out / f"{name}.parquet"))
+        assert tomllib.loads(packed.read("run/scenario.toml").decode())["copies"] == 64
+        assert len(pd.read_csv(io.BytesIO(packed.read("run/rounds.csv")))) == 24
+
+
+def test_both_runs_are_downloaded(open_tab: Callable[..., Tab]) -> None:
+    """A comparison of which only one run can be taken away would break it."""
+    tab = open_tab(other={"oversight.audit": 0.0})
+    tab.session.step()
+    tab.shows(1)
+    with zipfile.ZipFile(io.BytesIO(download.archive(tab.session))) as packed:
+        names = {name.split("/")[0] for name in packed.namelist()}
+        other = tomllib.loads(packed.read("B/scenario.toml").decode())
+    assert names == {"A", "B"}
+    assert other["oversight"]["audit"] == 0.0

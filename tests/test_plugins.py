@@ -1,0 +1,188 @@
+"""Plug-ins: what users add is used, checked, recorded, and gone without them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import finished, policy, situation, small_model
+
+import analysis
+from agents import overseers
+from agents.extensions import REGISTRIES
+from agents.situation import Situation
+from analysis import plugins
+from analysis.cli import main
+from analysis.parallel import run_all
+from model.scenario import InputError, resolve, to_toml
+
+SAMPLE = Path(__file__).with_name("plugin_sample.py")
+PANEL = {"oracle": 0.5, "reader": 0.5}
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Plug-ins of a test are gone after it."""
+    monkeypatch.setattr(plugins, "_loaded", {})
+    yield
+    plugins.restore({kind: {} for kind in REGISTRIES})
+
+
+@pytest.fixture
+def sample() -> None:
+    plugins.load([str(SAMPLE)])
+
+
+def written(path: Path, text: str) -> str:
+    """A plug-in with a text."""
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.usefixtures("sample")
+def test_a_measure_is_a_column_of_the_rounds() -> None:
+    """A measure that is not recorded, or of another round, would break it."""
+    model = small_model(scale=0.02)
+    seen = []
+    while model.running:
+        model.step()
+        seen.append(model.population.team_mean(model.population.violation).max())
+    assert model.records.rounds()["worst_team"].tolist() == seen
+
+
+@pytest.mark.usefixtures("sample")
+def test_a_measure_changes_nothing_else() -> None:
+    """A plug-in that shifts the draws of a run would break it."""
+    with_it = finished(scale=0.02).records.rounds().drop(columns="worst_team")
+    plugins.restore({kind: {} for kind in REGISTRIES})
+    pd.testing.assert_frame_equal(with_it, finished(scale=0.02).records.rounds())
+
+
+@pytest.mark.usefixtures("sample")
+def test_the_lab_responds_as_told() -> None:
+    """A response that is accepted and never given would break it."""
+    model = finished(scale=0.1, **{"lab.response": "pause", "lab.threshold": 0.5})
+    rounds = [round_ for round_, what in model.lab.decisions if what == "pause"]
+    assert rounds
+    assert model.outcome().kind == "caught"
+    table = model.records.rounds().set_index("round")
+    assert (table.loc[rounds[0] + 1 : rounds[0] + 20, "audit"] == 1).all()
+
+
+@pytest.mark.usefixtures("sample")
+def test_an_overseer_sees_by_its_elo_and_reads_what_it_can() -> None:
+    """A kind that is given the skill of another would break it."""
+    p = resolve().oversight
+    now: Situation = situation(neuralese=True)
+    kinds = list(overseers.kinds())
+    elo = dict(zip(kinds, overseers.capability_of_kinds(now, p), strict=True))
+    assert elo["oracle"] == now.capability + 2000
+    read = dict(zip(kinds, overseers.legibility(now, p), strict=True))
+    assert read["oracle"] == p.legibility_neuralese
+    assert read["reader"] == 0
+    assert kinds[:4] == list(overseers.OVERSEER_KINDS)
+
+
+@pytest.mark.usefixtures("sample")
+def test_panels_seat_what_a_scenario_asks_for() -> None:
+    """A panel that is filled with other kinds would break it."""
+    model = small_model(scale=0.02, **{"phases.pretraining.panel": PANEL})
+    model.step()
+    assert {overseer.kind for overseer in model.agents_by_type[overseers.Overseer]} == set(PANEL)
+
+
+@pytest.mark.usefixtures("sample")
+def test_better_overseers_detect_more_and_a_hopeless_game_nothing() -> None:
+    """An overseer or a game that makes no difference would break it."""
+    panel = {f"phases.{name}.panel": {"oracle": 1.0} for name in resolve().phases}
+    usual = finished(scale=0.03).records.rounds()["detection"].iloc[-1]
+    seen = finished(scale=0.03, **panel).records.rounds()["detection"].iloc[-1]
+    blind = {"oversight.game": "hopeless", "oversight.debate": 0.0, "oversight.thought_recall": 0.0}
+    unseen = finished(scale=0.03, **blind).records.rounds()["detection"]
+    assert seen > usual + 0.03
+    assert unseen.max() < 1e-6
+    assert policy().debate == 0
+
+
+@pytest.mark.usefixtures("sample")
+def test_a_scenario_with_added_names_is_written_and_read_back(tmp_path: Path) -> None:
+    """A folder whose scenario cannot be read again with its plug-in would break it."""
+    added = {
+        "lab.response": "pause",
+        "oversight.game": "hopeless",
+        "phases.pretraining.panel": PANEL,
+    }
+    parameters = resolve("ai2027", added)
+    path = tmp_path / "scenario.toml"
+    path.write_text(to_toml(parameters), encoding="utf-8")
+    assert resolve(path) == parameters
+
+
+def test_names_of_plugins_are_unknown_without_them() -> None:
+    """A misspelt name that passes since plug-ins exist would break it."""
+    for override in ({"lab.response": "pause"}, {"oversight.game": "hopeless"}):
+        with pytest.raises(InputError, match=r"wrong type|is not allowed"):
+            resolve("ai2027", override)
+    with pytest.raises(InputError, match="panel"):
+        resolve("ai2027", {"phases.pretraining.panel": PANEL})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = 1", "adds nothing"),
+        ("1 / 0", "line 1 of mine.py fails: ZeroDivisionError"),
+        ("def f(:", "SyntaxError"),
+        (
+            "from agents.extensions import measure\nmeasure('capture', 'x')(lambda m: 0)",
+            "measure 'capture' is one of the project's own",
+        ),
+        (
+            "from agents.extensions import lab_response\nlab_response('retrain')(print)",
+            "lab_response 'retrain' is one of the project's own",
+        ),
+        (
+            "from agents.extensions import overseer\noverseer('two words')(print)",
+            "the name must be letters",
+        ),
+    ],
+)
+def test_a_faulty_plugin_is_refused_in_one_line(tmp_path: Path, text: str, told: str) -> None:
+    """A plug-in that fails with a trace, or replaces the project's own, would break it."""
+    with pytest.raises(InputError) as caught:
+        plugins.load([written(tmp_path / "mine.py", text)])
+    assert told in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not any(REGISTRIES.values())
+    assert not plugins.loaded()
+
+
+def test_a_plugin_that_is_not_there_is_named() -> None:
+    """An error that does not say which plug-in would break it."""
+    with pytest.raises(InputError, match=r"nowhere\.py: cannot be read"):
+        plugins.load(["nowhere.py"])
+    with pytest.raises(InputError, match="nowhere: neither a Python file nor installed"):
+        plugins.load(["nowhere"])
+
+
+def test_the_command_line_loads_plugins_and_tells_of_them(tmp_path: Path) -> None:
+    """A run that does not say which plug-in it was made with would break it."""
+    out = tmp_path / "run"
+    words = f"run --copies 64 --rounds-scale 0.01 --quiet --no-figures --out {out}".split()
+    assert main([*words, "--plugin", str(SAMPLE), "--set", "lab.response=pause"]) == 0
+    assert "worst_team" in analysis.load(out).rounds
+    told = json.loads((out / "provenance.json").read_text(encoding="utf-8"))
+    assert list(told["plugins"]) == [str(SAMPLE)]
+
+
+def _has_sample(_: int) -> bool:
+    return resolve("ai2027", {"lab.response": "pause"}).lab.response == "pause"
+
+
+@pytest.mark.usefixtures("sample")
+def test_workers_have_the_plugins_too() -> None:
+    """Parallel runs that do not know the plug-in would break it."""
+    assert all(run_all(_has_sample, [0, 1], workers=2))

@@ -1,0 +1,193 @@
+"""The report is one page that says what the folder says, whatever state the folder is in."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+from agents.traits import NAMES
+from analysis import folder
+from analysis.cli import main
+from analysis.report import builder, claims
+from analysis.report.story import CLAIMS
+from model.collective import CollectiveModel
+from model.records import MEASURES
+
+VOID = {"meta", "br", "img", "link", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """What a page holds: its identifiers, references, alternative texts and words."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.references: list[str] = []
+        self.pictures: list[str] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = {name: value or "" for name, value in attrs}
+        if tag not in VOID:
+            self.open.append(tag)
+        self.ids += [told["id"]] if "id" in told else []
+        self.references += [told["href"]] if "href" in told else []
+        if tag == "svg":
+            self.pictures.append(told.get("aria-label", ""))
+        assert "src" not in told
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        """Its words, with single spaces."""
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def run(whole_run: CollectiveModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "run"
+    folder.write(path, whole_run, {"command": "<script>alert(1)</script>"})
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(run: Path) -> str:
+    return builder.page(analysis.load(run))
+
+
+@pytest.fixture
+def damaged(run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run, tmp_path / "damaged"))
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without figures, which take their time."""
+    monkeypatch.setattr(builder, "_pictures", lambda data: ({}, []))
+
+
+def test_the_report_needs_nothing_from_outside(report: str) -> None:
+    """An address, a script, a style sheet or picture from elsewhere would break it."""
+    assert not re.search(r"https?:|//[a-z]|@import|<script|<link|url\((?!#)", report)
+    assert len(report) < 5e6
+    page = Page(report)
+    assert not page.open
+    assert len(set(page.ids)) == len(page.ids)
+    local = {reference.removeprefix("#") for reference in page.references}
+    local |= set(re.findall(r"url\(#([^)]+)\)", report))
+    assert local <= set(page.ids)
+
+
+def test_every_picture_is_told_in_words(report: str) -> None:
+    """A figure without an alternative text would break it."""
+    pictures = Page(report).pictures
+    assert len(pictures) > 15
+    assert all(len(text) > 20 for text in pictures)
+
+
+def test_the_report_says_what_the_run_says(report: str, run: Path) -> None:
+    """An outcome, event or provenance that is left out or changed would break it."""
+    text, data = Page(report).text, analysis.load(run)
+    outcome = data.outcomes.iloc[0]
+    assert outcome["outcome"] in text
+    assert str(outcome["reason"])[1:] in text
+    for event in data.events[data.events["kind"] == "passage"]["text"]:
+        assert event in text
+    assert data.provenance["fingerprint"] in text
+    assert "<script>alert(1)</script>" in text
+    for changed in ("copies", "teams", "phases.agency_training.rounds"):
+        assert changed in text
+    for claim in CLAIMS:
+        assert claim.says in text
+
+
+def test_a_run_can_contradict_a_sentence(run: Path) -> None:
+    """A sentence that holds whatever the run shows would break it."""
+    data = analysis.load(run)
+    assert data.parameters
+    verdicts: dict[str, set[object]] = {claim.says: set() for claim in CLAIMS}
+    numbers = [*NAMES, *(name for name in MEASURES if data.rounds[name].dtype == float)]
+    phases = pd.get_dummies(data.rounds["phase"].astype(str), dtype=float).to_numpy()
+    rng = np.random.default_rng(1)
+    for power in np.tile([0.2, 1.0, 8.0], 5):
+        levels = rng.random((phases.shape[1], len(numbers))) ** power
+        rounds = data.rounds.assign(**dict(zip(numbers, (phases @ levels).T, strict=True)))
+        view = claims.View(rounds, data.archetypes, data.parameters)
+        for claim, finding in claims.told(CLAIMS, view):
+            verdicts[claim.says].add(finding.holds)
+    settings = {
+        "Giant virtual corporations of copies.",
+        "Tropes of rogue AI are among the authors.",
+        "Overseers are Agent-3 and Agent-4 copies, sometimes debating.",
+    }
+    for says, found in verdicts.items():
+        assert False in found or says in settings, says
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_an_unfinished_run_of_an_older_layout_is_shown(damaged: Path) -> None:
+    """A page that hides that the run was stopped, or none at all, would break it."""
+    path = damaged / "provenance.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**told, "schema": 0, "complete": False}), encoding="utf-8")
+    text = Page(builder.page(analysis.load(damaged))).text
+    assert "unfinished" in text
+    assert "version 0 of the layout" in text
+    assert "what this run shows" in text
+
+
+def test_what_is_missing_is_said_and_the_rest_is_shown(damaged: Path) -> None:
+    """A page that fails for one column or table would break it."""
+    (damaged / "ledger.parquet").unlink()
+    rounds = pd.read_parquet(damaged / "rounds.parquet").drop(columns=["capture", "keep_self"])
+    rounds.to_parquet(damaged / "rounds.parquet")
+    page = Page(builder.page(analysis.load(damaged)))
+    assert "There is no ledger.parquet" in page.text
+    assert "rounds.parquet lacks capture, keep_self" in page.text
+    assert "The figure 'detection' is left out: the rounds table lacks the column 'capture'" in (
+        page.text
+    )
+    assert "no measure 'capture'" in page.text
+    assert len(page.pictures) > 8
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("name", ["scenario.toml", "rounds.parquet", "events.parquet"])
+def test_any_one_file_may_be_missing(damaged: Path, name: str) -> None:
+    """A file without which there is no page would break it."""
+    (damaged / name).unlink()
+    assert "There is no" in builder.page(analysis.load(damaged)) or name == "scenario.toml"
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_command_writes_the_page(
+    damaged: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A page in another place than told, or one about a folder that is no run, would break it."""
+    assert main(["report", str(damaged)]) == 0
+    assert (damaged / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert main(["report", str(damaged), "--out", str(tmp_path / "mine.html")]) == 0
+    assert (tmp_path / "mine.html").exists()
+    capsys.readouterr()
+    assert main(["report", str(tmp_path)]) == 2
+    assert "is no run folder" in capsys.readouterr().err
