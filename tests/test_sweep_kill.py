@@ -51,6 +51,28 @@ def test_workers_killed_in_the_middle(drill: tuple[Path, pd.DataFrame], tmp_path
     pd.testing.assert_frame_equal(read(out), undisturbed, check_exact=True)
 
 
+def test_workers_killed_while_they_start(tmp_path: Path) -> None:
+    """A sweep that waits for ever for workers that Dask does not replace would break it."""
+    design, out = tmp_path / "long.toml", tmp_path / "out"
+    design.write_text(DRILL.replace("replicates = 15", "replicates = 150"))
+    process = start("sweep", str(design), "--workers", "2", "--out", str(out))
+    try:
+        wait_for(lambda: parts(out) and len(workers_of(process)) == 2)
+        for worker in workers_of(process):
+            known = {w.pid for w in workers_of(process)}
+            worker.kill()
+            wait_for(lambda old=known: {w.pid for w in workers_of(process)} - old)
+            for young in workers_of(process):
+                if young.pid not in known:
+                    young.kill()
+        wait_for(lambda: not workers_of(process))
+        _, told = process.communicate(timeout=300)
+    finally:
+        end(process)
+    assert process.returncode == 0, told
+    assert list(read(out)["run"]) == list(range(1200))
+
+
 def test_the_whole_sweep_killed_at_ten_random_moments(
     drill: tuple[Path, pd.DataFrame], tmp_path: Path
 ) -> None:
@@ -93,7 +115,6 @@ def test_the_scheduler_killed_in_the_middle(
     pd.testing.assert_frame_equal(resumed, undisturbed, check_exact=True)
 
 
-@pytest.mark.skip(reason="now and then Dask does not replace the killed workers, and it waits on")
 def test_a_run_that_kills_its_worker_is_a_failure_and_the_only_one(tmp_path: Path) -> None:
     """Blaming the runs that shared its chunk, or retrying it for ever, would break it."""
     design = {"replicates": 6, "factors": {"oversight.audit": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]}}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,11 +24,16 @@ Chunk = Sequence[Job]
 REACHED_WITHIN: Final = 10
 """Seconds within which a scheduler has to answer."""
 
+DESERTED: Final = 300
+"""Seconds after which a cluster of our own without any worker is given up."""
+
 SETTINGS: Final = {
     # One core a worker: the runs are the parallel part.
     "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
     # A chunk that lost two workers is not given to a third; see `Drive` for what becomes of it.
     "distributed.scheduler.allowed-failures": 1,
+    # A worker that has not come back by then is made anew; see `OnDask.count_workers`.
+    "distributed.deploy.lost-worker-timeout": "20s",
     # Runs are alike: where their time goes is no question for each sweep.
     "distributed.worker.profile.enabled": False,
     # Each connection remembers its last messages, which hold whole chunks of runs.
@@ -84,11 +90,23 @@ class InProcess:
 
 
 class OnDask:
-    """Does the chunks on a Dask cluster."""
+    """Does the chunks on a Dask cluster.
 
-    def __init__(self, work: Work, client: Any) -> None:
+    Parameters
+    ----------
+    work
+        What all runs have in common.
+    client
+        Client of the cluster.
+    own
+        The cluster, if it is our own to keep up; then it has so many `wanted` workers.
+    """
+
+    def __init__(self, work: Work, client: Any, own: Any = None, wanted: int = 0) -> None:
         self._work = work
         self._client = client
+        self._own, self._wanted = own, wanted
+        self._seen = time.monotonic()
         self._futures: dict[Any, Chunk] = {}
         self._keys = count()
         self._sweep = os.urandom(4).hex()
@@ -101,11 +119,21 @@ class OnDask:
         return len(self._futures)
 
     def count_workers(self) -> None:
-        """See how many workers there are now; a cluster may grow and shrink."""
+        """See how many workers there are now; a cluster may grow and shrink.
+
+        Dask restarts a worker that dies, but not one that dies while it is starting: the process
+        that looks after it gives up. A cluster of our own is told to make those anew.
+        """
         try:
             self.workers = len(self._client.nthreads())
+            if self._own and self.workers < self._wanted:
+                self._own.scale(self._wanted)
         except Exception as error:
             raise EngineLost(f"the scheduler does not answer: {error}") from None
+        if self.workers:
+            self._seen = time.monotonic()
+        elif self._own and time.monotonic() - self._seen > DESERTED:
+            raise EngineLost(f"no worker came back for {DESERTED} s")
 
     def submit(self, chunk: Chunk) -> None:
         """Begin a chunk."""
@@ -166,11 +194,12 @@ def engine(work: Work, workers: int | None, scheduler: str | None) -> Iterator[E
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with dask.config.set(SETTINGS):
         if scheduler is None:
+            wanted = workers or _cores()
             with (
-                _closed(_local_cluster(workers or _cores())) as cluster,
+                _closed(_local_cluster(wanted)) as cluster,
                 _closed(Client(cluster)) as client,
             ):
-                yield OnDask(work, client)
+                yield OnDask(work, client, cluster, wanted)
         else:
             with _closed(_join(scheduler)) as client:
                 yield OnDask(work, client)
