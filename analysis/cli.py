@@ -21,7 +21,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from analysis import commands, report
+from analysis import commands, lineage, report
 from analysis.options import resolved, scenario_options, whole_from_zero
 from analysis.sweep.commands import COMMANDS as SWEEP_COMMANDS
 
@@ -132,6 +132,7 @@ def _setup_run(p: argparse.ArgumentParser) -> None:
     p.add_argument("--out", type=Path, metavar="DIR", help="default: results/SCENARIO-seedN")
     p.add_argument("--force", action="store_true", help="replace an existing run")
     p.add_argument("--no-figures", action="store_true")
+    p.add_argument("--lineage", action="store_true", help="keep the parent of each replaced copy")
     p.add_argument("--quiet", action="store_true", help="no progress, no summary")
     p.set_defaults(function=run)
 
@@ -176,12 +177,15 @@ def _simulate(
     from agents.compiled import is_first_use
     from analysis import folder, plugins
     from model.collective import CollectiveModel
+    from model.genealogy import Genealogy
 
     with folder.claimed(out, arguments.force):
         if is_first_use() and not arguments.quiet:
             say("Compiling the inner loops (once, about 15 s) ...")
         started, clock = _now(), time.perf_counter()
         model = CollectiveModel(parameters, rng=arguments.seed)
+        if arguments.lineage:
+            model.genealogy = Genealogy()
         stop.gently = True
         _advance(model, stop, arguments.quiet)
         seconds = time.perf_counter() - clock
@@ -447,6 +451,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "ablate": (commands.setup_ablate, "switch each cause off and see which effect vanishes"),
     "outcomes": (commands.setup_outcomes, "how often each scenario ends in each outcome"),
     "report": (report.setup_report, "write one page about a run, with figures, for any browser"),
+    "lineage": (lineage.setup_lineage, "founders left, sweeps and descent of a run --lineage"),
     "personas": (commands.setup_personas, "distortion against switching of the persona"),
     "explain": (commands.setup_explain, "say which process moved a measure of a run"),
     "probe": (commands.setup_probe, "retrain a run's population, or add noise to its weights"),

@@ -203,6 +203,8 @@ def write(folder: Path, model: CollectiveModel, how: Mapping[str, Any]) -> None:
         "copies": copy_frame(model),
         "archetypes": archetype_table(model),
     }
+    if model.genealogy is not None:
+        tables["lineage"] = model.genealogy.frame()
     for name, frame in tables.items():
         write_table(folder / f"{name}.parquet", frame, _identity(provenance))
     outcome, complete = model.outcome(), not model.running

@@ -29,6 +29,7 @@ from agents.situation import Policy, Situation, Tasks
 from agents.subdivisions import Findings, find, influence, standing
 from agents.traits import KNOWLEDGE, Floats
 from model import competition, tasks, training
+from model.genealogy import Genealogy
 from model.handles import HandledModel
 from model.ledger import Ledger
 from model.memory import require_memory
@@ -86,6 +87,8 @@ class CollectiveModel(HandledModel):
     ----------
     parameters, population, panels, lab, mixture, situation, ledger, records
         The parts of the model; `agents` and `agents_by_type` hold the Mesa agents.
+    genealogy
+        None; a `Genealogy` that is put here before the first round keeps every replacement.
     """
 
     def __init__(
@@ -125,6 +128,7 @@ class CollectiveModel(HandledModel):
         self.stored: Mapping[str, NDArray[Any]] | None = None
         self.stored_situation = self.situation
         self.generation = next(iter(p.phases.values())).generation
+        self.genealogy: Genealogy | None = None
         self.project: SuccessorProject | None = None
         self.design: Design | None = None
         self.lab = Lab(self, p.lab)
@@ -414,6 +418,8 @@ class CollectiveModel(HandledModel):
     # --- changes -----------------------------------------------------------------------
 
     def _apply(self, turn: Turn, *changes: Changes) -> None:
+        if self.genealogy is not None:
+            self.genealogy.book(turn.round, changes)
         for change, moved in zip(changes, self.population.apply(*changes), strict=True):
             self._book(turn, change.process, moved)
 

@@ -24,7 +24,7 @@ ORDER = {
         "conduct overseers subdivisions lab"
     ).split(),
     "model": (
-        "scenario streams phases tasks training competition successor ledger outcomes records "
+        "scenario streams phases tasks training competition successor ledger genealogy outcomes records "
         "collective checkpoint"
     ).split(),
 }
