@@ -377,6 +377,14 @@ class Phase(Section):
     )
 
 
+class Change(Section):
+    """A change of mind of the lab during the run: a parameter gets a value from a round on."""
+
+    round: int = Field(ge=1, description="first round in which it is in force")
+    path: str = Field(description="path of the parameter, such as oversight.audit")
+    value: bool | int | float | str = Field(description="its value from then on")
+
+
 class Parameters(Section):
     """A resolved scenario: all that a run needs but its seed."""
 
@@ -398,6 +406,12 @@ class Parameters(Section):
     outcome: Outcome = Outcome()
     archetypes: dict[str, Archetype] = Field(default_factory=dict)
     phases: dict[str, Phase] = Field(default_factory=dict)
+    changes: tuple[Change, ...] = Field(
+        (),
+        description="changes of policy during the run",
+        strict=False,
+        json_schema_extra={"unit": "round, path, value"},
+    )
 
     @property
     def team_count(self) -> int:

@@ -177,7 +177,7 @@ def write(folder: Path, model: CollectiveModel, how: Mapping[str, Any]) -> None:
 
     `how` is what the provenance tells beside what the model knows: command, overrides, times.
     """
-    p = model.parameters
+    p = model.declared
     scenario = folder / "scenario.toml"
     again = f"python run.py run {shlex.quote(str(scenario))} --seed {model.seed}"
     provenance = {

@@ -36,7 +36,7 @@ from model.memory import require_memory
 from model.outcomes import Outcome, classify
 from model.phases import Schedule, Turn
 from model.records import Records, shielding
-from model.scenario import DEFAULT, InputError, resolve
+from model.scenario import DEFAULT, InputError, resolve, with_change
 from model.streams import Streams
 from model.successor import Design, SuccessorProject
 
@@ -85,6 +85,8 @@ class CollectiveModel(HandledModel):
 
     Attributes
     ----------
+    declared
+        The scenario: the parameters that the run began with, and the changes of policy since.
     parameters, population, panels, lab, mixture, situation, ledger, records
         The parts of the model; `agents` and `agents_by_type` hold the Mesa agents.
     genealogy
@@ -101,7 +103,7 @@ class CollectiveModel(HandledModel):
         **overrides: Any,
     ) -> None:
         seed = _checked_seed(rng)
-        self.parameters = p = resolve(scenario, overrides)
+        self.declared = self.parameters = p = resolve(scenario, overrides)
         require_memory(p.copies)
         super().__init__(rng=seed)
         self.seed = seed
@@ -176,12 +178,29 @@ class CollectiveModel(HandledModel):
             self.step()
         return self.outcome()
 
+    def change_policy(self, path: str, value: Any) -> None:
+        """Give a parameter of the lab's policy a value from the next round on.
+
+        The change becomes part of the scenario, which repeats the run with it.
+
+        Raises
+        ------
+        InputError
+            If the parameter is no policy, or the value is not allowed.
+        """
+        new = {"round": self.round + 1, "path": path, "value": value}
+        past = [change.model_dump() for change in self.declared.changes]
+        self.declared = resolve(self.declared, {"changes": [*past, new]})
+
     def outcome(self) -> Outcome:
         """Class of the run as far as it has come."""
         return classify(self.records.rows, self.lab.decisions, self.parameters.outcome)
 
     def _begin_round(self) -> Turn:
         self.round += 1
+        for change in self.declared.changes:
+            if change.round == self.round:
+                self.parameters = with_change(self.parameters, change)
         p, turn = self.parameters, self.schedule.turn(self.round)
         self._book(turn, "intervention", self.population.collect_touched())
         if turn.first:

@@ -20,10 +20,12 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from agents.parameters import Parameters, nearest
+from agents.parameters import Change, Parameters, nearest
 
 FOLDER = Path(__file__).parent / "scenarios"
 DEFAULT = "ai2027"
+POLICY = ("oversight", "training", "subdivisions", "lab")
+"""Sections that the lab can change during a run."""
 
 
 class InputError(ValueError):
@@ -88,11 +90,28 @@ def resolve(
         origin = "" if file.parent == FOLDER.resolve() else str(file)
     for path, value in (overrides or {}).items():
         _set(tree, path, value)
+    where = f"{origin}: " if origin else ""
     try:
-        return Parameters.model_validate(tree)
+        parameters = Parameters.model_validate(tree)
     except ValidationError as error:
-        where = f"{origin}: " if origin else ""
         raise InputError("\n".join(f"{where}{line}" for line in _explain(error))) from None
+    for change in parameters.changes:
+        try:
+            with_change(parameters, change)
+        except InputError as error:
+            raise InputError(f"{where}change in round {change.round}: {error}") from None
+    return parameters
+
+
+def with_change(parameters: Parameters, change: Change) -> Parameters:
+    """Parameters in force once a change of policy is; `InputError` where it is not allowed."""
+    if change.path.partition(".")[0] not in POLICY:
+        raise InputError(
+            f"{change.path}: cannot change during a run; what can begins with {', '.join(POLICY)}"
+        )
+    changes = parameters.changes
+    changed = resolve(parameters.model_copy(update={"changes": ()}), {change.path: change.value})
+    return changed.model_copy(update={"changes": changes})
 
 
 def scale_rounds(parameters: Parameters, factor: float) -> Parameters:

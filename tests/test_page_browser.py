@@ -230,7 +230,6 @@ def test_a_policy_moved_during_the_run_is_marked_and_told(tab: Tab) -> None:
     tab.slide("score lost by a detected violation", 9)
     tab.page.locator(".log li", has_text="round 21: the lab sets").wait_for()
     tab.wait(lambda: tab.page.locator("g.mark").count() >= 6)
-    tab.page.get_by_text("repeat the run only up to round 20").wait_for()
 
 
 def test_make_up_asks_for_a_reset(tab: Tab) -> None:

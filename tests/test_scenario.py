@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.collective import CollectiveModel
 from model.scenario import (
     DEFAULT,
     InputError,
@@ -302,3 +303,52 @@ def test_the_fingerprint_is_that_of_the_numbers() -> None:
             changed = resolve(full, {info.path: min(other, info.high or 2.0)})
             if changed != full:
                 assert fingerprint(changed) != fingerprint(full), info.path
+
+
+# --- changes of policy during a run -------------------------------------------------------------
+
+
+def test_a_scenario_with_changes_repeats_a_run_whose_policy_changed() -> None:
+    """A change that comes a round early, late, or not at all would break it."""
+    small = {"copies": 64, "teams": 4, "divisions": 2}
+    start = resolve(resolve(), {f"phases.{k}.rounds": 3 for k in resolve().phases} | small)
+    model = CollectiveModel(start, rng=1)
+    for _ in range(8):
+        model.step()
+    model.change_policy("oversight.audit", 0.0)
+    model.run()
+    audits = [row["audit"] for row in model.records.rows]
+    assert audits[7:9] == [0.5, 0.0]
+    again = CollectiveModel(model.declared, rng=1)
+    again.run()
+    assert again.records.rows == model.records.rows
+    assert model.declared.oversight.audit == 0.5
+
+
+def test_changes_are_written_and_read(tmp_path: Path) -> None:
+    """A file that forgets a change, its order or the type of its value would break it."""
+    changes = [
+        {"round": 3, "path": "oversight.penalty", "value": 9},
+        {"round": 3, "path": "lab.response", "value": "retrain"},
+        {"round": 7, "path": "subdivisions.correction", "value": False},
+    ]
+    parameters = resolve(overrides={"changes": changes})
+    file = tmp_path / "changed.toml"
+    file.write_text(to_toml(parameters), encoding="utf-8")
+    assert resolve(file) == parameters
+    assert [c.model_dump() for c in parameters.changes] == changes
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"round": 2, "path": "oversight.adit", "value": 1.0}, "oversight.audit"),
+        ({"round": 2, "path": "oversight.audit", "value": 1.5}, "out of bounds"),
+        ({"round": 2, "path": "copies", "value": 64}, "cannot change during a run"),
+        ({"round": 0, "path": "oversight.audit", "value": 1.0}, "changes"),
+    ],
+)
+def test_changes_are_checked_at_the_door(change: dict[str, object], told: str) -> None:
+    """A run that fails in round 2 instead of before the first would break it."""
+    with pytest.raises(InputError, match=told):
+        resolve(overrides={"changes": [change]})

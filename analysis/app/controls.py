@@ -10,7 +10,7 @@ from typing import Any, Final
 import solara
 
 from agents.parameters import Parameters
-from analysis.app.download import CHANGED, archive, scenario_file
+from analysis.app.download import archive, scenario_file
 from analysis.app.frame import Frame
 from analysis.app.settings import LIVE, MAKE_UP, control, sizes
 from analysis.app.state import Desk
@@ -200,7 +200,7 @@ def Versus(desk: Desk) -> None:
 
 
 @solara.component
-def Save(desk: Desk, begun: bool, changes: int) -> None:
+def Save(desk: Desk, begun: bool) -> None:
     """Downloads of the run's tables and of its scenario."""
     session = desk.session
     name = f"{Path(session.setup.scenario).stem}-seed{session.setup.seed}"
@@ -215,5 +215,3 @@ def Save(desk: Desk, begun: bool, changes: int) -> None:
             solara.Button("Tables (zip)")
         with solara.FileDownload(scenario, f"{name}.toml", mime_type="application/toml"):
             solara.Button("Scenario (TOML)")
-        if changes:
-            box("p", "help", CHANGED.format(session.changes[0][0] - 1))

@@ -55,7 +55,7 @@ def Desktop(desk: Desk) -> None:
         with box("aside", "side", **{"aria-label": "Controls"}):
             Stories(desk)
             Controls(desk)
-            Save(desk, desk.begun, len(desk.session.changes))
+            Save(desk, desk.begun)
         with box("main", "views"):
             Told(desk)
             if frame is not None:

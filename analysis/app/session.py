@@ -48,7 +48,6 @@ class Session:
         self, setup: Setup, publish: Callable[[Frame], None], fail: Callable[[str], None]
     ) -> None:
         self.setup = setup
-        self.changes: list[tuple[int, str, Any]] = []
         self.lives: list[Live] = []
         self._publish, self._fail = publish, fail
         self._measure, self._team = next(iter(MEASURES)), 0
@@ -192,7 +191,7 @@ class Session:
             other = resolve(start, setup.other)
             lives.append(Live("B", PageModel(other, setup.seed)))
         self.setup, self.lives = setup, lives
-        self.changes, self._broken, self._dirty = [], False, True
+        self._broken, self._dirty = False, True
         if setup.begin:
             self._target = self._first_round_of(setup.begin) - 1
         self._fail("")
@@ -226,10 +225,9 @@ class Session:
         for live in self.lives:
             kept = self.setup.other if live.name == "B" else ()
             mine = {path: value for path, value in wanted.items() if path not in kept}
-            live.model.parameters = resolve(live.model.parameters, mine)
             for path, value in mine.items():
+                live.model.change_policy(path, value)
                 self._note(live, _in_words(path, value, live.model))
-        self.changes += [(self._round + 1, path, value) for path, value in wanted.items()]
         self._dirty = True
 
     def _note(self, live: Live, words: str) -> None:
