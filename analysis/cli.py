@@ -334,7 +334,7 @@ def _tell(model: Any) -> None:
     terminal = sys.stdout.isatty()
     console = Console(width=min(WIDTH, Console().width) if terminal else WIDTH)
     records, ledger = model.records, model.ledger
-    tables = records.rounds(), ledger.frame(), records.event_frame()
+    tables = records.rounds(), ledger.frame(), records.events.frame()
     with console.capture() as caught:
         console.print(summary(*tables, model.outcome(), model.parameters, console.width))
     for line in caught.get().splitlines():

@@ -199,7 +199,7 @@ def write(folder: Path, model: CollectiveModel, how: Mapping[str, Any]) -> None:
     tables = {
         "rounds": model.records.rounds(),
         "ledger": model.ledger.frame(),
-        "events": model.records.event_frame(),
+        "events": model.records.events.frame(),
         "copies": copy_frame(model),
         "archetypes": archetype_table(model),
     }

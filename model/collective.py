@@ -223,7 +223,7 @@ class CollectiveModel(HandledModel):
 
     def _begin_phase(self, turn: Turn) -> None:
         p, phase = self.parameters, turn.phase
-        self.records.event(turn, "phase", f"{phase.label or turn.name} begins")
+        self.records.events.add(turn, "phase", f"{phase.label or turn.name} begins")
         self.advantage[:] = 0
         if phase.generation > self.generation:
             # The new generation begins as a copy of the old, whose weights the lab keeps.
@@ -379,12 +379,12 @@ class CollectiveModel(HandledModel):
         )
         decision = self.lab.govern(self.round, seen, self.parameters.lab)
         if decision.looked:
-            self.records.event(
+            self.records.events.add(
                 turn, "look", "usefulness falls; the lab audits all work for a while"
             )
         if decision.crossed:
             response = self.parameters.lab.response
-            self.records.event(
+            self.records.events.add(
                 turn,
                 "threshold" if response == "none" else "response",
                 "evidence passes the lab's threshold; response: " + response.replace("_", " "),
@@ -416,23 +416,14 @@ class CollectiveModel(HandledModel):
         self.situation = replace(self.situation, awareness=awareness)
 
     def _report_takeovers(self, turn: Turn, findings: Findings, contests: list[Changes]) -> None:
-        if not (findings.exposed.any() or findings.superseded.any()):
-            return
         size = self.population.team_size
-        taken = {
-            int(row // size): int(parent // size)
-            for change in contests
-            if change.parents is not None
-            for row, parent in zip(change.rows[::size], change.parents[::size], strict=True)
-        }
+        winner = np.full(self.population.teams, -1)
+        for change in contests:
+            if change.parents is not None:
+                winner[change.rows[::size] // size] = change.parents[::size] // size
         for kind, found in (("exposed", findings.exposed), ("superseded", findings.superseded)):
-            by = "alignment research" if kind == "exposed" else "capability research"
-            for team in np.flatnonzero(found):
-                winner = taken.get(int(team), -1)
-                end = f", refilled from team {winner}" if winner >= 0 else ", held its place"
-                self.records.event(
-                    turn, kind, f"team {team} {kind} by its own {by}{end}", int(team), float(winner)
-                )
+            teams = np.flatnonzero(found)
+            self.records.events.add_findings(turn, kind, teams, winner[teams])
 
     # --- changes -----------------------------------------------------------------------
 

@@ -52,33 +52,6 @@ PASSAGES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened in a round.
-
-    Attributes
-    ----------
-    round, phase
-        When.
-    kind
-        ``exposed``, ``superseded``, ``passage``, ``threshold``, ``response``, ``look`` or
-        ``phase``.
-    team
-        Team concerned, or -1.
-    value
-        A number that goes with it (team it was refilled from, level of a measure, ...).
-    text
-        The event in plain words.
-    """
-
-    round: int
-    phase: str
-    kind: str
-    team: int
-    value: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run ended: its class, and the reasons in one sentence."""
 

@@ -28,7 +28,8 @@ from agents.traits import (
     WITHHOLDING,
     Floats,
 )
-from model.outcomes import PASSAGES, Event
+from model.events import EventLog
+from model.outcomes import PASSAGES
 from model.phases import Turn
 from model.successor import Design
 
@@ -174,7 +175,7 @@ class Records:
         self.mixture = mixture
         self.spec = mixture.centers[mixture.index(identity)]
         self.rows: list[dict[str, Any]] = []
-        self.events: list[Event] = []
+        self.events = EventLog()
         self._formed: dict[str, float] | None = None
         self._passed: set[str] = set()
 
@@ -225,23 +226,12 @@ class Records:
         for name, added in extensions.MEASURES.items():
             self.rows[-1][name] = float(added.of(model))
 
-    def event(self, turn: Turn, kind: str, text: str, team: int = -1, value: float = 0.0) -> None:
-        """Record an event."""
-        self.events.append(Event(turn.round, turn.name, kind, team, value, text))
-
     def rounds(self) -> pd.DataFrame:
         """Tidy table, one row a round; columns as in `columns`."""
         frame = pd.DataFrame(self.rows, columns=list(columns(self.mixture.names, self.detail)))
         frame["phase"] = pd.Categorical(frame["phase"], list(dict.fromkeys(frame["phase"])))
         frame["date"] = pd.to_datetime(frame["date"])
         return frame
-
-    def event_frame(self) -> pd.DataFrame:
-        """Tidy table of the events."""
-        names = ("round", "phase", "kind", "team", "value", "text")
-        data = {name: [getattr(event, name) for event in self.events] for name in names}
-        frame = pd.DataFrame(data)
-        return frame.astype({"round": "int64", "team": "int64", "value": "float64"})
 
     def _persona(self, population: Population, survey: Survey) -> dict[str, float]:
         return {
@@ -272,7 +262,7 @@ class Records:
             level, value = passage.level * base, row[passage.measure]
             if value > level if passage.above else value < level:
                 self._passed.add(passage.name)
-                self.event(turn, "passage", passage.name, value=value)
+                self.events.add(turn, "passage", passage.name, value=value)
 
 
 def shielding(mean: Floats, situation: Situation, p: Parameters) -> float:

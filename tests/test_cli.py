@@ -255,7 +255,7 @@ def rendered(model: CollectiveModel, width: int) -> str:
 
     console = Console(width=width)
     records, ledger = model.records, model.ledger
-    tables = records.rounds(), ledger.frame(), records.event_frame()
+    tables = records.rounds(), ledger.frame(), records.events.frame()
     with console.capture() as caught:
         console.print(summary.summary(*tables, model.outcome(), model.parameters, width))
     return caught.get()

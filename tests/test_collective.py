@@ -280,7 +280,7 @@ def test_shielding_counts_what_is_diverted_to_the_collective() -> None:
 def test_events_agree_with_the_rounds() -> None:
     """An event that is lost, told twice or in another round would break it."""
     model = finished(2, scale=0.1, **{"exposure.hazard": 100.0, "subdivisions.contest_rate": 0.2})
-    rounds, events = model.records.rounds(), model.records.event_frame()
+    rounds, events = model.records.rounds(), model.records.events.frame()
     for kind in ("exposed", "superseded"):
         told = events[events["kind"] == kind].groupby("round").size()
         found = rounds.set_index("round")[kind]
@@ -305,7 +305,7 @@ def test_first_passages_are_the_first_rounds_beyond_their_level(
     whole_run: CollectiveModel,
 ) -> None:
     """A passage that is told late, or relative to another start, would break it."""
-    rounds, events = whole_run.records.rounds(), whole_run.records.event_frame()
+    rounds, events = whole_run.records.rounds(), whole_run.records.events.frame()
     summoned = [name for name, phase in whole_run.parameters.phases.items() if phase.summon]
     formed = rounds[rounds["phase"] == summoned[0]].iloc[-1]
     told = events[events["kind"] == "passage"].set_index("text")["round"]

@@ -23,7 +23,7 @@ def tables(model: CollectiveModel) -> SimpleNamespace:
     """What the figures of a run are drawn from."""
     return SimpleNamespace(
         rounds=model.records.rounds(),
-        events=model.records.event_frame(),
+        events=model.records.events.frame(),
         ledger=model.ledger.frame(),
         archetypes=archetype_table(model),
     )

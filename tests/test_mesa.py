@@ -307,7 +307,7 @@ def test_nothing_that_we_call_is_deprecated() -> None:
         assert [overseer.player for overseer in model.agents_by_type[Overseer]]
         assert len(model.records.rounds()) == model.round
         assert len(model.ledger.frame())
-        assert len(model.records.event_frame())
+        assert len(model.records.events.frame())
         assert len(model.datacollector.get_model_vars_dataframe()) == model.round
 
 

@@ -18,7 +18,7 @@ addresses = st.tuples(st.text("abcdefgh _", max_size=20), st.integers(0, 10**6))
 
 def frames(model: CollectiveModel) -> list[pd.DataFrame]:
     """All tables that a run leaves."""
-    return [model.records.rounds(), model.ledger.frame(), model.records.event_frame()]
+    return [model.records.rounds(), model.ledger.frame(), model.records.events.frame()]
 
 
 def assert_same_run(one: CollectiveModel, other: CollectiveModel) -> None:

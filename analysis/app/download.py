@@ -42,6 +42,6 @@ def _archive(session: Session) -> bytes:
 def _texts(model: CollectiveModel) -> dict[str, pd.DataFrame]:
     return {
         "rounds": model.records.rounds(),
-        "events": model.records.event_frame(),
+        "events": model.records.events.frame(),
         "ledger": model.ledger.frame(),
     }

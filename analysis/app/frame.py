@@ -16,7 +16,7 @@ from agents.traits import NAMES, Floats
 from analysis.app.measures import MEASURES
 from analysis.app.svg import TimeAxis
 from model.collective import CollectiveModel
-from model.outcomes import Event
+from model.events import Event
 
 POINTS: Final = 120
 """Rounds that a chart shows at most."""

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 from analysis.app.frame import Frame, Live, PageModel, sampled
 from analysis.app.measures import MEASURES
 from analysis.app.settings import Setup, declared
-from model.outcomes import Event
+from model.events import Event
 from model.scenario import InputError, resolve
 
 T = TypeVar("T")

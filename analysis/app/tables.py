@@ -10,8 +10,8 @@ from typing import Final
 from agents.traits import NAMES, Floats
 from analysis.app import svg
 from analysis.app.frame import Arm, Team
+from model.events import Event
 from model.ledger import PROCESSES
-from model.outcomes import Event
 
 TRAITS: Final = {
     "keep_self": "care for itself",

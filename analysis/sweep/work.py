@@ -167,7 +167,7 @@ def simulate(
         "stopped": stopped and model.running,
         **summary(pd.DataFrame(model.records.rows[-window:])),
     }
-    tables = {"events": model.records.event_frame()}
+    tables = {"events": model.records.events.frame()}
     if "phases" in work.keep:
         tables["phases"] = phase_summaries(model.records.rounds(), window)
     if "rounds" in work.keep:
