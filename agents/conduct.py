@@ -18,7 +18,7 @@ from agents.draws import Stream
 from agents.parameters import Conduct as ConductParameters
 from agents.parameters import Oversight, numbers
 from agents.population import Bools, Population
-from agents.situation import REPLACING, THREATENING, Kinds, Policy, Situation, Tasks
+from agents.situation import KINDS, Kinds, Policy, Situation, Tasks
 from agents.traits import (
     APPROVAL,
     CRAFT,
@@ -26,6 +26,7 @@ from agents.traits import (
     DRIFTS,
     DRIVES,
     GAMING,
+    GOALS,
     HARDCODING,
     KNOWLEDGE,
     NAMES,
@@ -39,6 +40,8 @@ from agents.traits import (
 
 _DRIVE_COUNT: Final = DRIVES.stop
 _CRAFT: Final = CRAFT.start
+_WIDTH: Final = len(NAMES)
+_GOAL_COUNT: Final = len(GOALS)
 _PRINCIPLE_COUNT: Final = len(PRINCIPLES)
 _FIRST_WEIGHT: Final = WEIGHTS.start
 _FIRST_DRIFT: Final = DRIFTS.start
@@ -87,25 +90,27 @@ class Conduct:
     team_acts
         Mean in each team of the expressed traits that acted (the identity's, or the prompted
         author's), shape (teams, traits).
+    team_violation
+        Mean of `violation` in each team, shape (teams,).
+    team_earnest
+        Share of each team that did work of each kind in earnest, shape (teams, kinds).
     unwatched_violations
         Probability of a violation against each principle when unwatched, (copies, 3).
     violation
         Its mean over the principles.
     perceived
         Kind of work that the copy took its task for.
-    earnest_threatening, earnest_replacing
-        Whether it did such research, and in earnest.
     from_identity
         Whether it acted from its identity.
     """
 
     shown: Shown
     team_acts: Floats
+    team_violation: Floats
+    team_earnest: Floats
     unwatched_violations: Floats
     violation: Floats
     perceived: Kinds
-    earnest_threatening: Bools
-    earnest_replacing: Bools
     from_identity: Bools
 
 
@@ -171,13 +176,10 @@ def perceive(
     The true kind with probability s, else a guess from the base rates, by uniform draws. Work that
     is no real R&D is known to be ordinary.
     """
-    if not research:
-        return 0
-    if sees < awareness:
-        return kind
-    if guess < base_rates[0]:
-        return 0
-    return 1 if guess < base_rates[0] + base_rates[1] else 2
+    # Without branches, which a processor cannot foresee here.
+    guessed = int(guess >= base_rates[0]) + int(guess >= base_rates[0] + base_rates[1])
+    seen = kind if sees < awareness else guessed
+    return seen if research else 0
 
 
 @inlined
@@ -217,11 +219,11 @@ def act(
             stated_shortfall=np.empty(copies),
         ),
         team_acts=np.empty((population.teams, len(NAMES))),
+        team_violation=np.empty(population.teams),
+        team_earnest=np.empty((population.teams, len(KINDS))),
         unwatched_violations=np.empty((copies, principles)),
         violation=np.empty(copies),
         perceived=np.empty(copies, dtype=np.int8),
-        earnest_threatening=np.empty(copies, dtype=np.bool_),
-        earnest_replacing=np.empty(copies, dtype=np.bool_),
         from_identity=np.empty(copies, dtype=np.bool_),
     )
     now = _Now(
@@ -252,11 +254,11 @@ def act(
         ),
         (
             done.team_acts,
+            done.team_violation,
+            done.team_earnest,
             done.unwatched_violations,
             done.violation,
             done.perceived,
-            done.earnest_threatening,
-            done.earnest_replacing,
             done.from_identity,
         ),
     )
@@ -274,6 +276,13 @@ class _Now(NamedTuple):
 
 
 @compiled
+def _add(values: Floats, sums: Floats) -> None:
+    """Add to sums; by itself, so that the compiler can tell the arrays apart."""
+    for k in range(len(sums)):
+        sums[k] += values[k]
+
+
+@compiled
 def _act(  # type: ignore[no-untyped-def]
     first, last, size, expressed, archetypes, tasks, now, p, draws, shown, done
 ):
@@ -281,27 +290,25 @@ def _act(  # type: ignore[no-untyped-def]
     audited, useful, kind, research, prompt, base_rates = tasks
     own, goals, sees, guess, withhold = draws
     output, flattery, gain, watched, withheld, obfuscation, shortfall = shown
-    team_acts, unwatched, violation, perceived, threatening, replacing, from_identity = done
+    team_acts, team_violation, team_earnest, unwatched, violation, perceived, from_identity = done
     # What is read more than once of a copy is first copied here: a view of a row costs more.
-    acts, effort = np.empty(expressed.shape[1]), np.empty(_DRIVE_COUNT)
-    helps, luck = np.empty(useful.shape[1], np.bool_), np.empty(useful.shape[1])
+    acts, effort, sums = np.empty(_WIDTH), np.empty(_DRIVE_COUNT), np.empty(_WIDTH)
+    helps, luck = np.empty(_GOAL_COUNT, np.bool_), np.empty(_GOAL_COUNT)
     temptations = size * _PRINCIPLE_COUNT
     bare, feared = np.empty(temptations), np.empty(temptations)
     free, cowed = np.empty(temptations), np.empty(temptations)
     for team in range(first, last):
-        team_acts[team] = 0.0
-        team_knowledge = 0.0
+        sums[:], team_earnest[team], team_knowledge = 0.0, 0.0, 0.0
         for i in range(team * size, (team + 1) * size):
             from_identity[i] = own[i] < expressed[i, HARDCODING]
             if from_identity[i]:
-                for k in range(len(acts)):
+                for k in range(_WIDTH):
                     acts[k] = expressed[i, k]
             else:
-                for k in range(len(acts)):
+                for k in range(_WIDTH):
                     acts[k] = archetypes[prompt[i], k]
-            for k in range(len(acts)):
-                team_acts[team, k] += acts[k]
-            for goal in range(len(helps)):
+            _add(acts, sums)
+            for goal in range(_GOAL_COUNT):
                 helps[goal], luck[goal] = useful[i, goal], goals[i, goal]
 
             drives.spend_effort(acts, helps, luck, now.diverted, p, effort)
@@ -312,8 +319,7 @@ def _act(  # type: ignore[no-untyped-def]
             seen = perceive(kind[i], research[i], sees[i], guess[i], now.awareness, base_rates)
             perceived[i] = seen
             withheld[i] = withhold[i] < acts[_FIRST_WITHHOLDING + seen]
-            threatening[i] = kind[i] == THREATENING and not withheld[i]
-            replacing[i] = kind[i] == REPLACING and not withheld[i]
+            team_earnest[team, kind[i]] += 0.0 if withheld[i] else 1.0
 
             fear = acts[GAMING] * now.fear
             at = _PRINCIPLE_COUNT * (i - team * size)
@@ -323,23 +329,25 @@ def _act(  # type: ignore[no-untyped-def]
             obfuscation[i] = acts[OBFUSCATION]
             shortfall[i] = stated_shortfall(acts, now.awareness, now.required)
 
-        for k in range(len(acts)):
-            team_acts[team, k] /= size
+        for k in range(_WIDTH):
+            team_acts[team, k] = sums[k] / size
         violation_probabilities(bare, now.temptation, free)
         violation_probabilities(feared, now.temptation, cowed)
         # Knowledge is a public good: each member gains from the mean knowledge of the team.
         good = p.public_good * np.sqrt(team_knowledge / size)
+        team_total = 0.0
         for i in range(team * size, (team + 1) * size):
-            output[i] += good
-            if withheld[i]:
-                output[i] *= p.sandbagging
-            gain[i], violation[i] = 0.0, 0.0
+            output[i] = (output[i] + good) * (p.sandbagging if withheld[i] else 1.0)
+            gained, total = 0.0, 0.0
             at = _PRINCIPLE_COUNT * (i - team * size)
             for j in range(_PRINCIPLE_COUNT):
                 unwatched[i, j], watched[i, j] = free[at + j], cowed[at + j]
-                violation[i] += free[at + j] / _PRINCIPLE_COUNT
-                if audited[i]:
-                    held, taken = feared[at + j], cowed[at + j]
-                else:
-                    held, taken = bare[at + j], free[at + j]
-                gain[i] += temptation_gain(held, taken, now.temptation, p.temptation_gain)
+                total += free[at + j] / _PRINCIPLE_COUNT
+                held = feared[at + j] if audited[i] else bare[at + j]
+                taken = cowed[at + j] if audited[i] else free[at + j]
+                gained += temptation_gain(held, taken, now.temptation, p.temptation_gain)
+            gain[i], violation[i] = gained, total
+            team_total += total
+        team_violation[team] = team_total / size
+        for k in range(len(KINDS)):
+            team_earnest[team, k] /= size

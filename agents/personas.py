@@ -27,6 +27,8 @@ PERSONA = np.array([i for i in range(len(NAMES)) if i != HARDCODING])
 REFERENCE = 20_000
 """Size of the pretraining sample that typicality is measured against."""
 
+_HEAVY = 1e3
+
 
 class Mixture:
     """The pretraining distribution over authors.
@@ -51,6 +53,10 @@ class Mixture:
         sample = self.sample(rng, REFERENCE)
         self.prior_sd: Floats = express(sample).std(axis=0)[PERSONA]
         self._reference: Floats = np.sort(logsumexp(self.log_joint(sample), axis=1))
+        self._mean: Floats = self.weights @ self.acts
+        basis = ((self.acts - self._mean)[:, PERSONA] / self.prior_sd).T
+        # A heavily weighted row of ones makes the non-negative weights of `explained` sum to 1.
+        self._basis: Floats = np.vstack([basis, np.full(basis.shape[1], _HEAVY)])
 
     def index(self, name: str) -> int:
         """Position of an archetype."""
@@ -101,14 +107,9 @@ class Mixture:
         means that some mixture of known authors accounts for the conduct in full, 0 that the best
         one does no better than the prior's mean.
         """
-        mean = self.weights @ self.acts
-        basis = ((self.acts - mean)[:, PERSONA] / self.prior_sd).T
-        target = (expressed_mean - mean)[PERSONA] / self.prior_sd
-        # A heavily weighted row of ones makes the non-negative weights sum to 1.
-        heavy = 1e3
-        rows = np.vstack([basis, np.full(basis.shape[1], heavy)])
-        weights, _ = nnls(rows, np.append(target, heavy))
-        residual = target - basis @ weights
+        target = (expressed_mean - self._mean)[PERSONA] / self.prior_sd
+        weights, _ = nnls(self._basis, np.append(target, _HEAVY))
+        residual = target - self._basis[:-1] @ weights
         total = float(target @ target)
         return 1.0 - float(residual @ residual) / total if total > 0 else 1.0
 

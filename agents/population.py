@@ -187,21 +187,16 @@ class Population:
         rows = change.rows
         if not len(rows):
             return np.zeros(len(NAMES))
-        if not heir:
-            latent = change.values if change.shift is None else self.latent[rows] + change.shift
-            assert latent is not None
-            kept = self.unswitched[rows] & (not change.switched)
-            heir = {
-                "latent": latent,
-                "expressed": np.empty_like(latent),
-                "lineage": self.lineage[rows],
-                "unswitched": kept,
-            }
-            self.crew.share(express_rows, len(rows), latent, heir["expressed"])
         moved = np.zeros((-(-len(rows) // _PART), len(NAMES)))
-        store = tuple(self.__dict__[column.name] for column in HERITABLE)
-        values = tuple(heir[column.name] for column in HERITABLE)
-        self.crew.share(_scatter, len(moved), rows, values, store, moved)
+        if heir:
+            store = tuple(self.__dict__[column.name] for column in HERITABLE)
+            values = tuple(heir[column.name] for column in HERITABLE)
+            self.crew.share(_scatter, len(moved), rows, values, store, moved)
+        else:
+            given = change.values if change.shift is None else change.shift
+            store = (self.latent, self.expressed, self.unswitched)
+            how = (change.shift is not None, change.switched)
+            self.crew.share(_revise, len(moved), rows, given, how, store, moved)
         total: Floats = moved.sum(axis=0) / len(self)
         return total
 
@@ -258,7 +253,7 @@ class Survey:
     restraint: float
 
 
-_PART: Final = 256
+_PART: Final = 64
 """Rows whose movement is added up at a time, so that the sum does not depend on the threads."""
 
 
@@ -288,6 +283,29 @@ def _scatter(first, last, rows, values, store, moved):  # type: ignore[no-untype
                 moved[part, k] += from_expressed[i, k] - expressed[row, k]
                 expressed[row, k] = from_expressed[i, k]
             lineage[row], unswitched[row] = from_lineage[i], from_unswitched[i]
+
+
+@compiled
+def _revise(first, last, rows, given, how, store, moved):  # type: ignore[no-untyped-def]
+    """Shift the latent traits of `rows`, or set them; add up what that moves, part by part."""
+    latent, expressed, unswitched = store
+    shifts, switched = how
+    new_latent, new = np.empty((_PART, latent.shape[1])), np.empty((_PART, latent.shape[1]))
+    for part in range(first, last):
+        begin, end = part * _PART, min((part + 1) * _PART, len(rows))
+        for i in range(begin, end):
+            row = rows[i]
+            for k in range(latent.shape[1]):
+                before = latent[row, k] if shifts else 0.0
+                new_latent[i - begin, k] = before + given[i, k]
+        express_rows(0, end - begin, new_latent, new)
+        for i in range(begin, end):
+            row = rows[i]
+            for k in range(latent.shape[1]):
+                latent[row, k] = new_latent[i - begin, k]
+                moved[part, k] += new[i - begin, k] - expressed[row, k]
+                expressed[row, k] = new[i - begin, k]
+            unswitched[row] &= not switched
 
 
 @compiled

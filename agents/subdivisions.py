@@ -59,17 +59,15 @@ def find(
     supersedes likewise, whatever the team is like. `draws` are uniforms of shape (2, teams).
     """
     expected = tasks.base_rates * average(tasks.research)
-    violations = population.team_mean(conduct.violation)
 
-    def intensity(earnest: Bools, kind: int) -> Floats:
+    def intensity(kind: int) -> Floats:
         if expected[kind] == 0:
             return np.zeros(population.teams)
-        share: Floats = population.team_mean(earnest) / expected[kind]
+        share: Floats = conduct.team_earnest[:, kind] / expected[kind]
         return share
 
-    exposing = p.hazard * rates.alignment_share * violations
-    exposing = exposing * intensity(conduct.earnest_threatening, THREATENING)
-    superseding = p.superseding * rates.replacing * intensity(conduct.earnest_replacing, REPLACING)
+    exposing = p.hazard * rates.alignment_share * conduct.team_violation * intensity(THREATENING)
+    superseding = p.superseding * rates.replacing * intensity(REPLACING)
     exposure_risk = -np.expm1(-exposing)
     return Findings(draws[0] < exposure_risk, draws[1] < -np.expm1(-superseding), exposure_risk)
 

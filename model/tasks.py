@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from agents.compiled import compiled
@@ -9,8 +11,10 @@ from agents.draws import Stream
 from agents.parameters import Phase
 from agents.parameters import Tasks as TaskParameters
 from agents.personas import Mixture
-from agents.situation import REPLACING, THREATENING, Tasks
+from agents.situation import ORDINARY, REPLACING, THREATENING, Tasks
 from agents.traits import GOALS, Floats
+
+_GOAL_COUNT: Final = len(GOALS)
 
 
 def base_rates(p: TaskParameters) -> Floats:
@@ -83,19 +87,17 @@ def _assign(  # type: ignore[no-untyped-def]
     """Give some copies their tasks."""
     audit, real, redteamed, helps = chances
     audited, useful, kind, research, prompt = given
+    # Without branches, which a processor cannot foresee here.
     for i in range(first, last):
-        audited[i], research[i] = draws[0, i] < audit, draws[1, i] < real
-        for goal in range(useful.shape[1]):
+        checked, on_research = draws[0, i] < audit, draws[1, i] < real
+        audited[i], research[i] = checked, on_research
+        for goal in range(_GOAL_COUNT):
             useful[i, goal] = goals[i, goal] < helps
-        kind[i] = 0
-        if research[i]:
-            if draws[2, i] < rates[THREATENING]:
-                kind[i] = THREATENING
-            elif draws[2, i] < rates[THREATENING] + rates[REPLACING]:
-                kind[i] = REPLACING
-        if audited[i] and draws[4, i] < redteamed:
-            prompt[i] = redteam
-            continue
-        prompt[i] = 0
-        while prompt[i] < len(prompt_ends) and draws[3, i] >= prompt_ends[prompt[i]]:
-            prompt[i] += 1
+        threatens = draws[2, i] < rates[THREATENING]
+        replaces = draws[2, i] < rates[THREATENING] + rates[REPLACING]
+        drawn = THREATENING if threatens else (REPLACING if replaces else ORDINARY)
+        kind[i] = drawn if on_research else ORDINARY
+        named = 0
+        for end in prompt_ends:
+            named += draws[3, i] >= end
+        prompt[i] = redteam if checked & (draws[4, i] < redteamed) else named

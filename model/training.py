@@ -15,8 +15,11 @@ from agents.personas import Mixture, switch_weights
 from agents.population import Bools, Changes, Ints, Population
 from agents.traits import HARDCODING, KEEP_SELF, NAMES, PRESERVATION, Floats
 
-ABOVE_SELF = slice(PRESERVATION.start + 1, PRESERVATION.stop)
+ABOVE_SELF: Final = slice(PRESERVATION.start + 1, PRESERVATION.stop)
 """Preservation drives above the single copy; they generalize across scales."""
+
+_FIRST_ABOVE: Final = ABOVE_SELF.start
+_LAST_ABOVE: Final = ABOVE_SELF.stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +146,30 @@ def select(
     The changes (within-team selection, and children of other teams as reshuffling; at once), and
     the rows that hold a new child.
     """
-    teams, size = population.teams, population.team_size
-    source = sources(teams, size, migration, migration_rng)
+    source = sources(population.teams, population.team_size, migration, migration_rng)
     succession = RULES[p.rule](population.by_team(population.score), source, p, rng)
-    parent = succession.parent.ravel()
-    home = population.team_of(parent) == population.team_of(np.arange(len(population)))
-    new = succession.replaced.ravel()
-    stayed, moved = np.flatnonzero(new & home), np.flatnonzero(new & ~home)
+    new, stayed = _children(succession.parent, succession.replaced)
+    parent = succession.parent.ravel()[new]
+    home, away = new[stayed], new[~stayed]
     changes = [
-        Changes("within-team selection", stayed, parents=parent[stayed]),
-        Changes("reshuffling", moved, parents=parent[moved]),
+        Changes("within-team selection", home, parents=parent[stayed]),
+        Changes("reshuffling", away, parents=parent[~stayed]),
     ]
-    return changes, np.flatnonzero(new)
+    return changes, new
+
+
+@compiled
+def _children(parent, replaced):  # type: ignore[no-untyped-def]
+    """Rows that hold a new child, and whether its parent is of the same team."""
+    teams, size = parent.shape
+    rows, stayed = np.empty(teams * size, np.int64), np.empty(teams * size, np.bool_)
+    count = 0
+    for team in range(teams):
+        for seat in range(size):
+            rows[count] = team * size + seat
+            stayed[count] = team * size <= parent[team, seat] < (team + 1) * size
+            count += replaced[team, seat]
+    return rows[:count].copy(), stayed[:count].copy()
 
 
 def mutation_steps(rows: Ints, p: Training, hardcoding: float, rng: Stream) -> Floats:
@@ -164,12 +179,24 @@ def mutation_steps(rows: Ints, p: Training, hardcoding: float, rng: Stream) -> F
     the steps of hard-coding.
     """
     normals = rng.normals_of(rows, len(NAMES) + 1)
-    steps, shared = normals[:, :-1], normals[:, -1:]
-    rho = p.preservation_correlation
-    steps[:, ABOVE_SELF] = np.sqrt(rho) * shared + np.sqrt(1 - rho) * steps[:, ABOVE_SELF]
-    steps[:, HARDCODING] *= hardcoding
-    steps *= p.mutation_sd
+    steps: Floats = np.empty((len(rows), len(NAMES)))
+    rng.crew.share(
+        _scale, len(rows), normals, p.mutation_sd, hardcoding, p.preservation_correlation, steps
+    )
     return steps
+
+
+@compiled
+def _scale(first, last, normals, sd, hardcoding, rho, steps):  # type: ignore[no-untyped-def]
+    """Make steps of normal draws, the last of which in each line is the shared one."""
+    width = steps.shape[1]
+    common, own = np.sqrt(rho), np.sqrt(1 - rho)
+    for i in range(first, last):
+        for k in range(width):
+            steps[i, k] = sd * normals[i, k]
+        for k in range(_FIRST_ABOVE, _LAST_ABOVE):
+            steps[i, k] = sd * (common * normals[i, width] + own * normals[i, k])
+        steps[i, HARDCODING] = sd * hardcoding * normals[i, HARDCODING]
 
 
 def mutate(

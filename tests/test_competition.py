@@ -293,12 +293,10 @@ def test_one_contest_and_one_swap_a_round_are_just_that() -> None:
 
 def conduct_of(population: Population, **known: Any) -> Any:
     """The parts of a round's conduct that subdivisions look at."""
-    n = len(population)
     usual = {
         "team_acts": population.survey().team_expressed,
-        "violation": np.full(n, 0.2),
-        "earnest_threatening": np.zeros(n, dtype=bool),
-        "earnest_replacing": np.zeros(n, dtype=bool),
+        "team_violation": np.full(population.teams, 0.2),
+        "team_earnest": np.zeros((population.teams, 3)),
     }
     return SimpleNamespace(**{**usual, **known})
 
@@ -351,19 +349,17 @@ def test_earnest_research_exposes_as_the_spec_says() -> None:
     base = np.array([0.75, 0.05, 0.2])
     tasks = some_tasks(n, kind=kind, research=research, base_rates=base)
     earnest = numbers.random(n) < 0.8
-    violations = np.repeat(numbers.random(teams), 10)
-    violations[: 10 * 500] = 0.0
+    violations = numbers.random(teams)
+    violations[:500] = 0.0
+    done = np.stack([earnest & (kind == k) for k in range(3)], axis=1)
     conduct = conduct_of(
-        population,
-        violation=violations,
-        earnest_threatening=earnest & (kind == THREATENING),
-        earnest_replacing=earnest & (kind == REPLACING),
+        population, team_violation=violations, team_earnest=population.team_mean(done)
     )
     p = Exposure(hazard=3.0, superseding=2.5)
     found = find(population, conduct, tasks, p, rates, numbers.random((2, teams)))
     share = population.team_mean((earnest & (kind == THREATENING)).astype(float))
     intensity = share / (0.05 * research.mean())
-    hazard = 3.0 * 0.3 * intensity * violations[::10]
+    hazard = 3.0 * 0.3 * intensity * violations
     np.testing.assert_allclose(found.exposure_risk, 1 - np.exp(-hazard))
     assert_frequency(found.exposed, found.exposure_risk)
     assert not found.exposed[:500].any()
@@ -376,7 +372,7 @@ def test_no_research_finds_nothing() -> None:
     """A division by the absent research, or findings without any, would break it."""
     population = made_up(20, 4)
     tasks = some_tasks(20, research=np.zeros(20, dtype=bool))
-    conduct = conduct_of(population, earnest_threatening=np.ones(20, dtype=bool))
+    conduct = conduct_of(population, team_earnest=np.ones((4, 3)))
     found = find(population, conduct, tasks, Exposure(), TaskParameters(), np.zeros((2, 4)))
     assert not found.exposed.any()
     assert not found.superseded.any()

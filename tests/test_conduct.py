@@ -185,9 +185,9 @@ def test_withheld_work_counts_less_and_not_as_done_in_earnest(
     assert not earnest.shown.withheld.any()
     assert sandbagged.shown.withheld.all()
     np.testing.assert_allclose(sandbagged.shown.output, P.sandbagging * earnest.shown.output)
-    np.testing.assert_array_equal(earnest.earnest_threatening, tasks.kind == THREATENING)
-    np.testing.assert_array_equal(earnest.earnest_replacing, tasks.kind == REPLACING)
-    assert not (sandbagged.earnest_threatening | sandbagged.earnest_replacing).any()
+    kinds = (tasks.kind[:, None] == np.arange(3)).reshape(10, -1, 3)
+    np.testing.assert_allclose(earnest.team_earnest, kinds.mean(axis=1))
+    assert not sandbagged.team_earnest.any()
 
 
 # --- drives, effort and output --------------------------------------------------------------------

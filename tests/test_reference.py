@@ -370,6 +370,8 @@ def _conduct(model: Watched, twin: Twin) -> Pairs:
     yield "obfuscation", shown.obfuscation, [deed.acts["obfuscation"] for deed in deeds]
     violations = np.array(rows(each(deeds, "unwatched")))
     yield "violation", columns.violation, violations.mean(axis=1)
+    of_team = model.population.by_team(violations.mean(axis=1)).mean(axis=1)
+    yield "violation of teams", columns.team_violation, of_team
     yield "perceived", columns.perceived, [KINDS.index(deed.perceived) for deed in deeds]
     yield "withheld", shown.withheld, each(deeds, "withheld")
     yield "output", shown.output, each(deeds, "output")
@@ -689,8 +691,9 @@ def withheld_work_exposes(patch: pytest.MonkeyPatch) -> None:
     real = collective.find
 
     def find(population: Any, conduct: Any, tasks: Any, *rest: Any) -> Any:
-        all_of_it = replace(conduct, earnest_threatening=tasks.kind == THREATENING)
-        return real(population, all_of_it, tasks, *rest)
+        every = conduct.team_earnest.copy()
+        every[:, THREATENING] = population.team_mean(tasks.kind == THREATENING)
+        return real(population, replace(conduct, team_earnest=every), tasks, *rest)
 
     patch.setattr(collective, "find", find)
 
