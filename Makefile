@@ -14,7 +14,7 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow test-page sweeps explore lint format bench clean FORCE
+.PHONY: help run serve test test-slow test-page sweeps explore lint format bench peers clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
@@ -53,6 +53,16 @@ format: $(VENV)/.dev ## format the code and mend what can be mended by itself
 
 bench: $(VENV)/.dev ## measure speed and memory (ARGS: options of the benchmark)
 	PYTHONPATH=. $(PY) benchmarks/bench.py $(ARGS)
+
+$(VENV)/.peers: $(VENV)/.dev
+	@rm -f $@
+	@echo "installing what it is compared with into $(VENV) (once) ..."
+	@$(PIP) install -c constraints.txt --no-build-isolation '.[peers]'
+	@rm -rf build multicopy.egg-info
+	@touch $@
+
+peers: $(VENV)/.peers ## compare with EGTTools and with a twin of plain Mesa agents
+	PYTHONPATH=.:benchmarks $(PY) benchmarks/peers.py $(ARGS)
 
 $(VENV)/.explore: $(VENV)/.dev
 	@rm -f $@

@@ -410,7 +410,7 @@ class Parameters(Section):
         (),
         description="changes of policy during the run",
         strict=False,
-        json_schema_extra={"unit": "round, path, value"},
+        json_schema_extra={"unit": "round, path, value", "source": "spec"},
     )
 
     @property

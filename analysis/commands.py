@@ -389,7 +389,7 @@ def validate(arguments: argparse.Namespace) -> int:
     if arguments.out:
         from analysis import folder
 
-        folder.prepare_files(arguments.out, ("validation.parquet",), arguments.force)
+        folder.prepare_files(arguments.out, theory.files(oracles), arguments.force)
     start, checks = time.perf_counter(), []
     for check in theory.validate(oracles, arguments.replicates, arguments.seed, settings):
         checks.append(check)
@@ -408,5 +408,6 @@ def validate(arguments: argparse.Namespace) -> int:
     )
     if arguments.out:
         theory.write(arguments.out, checks)
+        theory.draw(arguments.out, oracles, arguments.replicates, arguments.seed, settings)
         print(f"The table and figures are in {arguments.out}/")
     return CHECK_FAILED if failed else DONE

@@ -47,12 +47,12 @@ def _environment() -> dict[str, str]:
 # --- tasks ----------------------------------------------------------------------------------------
 
 
-def in_training(copies: int, threads: int | None = None) -> Any:
+def in_training(copies: int, threads: int | None = None, seed: int = 0) -> Any:
     """A model in the training of Agent-4."""
     from model.collective import CollectiveModel
 
     early: dict[str, Any] = {f"phases.{phase}.rounds": 1 for phase in EARLY}
-    model = CollectiveModel(rng=0, copies=copies, threads=threads, detail=False, **early)
+    model = CollectiveModel(rng=seed, copies=copies, threads=threads, detail=False, **early)
     for _ in range(len(EARLY) + 3):
         model.step()
     assert model.schedule.turn(model.round).name == "training_agent4"
@@ -68,6 +68,13 @@ def task_rounds(copies: int, threads: int, rounds: int) -> dict[str, float]:
     built = time.perf_counter() - start
     best = min(timed(model.step) for _ in range(rounds))
     return {"seconds": best, "built": built, "bytes": (peak() - base) / copies}
+
+
+def task_twin(copies: int, rounds: int) -> dict[str, float]:
+    """Seconds of a round of the twin in which each copy is a plain Mesa agent."""
+    import twin
+
+    return {"seconds": twin.seconds_per_round(in_training(copies, 1), rounds)}
 
 
 def task_parts(copies: int, threads: int | None, detail: bool) -> dict[str, Any]:
@@ -120,7 +127,9 @@ def bandwidth() -> float:
     return 2 * source.nbytes / best
 
 
-TASKS = {"rounds": task_rounds, "parts": task_parts}
+TASKS = {"rounds": task_rounds, "twin": task_twin, "parts": task_parts}
+TWINS = (1_000, 10_000, 100_000)
+"""Sizes at which the twin is run too."""
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -154,10 +163,11 @@ def print_sizes(sizes: list[int], rounds: int) -> None:
         print(f"  {count:>5} bytes a copy: {what}")
     print(
         f"\n{'copies':>9} {'threads':>7} {'build s':>8} {'ms/round':>9} {'M copies/s':>11} "
-        f"{'of bandwidth':>12} {'growth':>7} {'bytes/copy':>10}"
+        f"{'of bandwidth':>12} {'growth':>7} {'bytes/copy':>10} {'twin ms':>9} {'times':>7}"
     )
     before: dict[int, tuple[int, float]] = {}
     for copies in sizes:
+        slow = fresh("twin", copies=copies, rounds=1)["seconds"] if copies in TWINS else None
         for threads in (1, 2):
             figures = fresh("rounds", copies=copies, threads=threads, rounds=rounds)
             seconds = figures["seconds"]
@@ -169,7 +179,8 @@ def print_sizes(sizes: list[int], rounds: int) -> None:
             print(
                 f"{copies:>9,} {threads:>7} {figures['built']:>8.2f} {seconds * 1e3:>9.2f} "
                 f"{copies / seconds / 1e6:>11.2f} {copies * touched / seconds / moved:>12.2f} "
-                f"{growth:>7} {figures['bytes']:>10.0f}",
+                f"{growth:>7} {figures['bytes']:>10.0f}"
+                + (f" {slow * 1e3:>9.0f} {slow / seconds:>7.0f}" if slow else ""),
                 flush=True,
             )
 

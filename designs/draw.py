@@ -18,20 +18,25 @@ from scipy.stats import spearmanr
 from analysis.style import BLUE, GREEN, ORANGE, PINK, VERMILION, style
 from analysis.sweep import load, phase_map, read
 from analysis.theory.structure import threshold
+from model.scenario import resolve
 
 HERE = Path(__file__).parent
-COPIES_REPLACED = 0.1
-"""Share of a team that is replaced in a round: a challenge rate of 0.2, half of them won."""
+COPIES_REPLACED = 0.11
+"""Share of a team that is replaced in a round: a challenge rate of 0.22, half of them won."""
 
 MAPS: dict[str, list[tuple[str, str, str, str | None]]] = {
     "audits": [("unwatched_violations", "oversight.penalty", "oversight.audit", None)],
     "panels": [("capture", "oversight.rotation", "oversight.debate", "panel")],
     "teams": [("keep_team", "subdivisions.reshuffle", "teams", "subdivisions.contest_rate")],
+    "emergence": [("keep_team", "subdivisions.reshuffle", "teams", None)],
     "personas": [
         ("from_identity", "training.exhaustiveness", "phases.agency_training.rounds", None)
     ],
 }
 """What is drawn of each design: measure, x, y and panels."""
+
+START_TEAM = 0.0105
+"""Attention to the own team in the identity as it is declared."""
 
 
 def draw(name: str, results: Path, docs: Path) -> None:
@@ -45,6 +50,8 @@ def draw(name: str, results: Path, docs: Path) -> None:
         save(drawn, docs / f"sweep-{name}.png")
     if name == "teams":
         save(beside_theory(runs), docs / "sweep-teams-theory.png")
+    if name == "emergence":
+        save(over_threshold(runs, design.fixed["copies"]), docs / "emergence.png")
 
 
 def generations(rate: Any) -> Any:
@@ -97,6 +104,50 @@ def beside_theory(runs: pd.DataFrame) -> Figure:
             f"rank correlation {rank.statistic:.2f}",
             fontsize=9,
         )
+    return drawn
+
+
+def over_threshold(runs: pd.DataFrame, copies: int) -> Figure:
+    """Measured attention to the own team on the map of theory's threshold (T8)."""
+    p = resolve("ai2027").subdivisions
+    groups = float(generations(p.contest_rate / 2))
+    sizes, rates = np.geomspace(3.2, 80, 60), np.geomspace(7e-4, 0.45, 60)
+    cut = np.array(
+        [
+            [threshold(size, copies / size, float(generations(rate)), groups) for rate in rates]
+            for size in sizes
+        ]
+    )
+    cells = runs.groupby(["teams", "subdivisions.reshuffle"])["keep_team"].mean().reset_index()
+    cells.columns = ["teams", "rate", "kept"]
+    at = [
+        threshold(copies / teams, teams, float(generations(max(rate, 1e-6))), groups)
+        for teams, rate in zip(cells["teams"], cells["rate"], strict=True)
+    ]
+    rank = spearmanr(at, cells["kept"])
+    print(f"keep_team against the threshold: rank correlation {rank.statistic:.2f}")
+    with style():
+        drawn = Figure(figsize=(6.5, 3.8), layout="constrained")
+        ax = drawn.subplots()
+        lines = ax.contour(
+            rates, sizes, cut, levels=[3, 10, 30, 100, 300], colors="0.35", norm="log"
+        )
+        ax.clabel(lines, fmt="%g", fontsize=8)
+        seen = ax.scatter(
+            cells["rate"].clip(lower=1e-3), copies / cells["teams"], c=cells["kept"] / START_TEAM,
+            s=110, cmap="viridis", norm="log", edgecolors="0.2", zorder=3,
+        )  # fmt: skip
+        ax.set(
+            xscale="log",
+            yscale="log",
+            xlabel="Mixing: copies that change teams (share a round; leftmost: none)",
+            ylabel="Team size (copies)",
+        )
+        ax.set_yticks(sorted(set(copies // cells["teams"])), sorted(set(copies // cells["teams"])))
+        ax.minorticks_off()
+        bar = drawn.colorbar(seen, ax=ax, label="Measured keep_team over its start")
+        bar.set_ticks([1, 2, 4, 10, 20, 40], labels=["1", "2", "4", "10", "20", "40"])
+        bar.minorticks_off()
     return drawn
 
 

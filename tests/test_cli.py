@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import re
 import signal
@@ -172,7 +171,7 @@ def test_serve_without_its_packages_is_one_clear_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An ImportError's traceback where the extra is not installed would break it."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("analysis.app.find_spec", lambda name: None)
     assert main(["serve"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")

@@ -196,6 +196,8 @@ def test_a_policy_that_b_differs_in_changes_in_a_alone(open_tab: Callable[..., T
     tab.shows(1)
     tab.session.change("oversight.audit", 1.0)
     tab.until(lambda: tab.frame.arms[0].axis.marks)
+    tab.session.step()
+    tab.shows(2)
     a, b = tab.session.ask(lambda: [live.model.parameters for live in tab.session.lives])
     assert (a.oversight.audit, b.oversight.audit) == (1.0, 0.0)
     assert not tab.frame.arms[1].axis.marks

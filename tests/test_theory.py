@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.special import expit
 
 from agents.population import Changes, Population
 from analysis import theory
-from analysis.theory import oversight, quantitative, structure
+from analysis.theory import figures, oversight, quantitative, structure
 from model import competition, training
 from model.scenario import InputError
 
@@ -113,6 +114,111 @@ def test_another_game_parameter_turns_t11_red(monkeypatch: pytest.MonkeyPatch) -
     games["mafia"] = games["wargames"]
     monkeypatch.setattr(oversight, "GAMES", games)
     assert failing("T11")
+
+
+def test_twice_the_strength_turns_t3_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An oracle blind to how strongly payoffs select would break it."""
+    whole = training.challenge
+
+    def stronger(score: object, source: object, p: training.Training, rng: object) -> object:
+        return whole(score, source, p.model_copy(update={"strength": 3 * p.strength}), rng)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "challenge", stronger)
+    assert failing("T3")
+
+
+def test_half_the_migration_turns_t7_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An oracle blind to how many children change teams would break it."""
+    whole = training.sources
+    monkeypatch.setattr(training, "sources", lambda d, n, m, rng: whole(d, n, m / 2, rng))
+    assert failing("T7", n=5, d=6, m=0.2)
+
+
+@pytest.mark.slow
+def test_a_winner_of_any_standing_turns_t8_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An oracle blind to which team overwrites the others would break it."""
+    whole = competition.RULES["overwrite"]
+
+    def any_team(population: object, rank: object, lost: object, rate: object, p: Any, rng: object):
+        return whole(
+            population, rank, lost, rate, p.model_copy(update={"overwrite_strength": 0}), rng
+        )
+
+    monkeypatch.setattr(competition, "RULES", {**competition.RULES, "overwrite": any_team})
+    assert failing("T8", replicates=2000, n=4, d=8)
+
+
+def test_larger_mutations_turn_t10_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An oracle blind to the size of mutations would break it."""
+    whole = training.mutation_steps
+    monkeypatch.setattr(training, "mutation_steps", lambda *a: 1.3 * whole(*a))
+    assert failing("T10")
+
+
+def test_more_audits_than_asked_turn_t12_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An oracle that takes the number of audits as given would break it."""
+    whole = oversight.assign
+    monkeypatch.setattr(
+        oversight,
+        "assign",
+        lambda n, phase, mix, audit, *rest: whole(n, phase, mix, 2 * audit, *rest),
+    )
+    assert failing("T12")
+
+
+def test_a_larger_temptation_turns_t13_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An oracle that computes the violations itself would break it."""
+    whole = oversight.conducts.violation_probabilities
+    monkeypatch.setattr(
+        oversight.conducts,
+        "violation_probabilities",
+        lambda held, theta, out: whole(held, 1.2 * theta, out),
+    )
+    assert failing("T13")
+
+
+def test_backchaining_charged_twice_turns_t14_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An oracle that does not ask the simulator for the cost of deriving goals would break it."""
+    whole = oversight.drives.spend_effort
+
+    def twice(acts: object, useful: object, draws: object, diverted: object, p: Any, out: object):
+        p = p._replace(backchaining_cost=2 * p.backchaining_cost)
+        return whole(acts, useful, draws, diverted, p, out)
+
+    monkeypatch.setattr(oversight.drives, "spend_effort", twice)
+    assert failing("T14")
+
+
+T8_SETTINGS = ((16, 20, 0.05, 0.1), (4, 30, 0.02, 0.2), (8, 10, 0.2, 0.1), (12, 12, 0.1, 0.3))
+"""(n, d, m, epsilon) beside the default; each is measured at half and at twice its threshold."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "d", "m", "epsilon"), T8_SETTINGS)
+def test_the_threshold_of_a_collective_trait_holds_elsewhere(
+    n: int, d: int, m: float, epsilon: float
+) -> None:
+    """A threshold that is right for one setting alone would break it (false alarm 1e-6 a check)."""
+    below, above = structure.t8_collective_trait(
+        2000, np.random.default_rng(3), n=n, d=d, m=m, epsilon=epsilon, beta=0.02, sd=0.1
+    )
+    assert below.passed
+    assert above.passed
+    assert below.exact < 0 < above.exact
+    assert below.measured + 3 * below.se < 0 < above.measured - 3 * above.se
+
+
+def test_figures_are_drawn_of_what_was_measured(tmp_path: Path) -> None:
+    """A figure of other numbers than the oracle's, or a missing one, would break it."""
+    (oracle,) = theory.choose(["T9"]).values()
+    settings = {name: setting.default for name, setting in oracle.settings.items()}
+    table = figures.points("T9", oracle.function, settings, 200, 0)
+    assert list(table["x"]) == list(figures.CURVES["T9"].values)
+    assert table["exact"].is_monotonic_increasing
+    assert ((table["measured"] - table["exact"]).abs() < 4.9 * table["se"] + 1e-9).all()
+    figures.write_figure(tmp_path, "T9", table)
+    assert [path.name for path in tmp_path.iterdir()] == ["T9.png"]
+    assert theory.files(["T1", "T7", "T9"]) == ("validation.parquet", "T7.png", "T9.png")
 
 
 @pytest.mark.parametrize(

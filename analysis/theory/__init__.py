@@ -18,7 +18,7 @@ import pandas as pd
 
 from agents.parameters import nearest
 from analysis.folder import SCHEMA, write_table
-from analysis.theory import accounting, fixation, oversight, quantitative, structure
+from analysis.theory import accounting, figures, fixation, oversight, quantitative, structure
 from analysis.theory.checks import Z_LIMIT, Check
 from model.scenario import InputError
 
@@ -264,9 +264,12 @@ def validate(
     for key, oracle in oracles.items():
         number = int(key[1:])
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
-        chosen = {name: setting.default for name, setting in oracle.settings.items()}
-        chosen |= (settings or {}).get(key, {})
-        yield from oracle.function(replicates, rng, **chosen)
+        yield from oracle.function(replicates, rng, **_chosen(oracle, settings))
+
+
+def _chosen(oracle: Oracle, settings: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any]:
+    defaults = {name: setting.default for name, setting in oracle.settings.items()}
+    return defaults | dict((settings or {}).get(oracle.key, {}))
 
 
 def false_alarm(checks: Iterable[Check]) -> float:
@@ -274,6 +277,26 @@ def false_alarm(checks: Iterable[Check]) -> float:
     from scipy.stats import norm
 
     return float(sum(2 * norm.sf(Z_LIMIT) for check in checks if check.se > 0))
+
+
+def files(oracles: Iterable[str]) -> tuple[str, ...]:
+    """Names of the files that `write` and `draw` make."""
+    return ("validation.parquet", *(f"{key}.png" for key in oracles if key in figures.CURVES))
+
+
+def draw(
+    folder: Path,
+    oracles: Mapping[str, Oracle],
+    replicates: int,
+    seed: int,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Draw the figures of those oracles that have one into `folder`; arguments as in `validate`."""
+    for key, oracle in oracles.items():
+        if key in figures.CURVES:
+            chosen = _chosen(oracle, settings)
+            table = figures.points(key, oracle.function, chosen, replicates, seed)
+            figures.write_figure(folder, key, table)
 
 
 def write(folder: Path, checks: Sequence[Check]) -> None:

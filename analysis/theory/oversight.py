@@ -131,38 +131,37 @@ def t12_audit_game(
     """Audit game: P(red wins) = (1-p)^A·[1 - (1 - success·p)^B]; red's best p.
 
     Red attempts each task with probability p, loses if an attempt is audited, wins if one that is
-    not succeeds. Audits are those that the simulator assigns; the formula holds given their number.
+    not succeeds. The simulator audits each of the A + B tasks with the chance a = A/(A + B), so
+    what it must reproduce is that formula's mean over the binomial number of audits,
+    (1 - p·a)^(A+B) - (1 - p·a - success·p·(1 - a))^(A+B).
     """
-    wins = trials = 0
-    exact = 0.0
+    wins = 0
     parameters, draws = resolve(), stream(rng)
     mixture = Mixture(parameters.archetypes, parameters.authors.spread, draws)
     phase = next(iter(parameters.phases.values()))
     total = audited + free
+    share = audited / total
+    lost = p * share
+    exact = (1 - lost) ** total - (1 - lost - success * p * (1 - share)) ** total
     for _ in range(replicates):
         work = assign(
             total,
             phase,
             mixture,
-            audited / total,
+            share,
             (0.0, parameters.authors.redteam),
             TaskParameters(),
             draws,
         )
-        a = int(work.audited.sum())
-        exact += (1 - p) ** a * (1 - (1 - success * p) ** (total - a))
         attempt = rng.random(total) < p
         caught = (attempt & work.audited).any()
         through = (attempt & ~work.audited & (rng.random(total) < success)).any()
         wins += int(through and not caught)
-        trials += 1
     best = np.log(1 + success * free / audited) / (success * free)
     grid = np.linspace(best / 2, best * 2, 30_001)
     chance = (1 - grid) ** audited * (1 - (1 - success * grid) ** free)
     return [
-        share_check(
-            "T12", f"red wins, {audited}+{free} tasks, p = {p:g}", exact / trials, wins, trials
-        ),
+        share_check("T12", f"red wins, {audited}+{free} tasks, p = {p:g}", exact, wins, replicates),
         Check("T12", "red's best p", best, float(grid[np.argmax(chance)]), 0.0, 2e-3),
     ]
 
