@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 EARLY = ("pretraining", "alignment_training", "agency_training", "deployment_agent3")
-SIZES = (1_000, 10_000, 100_000, 300_000, 1_000_000)
+SIZES = (1_024, 10_240, 100_000, 300_000, 1_000_000)
 BYTES_TOUCHED = {
     "draws (21 uniforms, 4 normals), written and read": 2 * 25 * 8,
     "tasks, written and read": 2 * 9,
@@ -128,7 +128,7 @@ def bandwidth() -> float:
 
 
 TASKS = {"rounds": task_rounds, "twin": task_twin, "parts": task_parts}
-TWINS = (1_000, 10_000, 100_000)
+TWINS = (1_024, 10_240, 100_000)
 """Sizes at which the twin is run too."""
 
 
