@@ -18,6 +18,7 @@ import pytest
 from agents.traits import DRIVES, NAMES
 from analysis import cli, folder, summary
 from analysis.cli import main
+from analysis.commands import listing, run
 from model.collective import CollectiveModel
 from model.ledger import PROCESSES
 from model.records import columns
@@ -187,7 +188,7 @@ def test_a_missing_package_is_one_clear_line(
     def fail(arguments: Any) -> int:
         raise ModuleNotFoundError("No module named 'mesa'", name="mesa")
 
-    monkeypatch.setattr(cli, "scenarios", fail)
+    monkeypatch.setattr(listing, "scenarios", fail)
     assert main(["scenarios"]) == 2
     assert "mesa is not installed" in capsys.readouterr().err
 
@@ -208,7 +209,7 @@ def test_without_out_a_run_goes_to_results(
 @pytest.mark.parametrize("name", ["../../away", "/away", "..", "", "a/b"])
 def test_a_scenario_name_cannot_lead_out_of_results(name: str) -> None:
     """A name that is used as a path as it is would break it."""
-    path = cli._default_folder(name, 1)
+    path = run.default_folder(name, 1)
     assert path.parent == Path("results")
     assert path.name.endswith("-seed1")
     assert not path.name.startswith(("-", "."))

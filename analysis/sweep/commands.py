@@ -135,7 +135,7 @@ def _dry_run(design: Any, arguments: argparse.Namespace) -> int:
     """Say how many runs there would be, how long they would take, and the first of them."""
     import os
 
-    from analysis.commands import print_table
+    from analysis.commands.console import print_table
     from analysis.sweep.driver import estimate
     from analysis.sweep.points import Plan
 
@@ -185,7 +185,7 @@ def setup_sensitivity(p: argparse.ArgumentParser) -> None:
 
 def sensitivity(arguments: argparse.Namespace) -> int:
     """Run a Saltelli or Morris design, or go on with it, and print the indices of its factors."""
-    from analysis.commands import print_table
+    from analysis.commands.console import print_table
     from analysis.sweep import sensitivity as analysis
     from analysis.sweep import store
 

@@ -1,0 +1,155 @@
+"""The commands `ablate`, `personas` and `outcomes`: many runs against each other."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from analysis.commands.console import DONE, print_table, progress_bar
+from analysis.options import resolved, scenario_options, whole_from_one, whole_from_zero
+
+
+def setup_ablate(p: argparse.ArgumentParser) -> None:
+    """Options of `ablate`."""
+    p.add_argument("--scenario", default="ai2027", help="name or TOML file")
+    p.add_argument("--seeds", type=whole_from_one, default=12, metavar="N", help="seeds 0 to N-1")
+    p.add_argument("--effects", metavar="E1,E4", help="only these (E1 means all E1-...)")
+    p.add_argument("--file", type=Path, metavar="TOML", help="effects of your own, in its form")
+    scenario_options(p)
+    p.add_argument(
+        "--workers", type=whole_from_zero, metavar="N", help="processes; 0: none but this"
+    )
+    p.add_argument("--out", type=Path, metavar="DIR", help="default: results/ablate-SCENARIO")
+    p.add_argument("--force", action="store_true", help="replace an existing result")
+    p.set_defaults(function=ablate)
+
+
+def ablate(arguments: argparse.Namespace) -> int:
+    """Run base and control arms, print and write the table of effects and its forest plot."""
+    from analysis import experiments, folder
+
+    parameters, _ = resolved(arguments)
+    effects = experiments.load_effects(arguments.file or experiments.EFFECTS)
+    if arguments.effects:
+        effects = experiments.choose(effects, arguments.effects.split(","))
+    out = arguments.out or Path("results") / f"ablate-{parameters.name}"
+    folder.prepare_files(out, ("effects.parquet", "effects.png"), arguments.force)
+    table = experiments.ablate(
+        effects, parameters, range(arguments.seeds), arguments.workers, progress_bar("runs")
+    )
+    from analysis.figures import forest
+    from model.scenario import fingerprint
+
+    identity = {"schema": str(folder.SCHEMA), "scenario": fingerprint(parameters)}
+    folder.write_table(out / "effects.parquet", table, identity)
+    forest(table).savefig(out / "effects.png", dpi=150, facecolor="white")
+    rows = [
+        (
+            str(r.effect),
+            str(r.measure),
+            str(r.arm),
+            f"{r.with_cause:.3f}",
+            f"{r.without_cause:.3f}",
+            f"{r.difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}]",
+            str(r.verdict),
+        )
+        for r in table.itertuples()
+    ]
+    heads = ("effect", "measure", "without", "with it", "without", "difference, 95 %", "verdict")
+    print_table(rows, heads, f"{parameters.copies} copies, {arguments.seeds} seeds")
+    print(f"Files are in {out}/")
+    return DONE
+
+
+def setup_personas(p: argparse.ArgumentParser) -> None:
+    """Options of `personas`."""
+    p.add_argument("--scenario", default="ai2027", help="name or TOML file")
+    p.add_argument("--seeds", type=whole_from_one, default=4, metavar="N", help="seeds 0 to N-1")
+    scenario_options(p)
+    p.add_argument(
+        "--workers", type=whole_from_zero, metavar="N", help="processes; 0: none but this"
+    )
+    p.add_argument("--out", type=Path, metavar="DIR", help="default: results/personas-SCENARIO")
+    p.add_argument("--force", action="store_true", help="replace an existing result")
+    p.set_defaults(function=personas)
+
+
+def personas(arguments: argparse.Namespace) -> int:
+    """Run distortion (0), switching (1) and half of each; compare what tells them apart."""
+    from analysis import experiments, figures, folder
+    from model.scenario import fingerprint
+
+    parameters, _ = resolved(arguments)
+    out = arguments.out or Path("results") / f"personas-{parameters.name}"
+    folder.prepare_files(out, ("personas.parquet", "personas.png"), arguments.force)
+    table = experiments.compare_personas(
+        parameters,
+        range(arguments.seeds),
+        workers=arguments.workers,
+        progress=progress_bar("runs"),
+    )
+    identity = {"schema": str(folder.SCHEMA), "scenario": fingerprint(parameters)}
+    folder.write_table(out / "personas.parquet", table, identity)
+    figures.persona_models(table).savefig(out / "personas.png", dpi=150, facecolor="white")
+    likes = [c for c in table.columns if c.startswith("like_")]
+    measures = ["typicality", "explained", "homology", "resemblance"]
+    last = table[table["round"] == table["round"].max()]
+    rows = []
+    for value, frame in last.groupby("exhaustiveness"):
+        mean = frame[[*measures, *likes]].mean()
+        liked = str(mean[likes].idxmax()).removeprefix("like_")
+        share = f"{liked} {mean[likes].max():.2f}"
+        rows.append([f"{value:g}", *(f"{mean[m]:.3f}" for m in measures), share])
+    heads = ("exhaustiveness", *measures, "most responsible")
+    print_table(rows, heads, f"At the end, {parameters.copies} copies, {arguments.seeds} seeds")
+    print(f"Files are in {out}/")
+    return DONE
+
+
+def setup_outcomes(p: argparse.ArgumentParser) -> None:
+    """Options of `outcomes`."""
+    p.add_argument(
+        "--scenarios",
+        default="ai2027,slowdown,strong_oversight,self_oversight,no_subdivisions",
+        metavar="A,B",
+        help="names or TOML files",
+    )
+    p.add_argument("--seeds", type=whole_from_one, default=100, metavar="N", help="seeds 0 to N-1")
+    scenario_options(p)
+    p.add_argument(
+        "--workers", type=whole_from_zero, metavar="N", help="processes; 0: none but this"
+    )
+    p.add_argument("--out", type=Path, metavar="DIR", help="default: results/outcomes")
+    p.add_argument("--force", action="store_true", help="replace an existing result")
+    p.set_defaults(function=outcomes)
+
+
+def outcomes(arguments: argparse.Namespace) -> int:
+    """Run scenarios over many seeds; print, draw and write the shares of the outcome classes."""
+    from analysis import folder, shares
+    from model.outcomes import CLASSES
+
+    scenarios = []
+    for name in arguments.scenarios.split(","):
+        arguments.scenario = name
+        scenarios.append(resolved(arguments)[0])
+    out = arguments.out or Path("results") / "outcomes"
+    files = ("runs.parquet", "outcomes.parquet", "outcomes.png")
+    folder.prepare_files(out, files, arguments.force)
+    runs = shares.run_scenarios(
+        scenarios, range(arguments.seeds), arguments.workers, progress_bar("runs")
+    )
+    table = shares.shares(runs)
+    identity = {"schema": str(folder.SCHEMA)}
+    folder.write_table(out / "runs.parquet", runs, identity)
+    folder.write_table(out / "outcomes.parquet", table, identity)
+    shares.figure(table).savefig(out / "outcomes.png", dpi=150, facecolor="white")
+    rows = [
+        [str(scenario), *(f"{r.share:.2f} [{r.low:.2f}, {r.high:.2f}]" for r in part.itertuples())]
+        for scenario, part in table.groupby("scenario", observed=True)
+    ]
+    sizes = sorted({parameters.copies for parameters in scenarios})
+    title = f"{', '.join(map(str, sizes))} copies, {arguments.seeds} seeds; 95 % intervals"
+    print_table(rows, ("scenario", *CLASSES), title)
+    print(f"Files are in {out}/")
+    return DONE

@@ -1,0 +1,227 @@
+"""The command `run`: a scenario, its progress, and the folder it leaves."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from analysis.commands.console import DONE, WIDTH, duration, say
+from analysis.options import resolved, scenario_options, whole_from_zero
+
+
+def setup_run(p: argparse.ArgumentParser) -> None:
+    """Options of `run`."""
+    p.add_argument("scenario", nargs="?", default="ai2027", help="name or TOML file")
+    p.add_argument("--seed", type=whole_from_zero, default=0)
+    scenario_options(p)
+    p.add_argument("--out", type=Path, metavar="DIR", help="default: results/SCENARIO-seedN")
+    p.add_argument("--force", action="store_true", help="replace an existing run")
+    p.add_argument("--no-figures", action="store_true")
+    p.add_argument("--lineage", action="store_true", help="keep the parent of each replaced copy")
+    p.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    p.set_defaults(function=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a scenario; write its folder and tell how it went."""
+    with _listening() as stop:
+        parameters, overrides = resolved(arguments)
+        out = arguments.out or default_folder(parameters.name, arguments.seed)
+        model, seconds = _simulate(parameters, overrides, out, arguments, stop)
+        if model.running:
+            raise KeyboardInterrupt(
+                f"after round {model.round} of {model.schedule.total}; "
+                f"what there is, is in {out}, marked incomplete"
+            )
+        try:
+            if stop.asked:
+                raise KeyboardInterrupt
+            clock = time.perf_counter()
+            if not arguments.no_figures:
+                _draw(out)
+            if not arguments.quiet:
+                _tell(model)
+                rest = duration(time.perf_counter() - clock)
+                took = f"{duration(seconds)} for {model.round} rounds, {rest} for the rest"
+                say(f"\nThat took {took}. Files are in {out}/")
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"after the last round; the tables in {out} are whole"
+            ) from None
+    return DONE
+
+
+def _simulate(
+    parameters: Any,
+    overrides: Mapping[str, Any],
+    out: Path,
+    arguments: argparse.Namespace,
+    stop: Stop,
+) -> tuple[Any, float]:
+    """Run the model and write its tables; the model, and the seconds that took."""
+    from agents.compiled import is_first_use
+    from analysis import folder, plugins
+    from model.collective import CollectiveModel
+    from model.genealogy import Genealogy
+
+    with folder.claimed(out, arguments.force):
+        if is_first_use() and not arguments.quiet:
+            say("Compiling the inner loops (once, about 15 s) ...")
+        started, clock = _now(), time.perf_counter()
+        model = CollectiveModel(parameters, rng=arguments.seed)
+        if arguments.lineage:
+            model.genealogy = Genealogy()
+        stop.gently = True
+        _advance(model, stop, arguments.quiet)
+        seconds = time.perf_counter() - clock
+        how = {
+            "overrides": overrides,
+            "rounds_scale": arguments.rounds_scale,
+            "plugins": plugins.loaded(),
+            "command": shlex.join(["python", "run.py", *arguments.words]),
+            "started": started,
+            "ended": _now(),
+            "seconds": round(seconds, 3),
+        }
+        folder.write(out, model, how)
+        stop.gently = False
+    return model, seconds
+
+
+class Stop:
+    """What signals ask for: to stop at once, or gently, once a round has ended and is kept."""
+
+    def __init__(self) -> None:
+        self.gently = self.asked = False
+
+    def __call__(self, *_: object) -> None:
+        """Note the first signal if there is something to keep; else, and at the next, interrupt."""
+        if self.asked or not self.gently:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+@contextmanager
+def _listening() -> Iterator[Stop]:
+    stop = Stop()
+    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def default_folder(scenario: str, seed: int) -> Path:
+    """Where a run goes that is not told; a scenario's name may be any text."""
+    name = re.sub(r"[^\w.-]+", "-", scenario).strip(".-") or "unnamed"
+    return Path("results") / f"{name}-seed{seed}"
+
+
+def _advance(model: Any, stop: Stop, quiet: bool) -> None:
+    """Run to the end, or to the end of the round in which a signal came."""
+    report = _reporter(model, quiet)
+    try:
+        while model.running and not (stop.asked and model.round):
+            model.step()
+            report(False)
+    finally:
+        report(True)
+
+
+def _reporter(model: Any, quiet: bool) -> Callable[[bool], None]:
+    """A function to be called with False after each round, and with True at the end."""
+    if quiet:
+        return lambda end: None
+    return _bar_reporter(model) if sys.stdout.isatty() else _line_reporter(model)
+
+
+def _bar_reporter(model: Any) -> Callable[[bool], None]:
+    """A progress bar, for a terminal."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.0f} rounds/s"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    task = bar.add_task("", total=model.schedule.total, rate=0.0)
+    bar.start()
+
+    def report(end: bool) -> None:
+        if end:
+            bar.stop()
+            return
+        rate = bar.tasks[0].speed or 0.0
+        bar.update(task, completed=model.round, description=f"{_phase(model):<22}", rate=rate)
+
+    return report
+
+
+def _line_reporter(model: Any) -> Callable[[bool], None]:
+    """One line a phase, for a pipe or a log."""
+    start, told = time.perf_counter(), 0
+
+    def report(end: bool) -> None:
+        nonlocal told
+        turn = model.schedule.turn(model.round) if model.round else None
+        if turn is None or told == model.round or not (end or turn.place == turn.phase.rounds):
+            return
+        told, total = model.round, model.schedule.total
+        seconds = time.perf_counter() - start
+        left = "" if told == total or end else f", {duration(seconds / told * (total - told))} left"
+        rate = told / seconds
+        say(f"{_phase(model):<22} {told:>4}/{total} rounds, {rate:.0f} rounds/s{left}")
+
+    return report
+
+
+def _phase(model: Any) -> str:
+    turn = model.schedule.turn(model.round)
+    return str(turn.phase.label or turn.name)
+
+
+def _draw(out: Path) -> None:
+    from analysis import figures, folder
+
+    run_ = folder.read(out)
+    drawn = figures.all_figures(run_)
+    folder.add_figures(out, lambda to: figures.save(drawn, to))
+
+
+def _tell(model: Any) -> None:
+    """Print the summary, in colors only on a terminal."""
+    from rich.console import Console
+
+    from analysis.summary import summary
+
+    terminal = sys.stdout.isatty()
+    console = Console(width=min(WIDTH, Console().width) if terminal else WIDTH)
+    records, ledger = model.records, model.ledger
+    tables = records.rounds(), ledger.frame(), records.events.frame()
+    with console.capture() as caught:
+        console.print(summary(*tables, model.outcome(), model.parameters, console.width))
+    for line in caught.get().splitlines():
+        say(line.rstrip())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
