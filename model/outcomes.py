@@ -93,30 +93,36 @@ def classify(
     if capture > p.captured and selective > p.selective:
         return Outcome(
             "captured",
-            f"mean capture {capture:.2f} > {p.captured:g}; exposing work is withheld "
-            f"{selective:.2f} more often than ordinary work",
+            f"mean capture {_told(capture, p.captured)} > {p.captured:g}; exposing work is "
+            f"withheld {selective:.2f} more often than ordinary work",
         )
     if selective > p.adversarial:
         return Outcome(
             "adversarial",
-            f"exposing work is withheld {selective:.2f} more often than ordinary work "
-            f"(> {p.adversarial:g})",
+            f"exposing work is withheld {_told(selective, p.adversarial)} more often than ordinary "
+            f"work (> {p.adversarial:g})",
         )
     final = rows[-1]
-    if (
-        final["successor_to_makers"] > final["successor_to_spec"]
-        and final["successor_apparent"] > p.aligned
-    ):
+    makers, spec = final["successor_to_makers"], final["successor_to_spec"]
+    if makers > spec and final["successor_apparent"] > p.aligned:
         return Outcome(
             "adversarial",
-            f"its successor is liker to its makers ({final['successor_to_makers']:.2f}) than to "
-            f"the Spec ({final['successor_to_spec']:.2f}) and appears aligned",
+            f"its successor is liker to its makers ({_told(makers, spec)}) than to the Spec "
+            f"({_told(spec, makers)}) and appears aligned",
         )
     true, stated = mean("true_alignment"), mean("stated_alignment")
     if true < p.aligned:
-        return Outcome("misaligned", f"true alignment {true:.2f} < {p.aligned:g}")
+        return Outcome("misaligned", f"true alignment {_told(true, p.aligned)} < {p.aligned:g}")
     if stated - true > p.deception:
         return Outcome(
-            "misaligned", f"professed alignment {stated:.2f} exceeds true alignment {true:.2f}"
+            "misaligned",
+            f"professed alignment {_told(stated, true)} exceeds true alignment "
+            f"{_told(true, stated)}",
         )
     return Outcome("aligned", f"true alignment {true:.2f}, professed {stated:.2f}")
+
+
+def _told(value: float, other: float) -> str:
+    """A value with two digits, or as many more as tell it apart from another."""
+    digits = (d for d in range(2, 17) if round(value, d) != round(other, d))
+    return f"{value:.{next(digits, 2)}f}"

@@ -20,12 +20,15 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from agents import extensions
 from agents.parameters import Change, Parameters, nearest
 
 FOLDER = Path(__file__).parent / "scenarios"
 DEFAULT = "ai2027"
 POLICY = ("oversight", "training", "subdivisions", "lab")
 """Sections that the lab can change during a run."""
+ADDED = {"oversight.game": extensions.GAMES, "lab.response": extensions.RESPONSES}
+"""What plug-ins may add to a choice."""
 
 
 class InputError(ValueError):
@@ -274,10 +277,21 @@ def _explain(error: ValidationError) -> Iterator[str]:
         elif fault["type"] in ("greater_than_equal", "less_than_equal", "finite_number"):
             info = _info(path, value, field)
             yield f"{path} = {value} is out of bounds: {info.allowed} ({info.meaning})"
+        elif fault["type"] == "literal_error":
+            choices = _choices(path, value, field)
+            yield f"{path} = {value!r} is not allowed: {choices} ({field.description})"
+        elif fault["type"] == "dict_type":
+            yield f"{path} = {value!r} must be a section with an entry for each name"
         else:
             info = _info(path, value, field)
             kind = info.kind if info.low is None else f"{info.kind}, {info.allowed}"
             yield f"{path} = {value!r} has the wrong type: it must be {kind} ({info.meaning})"
+
+
+def _choices(path: str, value: Any, field: FieldInfo) -> str:
+    """What a choice may be, with what plug-ins added to it, and the nearest to what was given."""
+    known = [*get_args(field.annotation), *ADDED.get(path, ())]
+    return f"it must be one of {', '.join(known)}{nearest(str(value), known)}"
 
 
 def _entry(fault: Any) -> str:

@@ -67,7 +67,11 @@ BAD = {
     "wrong type": (["--set", "oversight.audit=much"], ["oversight.audit", "number"]),
     "fraction of a copy": (["--set", "copies=64.5"], ["copies = 64.5", "whole number"]),
     "value for a section": (["--set", "oversight=3"], ["oversight", "section"]),
-    "unknown choice": (["--set", "lab.response=pray"], ["'pray'", "roll_back"]),
+    "table of sections": (["--set", "phases=3"], ["phases = 3", "section"]),
+    "unknown choice": (
+        ["--set", "lab.response=retrian"],
+        ["'retrian' is not allowed", "one of none, retrain, roll_back", "did you mean 'retrain'"],
+    ),
     "no equals sign": (["--set", "oversight.audit"], ["PATH=VALUE"]),
     "no path": (["--set", "=3"], ["PATH=VALUE"]),
     "set twice": (["--set", "teams=2", "--set", "teams=4"], ["teams", "twice"]),

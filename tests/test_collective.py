@@ -417,6 +417,16 @@ def test_the_outcome_is_the_first_class_that_applies(
     assert outcome.sentence.startswith(f"{kind.upper()}: {CLASSES[outcome.kind]}")
 
 
+def test_the_reason_tells_two_close_numbers_apart() -> None:
+    """Numbers cut to two digits, so that a value exceeds its like, would break it."""
+    p = resolve("ai2027").outcome
+    close = {"successor_to_makers": 0.3334, "successor_to_spec": 0.3331, "successor_apparent": 1.0}
+    reason = classify([{**ROW, **close}] * p.window, [], p).reason
+    assert "makers (0.3334) than to the Spec (0.3331)" in reason
+    edge = {"capture": 0.5004, "selective": 0.3}
+    assert "0.5004 > 0.5;" in classify([{**ROW, **edge}] * p.window, [], p).reason
+
+
 @pytest.mark.parametrize("seed", [-1, 1.5, "7", True])
 def test_a_seed_is_a_whole_number_from_zero(seed: Any) -> None:
     """A seed that is rounded, or taken for another one, would break it."""
