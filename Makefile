@@ -14,7 +14,7 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow test-page sweeps explore lint format bench peers clean FORCE
+.PHONY: help run serve test test-slow test-page sweeps explore lint format bench peers docs clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
@@ -73,8 +73,18 @@ $(VENV)/.explore: $(VENV)/.dev
 
 explore: $(VENV)/.explore ## install what `run.py discover` needs
 
+$(VENV)/.docs: $(VENV)/.dev
+	@rm -f $@
+	@echo "installing what the documentation needs into $(VENV) (once) ..."
+	@$(PIP) install -c constraints.txt --no-build-isolation '.[docs]'
+	@rm -rf build multicopy.egg-info
+	@touch $@
+
+docs: $(VENV)/.docs ## write the documentation to site/ (ARGS: options of `mkdocs build`)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict $(ARGS)
+
 clean: ## remove .venv and all caches; results/ stays
-	rm -rf $(VENV) .compiled build multicopy.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .compiled site build multicopy.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment. A stamp is written last, so that what was interrupted is done again.

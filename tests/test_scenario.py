@@ -46,7 +46,7 @@ FAULTS: list[tuple[dict[str, Any], list[str]]] = [
     ({"training": 7}, ["training = 7", "section"]),
     ({"archetypes.hhh": 3}, ["archetypes.hhh = 3", "section"]),
     # No such choice: the choices.
-    ({"training.rule": "chalenge"}, ["training.rule = 'chalenge'", "one of challenge, resample", "did you mean 'challenge'"]),
+    ({"training.rule": "chalenge"}, ["'chalenge'", "one of challenge, resample", "'challenge'?"]),
     ({"oversight.game": None}, ["oversight.game = None", "one of mafia, debate"]),
     # No such name: the nearest.
     ({"oversight.audti": 0.5}, ["oversight.audti", "did you mean", "audit"]),
