@@ -27,7 +27,10 @@ FOLDER = Path(__file__).parent / "scenarios"
 DEFAULT = "ai2027"
 POLICY = ("oversight", "training", "subdivisions", "lab")
 """Sections that the lab can change during a run."""
-ADDED = {"oversight.game": extensions.GAMES, "lab.response": extensions.RESPONSES}
+ADDED: Mapping[str, Mapping[str, Any]] = {
+    "oversight.game": extensions.GAMES,
+    "lab.response": extensions.RESPONSES,
+}
 """What plug-ins may add to a choice."""
 
 

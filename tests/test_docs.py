@@ -1,0 +1,280 @@
+"""The README and the pages of docs/ keep what they promise: commands, Python, links, navigation."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agents.extensions import REGISTRIES
+from analysis import cli, plugins
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+NOT_RUN = {
+    "dask scheduler": "a server that does not end by itself; test_sweep_kill.py starts one",
+    "dask worker": "the same",
+    "--scheduler tcp": "needs that server; its options are parsed",
+    "#!/bin/bash": "a job of SLURM",
+    "ssh ": "needs another machine",
+}
+"""Commands, by what they hold, that no test runs, and why."""
+
+SMALL = "--copies 64 --rounds-scale 0.02".split()
+FEWER = {
+    "run": SMALL,
+    "ablate": [*SMALL, "--seeds", "1", "--workers", "0"],
+    "outcomes": [*SMALL, "--seeds", "1", "--workers", "0"],
+    "personas": [*SMALL, "--seeds", "1", "--workers", "0"],
+    "sweep": [*SMALL, "--workers", "0"],
+    "validate": ["--replicates", "20"],
+    "probe": ["--rounds", "2"],
+}
+"""What makes a command short: the last of two values of an option counts."""
+
+SMALLER = {
+    "sample_sobol(64": "sample_sobol(2",
+    "copies=256)": "copies=64, rounds_scale=0.02)",
+    '"replicates": 3': '"replicates": 1, "fixed": {"copies": 64}, "rounds_scale": 0.02',
+    '"results/mine")\n    runs': '"results/mine", workers=0)\n    runs',
+}
+"""What makes the Python of the pages short."""
+
+LONG = {"personas", "outcomes", "ablate", "validate", "probe"}
+"""Commands that take seconds even so: they are tested with the slow tests."""
+
+STANDING_FOR = {
+    "DESIGN.toml": "designs/audits.toml",
+    "FACTOR": "oversight.audit",
+    "PATH=VALUE": "oversight.audit=0.5",
+    "tcp://HOST:PORT": "tcp://127.0.0.1:8786",
+    "N": "3",
+    "X": "0.5",
+}
+"""What the capitals of a synopsis stand for; any other stands for itself."""
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Fenced blocks of a page in a language; without one, of commands."""
+    text = page.read_text(encoding="utf-8")
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [block for named, block in fences if named == language]
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Page and command, a line each, of all fenced blocks and tables."""
+    for page in PAGES:
+        for block in blocks(page, ""):
+            if block.startswith("#!"):
+                yield page.name, block.splitlines()[0]
+                continue
+            joined = re.sub(r"\\?\n[ \t]+", " ", block)
+            for line in joined.splitlines():
+                yield page.name, re.sub(r"\s+# .*", "", line)
+        text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+        for line in re.findall(r"`((?:python run\.py|make) [^`]+)`", text):
+            yield page.name, line.replace(r"\|", "|")
+
+
+def is_synopsis(command: str) -> bool:
+    """Whether a command has holes to be filled."""
+    return bool(re.search(r"\[|…|(?<![-\w'\"./=])[A-Z][A-Z_]*(?![\w=*])", command))
+
+
+COMMANDS = sorted(set(commands()))
+LEFT_OUT = [c for c in COMMANDS if any(part in c[1] for part in NOT_RUN)]
+MAKE = [c for c in COMMANDS if c[1].startswith("make ")]
+OURS = [c for c in COMMANDS if "run.py " in c[1] and c not in LEFT_OUT]
+SYNOPSES = [c for c in OURS if is_synopsis(c[1])]
+
+
+def words_of(command: str) -> list[str]:
+    """Arguments of `run.py` in a command."""
+    return shlex.split(command.partition("run.py ")[2])
+
+
+def fenced(page: str, command: str) -> bool:
+    """Whether a command stands in a fenced block, not only in the text."""
+    path = next(p for p in PAGES if p.name == page)
+    return any(command in re.sub(r"\\?\n[ \t]+", " ", b) for b in blocks(path, ""))
+
+
+RUN = [
+    pytest.param(*c, marks=[pytest.mark.slow] if words_of(c[1])[0] in LONG else [])
+    for c in OURS
+    if c not in SYNOPSES and fenced(*c)
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(plugins, "_loaded", {})
+    yield
+    plugins.restore({kind: {} for kind in REGISTRIES})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the small runs that the pages speak of."""
+    folder = tmp_path_factory.mktemp("docs")
+    for name in ("ai2027-seed0", "a", "b"):
+        out = str(folder / "results" / name)
+        assert cli.main(["run", *SMALL, "--no-figures", "--quiet", "--out", out]) == 0
+    return folder
+
+
+@pytest.fixture
+def checkout(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with those runs, the designs, and no more."""
+    shutil.copytree(made / "results", tmp_path / "results")
+    (tmp_path / "designs").symlink_to(ROOT / "designs")
+    code = "\n".join(blocks(ROOT / "docs" / "extending.md", "python"))
+    (tmp_path / "mine.py").write_text(code, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_pages_have_commands_of_each_sort() -> None:
+    """A pattern that finds nothing, so that nothing is tested, would break it."""
+    assert len(MAKE) >= 6
+    assert len(RUN) >= 12
+    assert len(SYNOPSES) >= 8
+    assert {part for part in NOT_RUN if any(part in c[1] for c in LEFT_OUT)} == set(NOT_RUN)
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS)
+def test_each_fenced_command_is_tested_or_named(page: str, command: str) -> None:
+    """A command of another sort that no test knows would break it."""
+    assert (page, command) in [*LEFT_OUT, *MAKE, *OURS], "run it below, or say why not in NOT_RUN"
+
+
+@pytest.mark.parametrize(("page", "command"), RUN)
+@pytest.mark.usefixtures("checkout")
+def test_a_command_does_what_the_page_says(page: str, command: str) -> None:
+    """A command that is refused, or fails, would break it."""
+    words = [*words_of(command)]
+    words += [] if "noise" in words else FEWER.get(words[0], [])
+    # With so few replicates a check of theory may fail by chance; it still has to end by itself.
+    assert cli.main(words) in ((0, 1) if words[0] == "validate" else (0,))
+
+
+@pytest.mark.parametrize(("page", "command"), [c for c in OURS if c not in SYNOPSES])
+def test_a_command_is_understood(page: str, command: str) -> None:
+    """An option or command that is renamed while the page is not."""
+    cli.parser().parse_args(words_of(command))
+
+
+@pytest.mark.parametrize(("page", "command"), SYNOPSES)
+def test_a_synopsis_names_what_there_is(page: str, command: str) -> None:
+    """An option in a synopsis that the program does not have would break it."""
+    text = re.sub(r"\[([^]|]*)\|[^]]*\]", r"[\1]", command)  # of two alternatives, the first
+    text = re.sub(r"[][…]", " ", text)
+    words = [STANDING_FOR.get(word, word) for word in words_of(text)]
+    cli.parser().parse_args(words)
+
+
+@pytest.mark.parametrize(("page", "command"), [c for c in MAKE if not is_synopsis(c[1])])
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_has_the_target(page: str, command: str) -> None:
+    """A target that is renamed, or arguments of `make run` that it refuses, would break it."""
+    words = shlex.split(command)
+    names = [word for word in words[1:] if "=" not in word]
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert set(names) <= set(targets)
+    # Without the variables of a make that runs these tests.
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, env=env, check=True, capture_output=True)
+    passed = [word.removeprefix("ARGS=") for word in words if word.startswith("ARGS=")]
+    if passed and names == ["run"]:
+        cli.parser().parse_args(["run", *shlex.split(passed[0])])
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.name)
+@pytest.mark.usefixtures("checkout")
+def test_python_of_a_page_runs(page: Path) -> None:
+    """An example that raises would break it; a page's blocks share one namespace."""
+    code = "\n".join(blocks(page, "python"))
+    for long, short in SMALLER.items():
+        code = code.replace(long, short)
+    exec(compile(code, page.name, "exec"), {"__name__": "__main__"})
+
+
+def test_each_shortcut_is_needed() -> None:
+    """An example that changed, so that it is run at full length, would break it."""
+    code = "\n".join("\n".join(blocks(page, "python")) for page in PAGES)
+    assert not [long for long in SMALLER if long not in code]
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of a page's headings, as the site and forges make them."""
+    heads = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    plain = [re.sub(r"[^\w\s-]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", h)) for h in heads]
+    return {re.sub(r"[\s]+", "-", head.strip().lower()) for head in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A page, figure or heading that is moved or renamed would break it."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.is_file(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    """A page that nobody is led to would break it."""
+    listed = re.findall(
+        r": ([\w-]+\.(?:md|ipynb))$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE
+    )
+    there = [p.name for p in (ROOT / "docs").iterdir() if p.suffix in (".md", ".ipynb")]
+    assert sorted(listed) == sorted(there)
+
+
+def test_every_page_is_linked_from_the_home_page() -> None:
+    """A page that only the side bar knows would break it."""
+    linked = set(re.findall(r"\(([\w-]+\.md)\)", (ROOT / "docs" / "index.md").read_text("utf-8")))
+    assert linked == {p.name for p in (ROOT / "docs").glob("*.md")} - {"index.md"}
+
+
+def test_the_citation_agrees_with_the_project() -> None:
+    """A version or license that is raised in one place only would break it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    cited = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {project['version']}\n" in cited
+    assert f"\nlicense: {project['license']}\n" in cited
+    assert f"\n  - name: {project['authors'][0]['name']}\n" in cited
+    assert f"version {project['version']}" in " ".join(
+        (ROOT / "docs" / "cite.md").read_text("utf-8").split()
+    )
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_warnings_and_loads_nothing_from_elsewhere(
+    tmp_path: Path,
+) -> None:
+    """A warning of the builder, or a font or script from the network, would break it."""
+    pytest.importorskip("material", reason="needs the extra `docs`")
+    pytest.importorskip("mkdocstrings", reason="needs the extra `docs`")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path)]
+    env = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(build, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    loads = re.compile(r"""<(?:script|img|iframe|link)\b[^>]*(?:src|href)=["']?(?:https?:)?//""")
+    for page in tmp_path.rglob("*.html"):
+        assert not loads.search(page.read_text("utf-8")), page.name
+    index = json.loads((tmp_path / "search" / "search_index.json").read_text("utf-8"))
+    assert {"limits.html", "odd.html", "api.html"} <= {d["location"] for d in index["docs"]}
