@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -122,6 +122,26 @@ def legend(ax: Axes, **settings: Any) -> None:
         place = {"bbox_to_anchor": (1.01, 1.0)}
     ax.legend(
         loc="upper left", frameon=False, borderaxespad=0, handlelength=2.4, **place, **settings
+    )
+
+
+def one_legend(
+    figure: Figure,
+    axes: Any,
+    columns: int = 4,
+    side: Literal["outside upper center", "outside lower center"] = "outside upper center",
+) -> None:
+    """One legend above all axes (or below) in place of one in each."""
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    for ax in axes.flat:
+        if beside := ax.get_legend():
+            beside.remove()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper center" if side == "upper" else "outside lower center",
+        ncols=columns,
+        frameon=False,
     )
 
 

@@ -184,9 +184,9 @@ def _value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def provenance(data: Data) -> Table:
-    """How the run was made, and how to make it again."""
-    told = dict(data.provenance)
+def provenance(of: Mapping[str, Any]) -> Table:
+    """How a run or a sweep was made, and how to make it again."""
+    told = dict(of)
     versions = told.pop("versions", {})
     told["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
     for name in ("overrides", "plugins"):
