@@ -139,7 +139,7 @@ def one_legend(
     figure.legend(
         handles,
         labels,
-        loc="outside upper center" if side == "upper" else "outside lower center",
+        loc=side,
         ncols=columns,
         frameon=False,
     )
