@@ -81,16 +81,22 @@ def panel(draw: Callable[..., Axes]) -> Callable[..., Axes]:
     def drawn(*frames: Any, ax: Axes | None = None, **options: Any) -> Axes:
         if frames and isinstance(frames[-1], Axes):
             *frames, ax = frames  # type: ignore[assignment]
+        figure = _new_figure() if ax is None else None
         with style():
-            return draw(*frames, ax=_new_axes() if ax is None else ax, **options)
+            return draw(*frames, ax=figure.subplots() if figure else ax, **options)
 
     return drawn
 
 
-def _new_axes() -> Axes:
+def _new_figure() -> Figure:
+    """A figure of pyplot's.
+
+    Made outside of `style`: the first one of a notebook makes pyplot interactive, which that would
+    undo, so that later figures were not shown.
+    """
     from matplotlib import pyplot as plt
 
-    return plt.subplots(figsize=(WIDTH, 2.8), layout="constrained")[1]
+    return plt.figure(figsize=(WIDTH, 2.8), layout="constrained", dpi=rc()["figure.dpi"])
 
 
 def figure_of(ax: Axes) -> Figure:
