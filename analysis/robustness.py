@@ -120,10 +120,11 @@ def first_passages(
 ) -> dict[str, float]:
     """Round in which each measure of `PASSAGES` first passes its level times `factor`.
 
-    By measure; NaN where it never does.
+    By measure; NaN where it never does. An absolute level stays within 1, as shares do.
     """
     formed = _formed(rounds, parameters)
-    return {passage.measure: _passage(rounds, passage, formed, factor) for passage in PASSAGES}
+    counted = _counted(rounds, parameters, formed)
+    return {passage.measure: _passage(counted, passage, formed, factor) for passage in PASSAGES}
 
 
 def _formed(rounds: pd.DataFrame, parameters: Parameters) -> pd.Series | None:
@@ -135,17 +136,34 @@ def _formed(rounds: pd.DataFrame, parameters: Parameters) -> pd.Series | None:
     return None
 
 
+def _counted(
+    rounds: pd.DataFrame, parameters: Parameters, formed: pd.Series | None
+) -> pd.DataFrame:
+    """Rounds in which a passage counts, as the model counts them.
+
+    None of a phase that summons the identity; none before it is formed but those of training.
+    """
+    summons = [name for name, phase in parameters.phases.items() if phase.summon]
+    trains = [name for name, phase in parameters.phases.items() if phase.training]
+    begun = rounds["phase"].isin(trains)
+    if formed is not None:
+        begun |= rounds["round"] > formed["round"]
+    return rounds[begun & ~rounds["phase"].isin(summons)]
+
+
 def _passage(
     rounds: pd.DataFrame, passage: Passage, formed: pd.Series | None, factor: float
 ) -> float:
-    level, since = passage.level * factor, 0
+    values = rounds[passage.measure]
+    level = min(1.0, passage.level * factor)
     if passage.relative:
         if formed is None:
             return np.nan
-        level, since = level * formed[passage.measure], formed["round"]
-    values = rounds.loc[rounds["round"] >= since, ["round", passage.measure]]
-    beyond = values[passage.measure] > level if passage.above else values[passage.measure] < level
-    return float(values.loc[beyond, "round"].iloc[0]) if beyond.any() else np.nan
+        level = passage.level * factor * formed[passage.measure]
+        rounds = rounds[rounds["round"] > formed["round"]]
+        values = rounds[passage.measure]
+    beyond = values > level if passage.above else values < level
+    return float(rounds.loc[beyond, "round"].iloc[0]) if beyond.any() else np.nan
 
 
 def passage_sensitivity(rounds: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:

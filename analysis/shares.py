@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from agents.parameters import Parameters
+from analysis.figures.sweeps import outcome_bars
 from analysis.parallel import run_all
-from analysis.style import BLUE, GREEN, ORANGE, SKY, VERMILION, WIDTH, style
+from analysis.style import WIDTH, one_legend, style
 from model.collective import CollectiveModel
 from model.outcomes import CLASSES
 
@@ -79,36 +81,10 @@ def shares(runs: pd.DataFrame) -> pd.DataFrame:
 
 def figure(table: pd.DataFrame) -> Figure:
     """Stacked bars of the shares, one a scenario."""
-    colors: Mapping[str, tuple[str, str]] = {
-        "caught": (SKY, ""),
-        "captured": (VERMILION, "///"),
-        "adversarial": (ORANGE, "..."),
-        "misaligned": (BLUE, "\\\\\\"),
-        "aligned": (GREEN, ""),
-    }
-    wide = table.pivot(index="scenario", columns="outcome", values="share").sort_index()
-    runs = table.groupby("scenario", observed=True)["runs"].first()
     with style():
-        drawn = Figure(figsize=(WIDTH, 0.9 + 0.42 * len(wide)), layout="constrained")
-        ax = drawn.subplots()
-        left = wide.iloc[:, 0] * 0.0
-        for outcome in CLASSES:
-            color, hatch = colors[outcome]
-            width = wide[outcome]
-            ax.barh(
-                range(len(wide)),
-                width,
-                left=left,
-                color=color,
-                hatch=hatch,
-                edgecolor="white",
-                label=outcome,
-            )
-            left = left + width
-        ax.set_yticks(range(len(wide)), [f"{name} ({runs[name]} runs)" for name in wide.index])
-        ax.invert_yaxis()
-        ax.set_xlim(0, 1)
-        ax.set_xlabel("Share of runs")
-        ax.grid(False, axis="y")
-        drawn.legend(loc="outside upper center", ncols=5, frameon=False)
+        bars = table["scenario"].nunique()
+        drawn = Figure(figsize=(WIDTH, 0.9 + 0.42 * bars), layout="constrained")
+        axes = np.array([drawn.subplots()])
+        outcome_bars(table.rename(columns={"scenario": "group"}), axes[0])
+        one_legend(drawn, axes, columns=5)
     return drawn

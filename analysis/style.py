@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -81,16 +81,22 @@ def panel(draw: Callable[..., Axes]) -> Callable[..., Axes]:
     def drawn(*frames: Any, ax: Axes | None = None, **options: Any) -> Axes:
         if frames and isinstance(frames[-1], Axes):
             *frames, ax = frames  # type: ignore[assignment]
+        figure = _new_figure() if ax is None else None
         with style():
-            return draw(*frames, ax=_new_axes() if ax is None else ax, **options)
+            return draw(*frames, ax=figure.subplots() if figure else ax, **options)
 
     return drawn
 
 
-def _new_axes() -> Axes:
+def _new_figure() -> Figure:
+    """A figure of pyplot's.
+
+    Made outside of `style`: the first one of a notebook makes pyplot interactive, which that would
+    undo, so that later figures were not shown.
+    """
     from matplotlib import pyplot as plt
 
-    return plt.subplots(figsize=(WIDTH, 2.8), layout="constrained")[1]
+    return plt.figure(figsize=(WIDTH, 2.8), layout="constrained", dpi=rc()["figure.dpi"])
 
 
 def figure_of(ax: Axes) -> Figure:
@@ -122,6 +128,26 @@ def legend(ax: Axes, **settings: Any) -> None:
         place = {"bbox_to_anchor": (1.01, 1.0)}
     ax.legend(
         loc="upper left", frameon=False, borderaxespad=0, handlelength=2.4, **place, **settings
+    )
+
+
+def one_legend(
+    figure: Figure,
+    axes: Any,
+    columns: int = 4,
+    side: Literal["outside upper center", "outside lower center"] = "outside upper center",
+) -> None:
+    """One legend above all axes (or below) in place of one in each."""
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    for ax in axes.flat:
+        if beside := ax.get_legend():
+            beside.remove()
+    figure.legend(
+        handles,
+        labels,
+        loc=side,
+        ncols=columns,
+        frameon=False,
     )
 
 

@@ -89,6 +89,19 @@ def test_first_passages_are_the_recorded_ones(folders: list[Path]) -> None:
     assert found > 4
 
 
+def test_passages_count_only_when_the_model_counts_them(folders: list[Path]) -> None:
+    """A passage before the identity is formed, or while it is, would break it."""
+    data = analysis.load(folders[0])
+    assert data.parameters
+    phase = data.rounds["phase"].astype(str)
+    early = phase.isin(["pretraining", "alignment_training"])
+    rounds = data.rounds.assign(capture=np.where(early, 0.9, 0.1))
+    assert np.isnan(robustness.first_passages(rounds, data.parameters)["capture"])
+    first = int(data.rounds.loc[phase == "agency_training", "round"].iloc[0])
+    rounds.loc[rounds["round"] == first, "capture"] = 0.9
+    assert robustness.first_passages(rounds, data.parameters)["capture"] == first
+
+
 def test_what_is_missing_is_said_and_the_rest_is_there(damaged: Path) -> None:
     """A folder that cannot be opened for want of one table would break it."""
     (damaged / "ledger.parquet").unlink()

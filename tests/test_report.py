@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from html_support import Page, needs_nothing_from_outside
 
 import analysis
 from agents.traits import NAMES
@@ -20,47 +19,6 @@ from analysis.report import builder, claims
 from analysis.report.story import CLAIMS
 from model.collective import CollectiveModel
 from model.records import MEASURES
-
-VOID = {"meta", "br", "img", "link", "hr", "input"}
-
-
-class Page(HTMLParser):
-    """What a page holds: its identifiers, references, alternative texts and words."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.ids: list[str] = []
-        self.references: list[str] = []
-        self.pictures: list[str] = []
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = {name: value or "" for name, value in attrs}
-        if tag not in VOID:
-            self.open.append(tag)
-        self.ids += [told["id"]] if "id" in told else []
-        self.references += [told["href"]] if "href" in told else []
-        if tag == "svg":
-            self.pictures.append(told.get("aria-label", ""))
-        assert "src" not in told
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        """Its words, with single spaces."""
-        return " ".join(" ".join(self.words).split())
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +46,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_report_needs_nothing_from_outside(report: str) -> None:
     """An address, a script, a style sheet or picture from elsewhere would break it."""
-    assert not re.search(r"https?:|//[a-z]|@import|<script|<link|url\((?!#)", report)
-    assert len(report) < 5e6
-    page = Page(report)
-    assert not page.open
-    assert len(set(page.ids)) == len(page.ids)
-    local = {reference.removeprefix("#") for reference in page.references}
-    local |= set(re.findall(r"url\(#([^)]+)\)", report))
-    assert local <= set(page.ids)
+    needs_nothing_from_outside(report)
 
 
 def test_every_picture_is_told_in_words(report: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ from analysis.figures.rounds import (
     withholding,
 )
 from analysis.figures.timeline import key_events, timeline
-from analysis.style import NARROW, SMALL, WIDTH, canvas, phase_name, style
+from analysis.style import NARROW, SMALL, WIDTH, canvas, one_legend, phase_name, style
 
 __all__ = [
     "CALENDAR_SAYS",
@@ -289,7 +289,7 @@ def compare_policies(table: pd.DataFrame, measures: Sequence[str]) -> Figure:
             runs(table, ax, measure=measure, by="policy")
         for ax in axes.flat[len(measures) :]:
             ax.set_visible(False)
-        _one_legend(figure, axes)
+        one_legend(figure, axes)
     return figure
 
 
@@ -309,14 +309,5 @@ def persona_models(table: pd.DataFrame) -> Figure:
         figure, axes = canvas(2, 2, height=2.2)
         for ax, (measure, label) in zip(axes.flat, shown.items(), strict=True):
             persona_measure(table, ax, measure=measure, label=label)
-        _one_legend(figure, axes)
+        one_legend(figure, axes)
     return figure
-
-
-def _one_legend(figure: Figure, axes: Any) -> None:
-    """One legend above all panels in place of one in each."""
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    for ax in axes.flat:
-        if ax.get_legend():
-            ax.get_legend().remove()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)

@@ -50,7 +50,9 @@ def effects(table: pd.DataFrame, ax: Axes) -> Axes:
 
 
 @panel
-def runs(rounds: pd.DataFrame, ax: Axes, measure: str = "capture", by: str = "run") -> Axes:
+def runs(
+    rounds: pd.DataFrame, ax: Axes, measure: str = "capture", by: str = "run", label: str = ""
+) -> Axes:
     """One measure over the rounds, a line a run (or a policy, ...).
 
     Parameters
@@ -61,6 +63,8 @@ def runs(rounds: pd.DataFrame, ax: Axes, measure: str = "capture", by: str = "ru
         Where to draw.
     measure, by
         Columns of the measure and of what tells the lines apart.
+    label
+        Name and unit of the y axis; without it, the name of the measure.
     """
     groups = rounds.groupby(by, sort=False, observed=True)
     for i, (name, rows) in enumerate(groups):
@@ -72,7 +76,7 @@ def runs(rounds: pd.DataFrame, ax: Axes, measure: str = "capture", by: str = "ru
             lw=1.3,
             label=str(name),
         )
-    ax.set_ylabel(measure.replace("_", " "))
+    ax.set_ylabel(label or measure.replace("_", " ").capitalize())
     ax.set_xlabel("Round")
     legend(ax)
     return ax

@@ -14,7 +14,7 @@ NAME: Final = "report.html"
 
 def setup_report(p: argparse.ArgumentParser) -> None:
     """Options of `report`."""
-    p.add_argument("folder", type=Path, metavar="RUN_DIR")
+    p.add_argument("folder", type=Path, metavar="DIR", help="of a run or a sweep")
     p.add_argument("--out", type=Path, metavar="FILE", help=f"default: {NAME} in the folder")
     p.add_argument("--open", action="store_true", help="show it in the browser")
     plugin_option(p)
@@ -22,22 +22,35 @@ def setup_report(p: argparse.ArgumentParser) -> None:
 
 
 def report(arguments: argparse.Namespace) -> int:
-    """Write the report of a run as one HTML file, and say what it could not show."""
+    """Write the report of a run or a sweep as one HTML file, and say what it could not show."""
     import webbrowser
 
-    from analysis import frames
-    from analysis.report import builder
-
     load_plugins(arguments)
-    data = frames.load(arguments.folder)
+    page, notes = _page(arguments.folder)
     path = arguments.out or arguments.folder / NAME
-    save(builder.page(data), path)
-    for note in data.notes:
+    save(page, path)
+    for note in notes:
         print(f"note: {note}")
     print(f"The report is {path}")
     if arguments.open:
         webbrowser.open(path.resolve().as_uri())
     return 0
+
+
+def _page(folder: Path) -> tuple[str, tuple[str, ...]]:
+    """The page about a folder, and what is missing in it."""
+    from analysis.sweep.tables import gather, is_sweep
+
+    if is_sweep(folder):
+        from analysis.report import sweep
+
+        swept = gather(folder)
+        return sweep.page(swept), swept.notes
+    from analysis import frames
+    from analysis.report import builder
+
+    data = frames.load(folder)
+    return builder.page(data), data.notes
 
 
 def save(page: str, path: Path) -> None:

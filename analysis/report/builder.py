@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Final
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
-from matplotlib.figure import Figure
 
 from agents.parameters import Parameters
 from analysis import figures
 from analysis.frames import Data
 from analysis.report import claims, content
-from analysis.report.pictures import inline
+from analysis.report.pictures import Picture, both, environment, inline, marked
 from analysis.report.story import CLAIMS
 from model.outcomes import CLASSES
 
@@ -51,26 +45,6 @@ VERDICTS: Final[Mapping[Any, tuple[str, str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A figure with its caption; `wide` is None where one width does for page and phone."""
-
-    narrow: Markup
-    caption: str
-    wide: Markup | None = None
-
-
-def environment() -> Environment:
-    """Templates of the report; everything that is put into them is escaped."""
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def page(data: Data) -> str:
     """The report of a run as HTML, with what there is."""
     pictures, not_drawn = _pictures(data)
@@ -81,7 +55,7 @@ def page(data: Data) -> str:
         "facts": list(content.facts(data)),
         "pictures": pictures,
         "groups": {heading: pictures[name] for name, heading in GROUPS.items() if name in pictures},
-        "provenance": content.provenance(data),
+        "provenance": content.provenance(data.provenance),
         **_outcome(data),
         **_calendar(data, pictures),
         **_story(data),
@@ -112,9 +86,9 @@ def _pictures(data: Data) -> tuple[dict[str, list[Picture]], list[str]]:
 def _drawings(data: Data, name: str) -> Iterator[tuple[str, Callable[[], Picture]]]:
     """The pictures of a figure: their names, and what draws them."""
     if name == "timeline":
-        yield name, partial(_both, name, figures.draw_calendar, data, figures.CALENDAR_SAYS)
+        yield name, partial(both, name, partial(figures.draw_calendar, data), figures.CALENDAR_SAYS)
     elif name == "ledger":
-        yield name, partial(_both, name, figures.draw_ledger, data, figures.LEDGER_SAYS)
+        yield name, partial(both, name, partial(figures.draw_ledger, data), figures.LEDGER_SAYS)
     else:
         for i, panel in enumerate(figures.PANELS[name]):
             yield panel.name, partial(_small, f"{name}{i}", panel, data)
@@ -124,12 +98,6 @@ def _small(key: str, panel: figures.Panel, data: Data) -> Picture:
     """A picture that a phone has room for; wider pages show several abreast."""
     figure = figures.draw_panels(data, [panel], figures.NARROW)
     return Picture(inline(figure, key, panel.says), panel.says)
-
-
-def _both(key: str, draw: Callable[..., Figure], data: Data, says: str) -> Picture:
-    """A picture for a page and for a phone."""
-    narrow = inline(draw(data, figures.NARROW), f"{key}-narrow", says)
-    return Picture(narrow, says, inline(draw(data, figures.WIDTH), f"{key}-wide", says))
 
 
 def _outcome(data: Data) -> dict[str, Any]:
@@ -187,13 +155,7 @@ def _parameters(p: Parameters | None) -> dict[str, Any]:
     if p is None:
         return {"description": "", "changed": None, "has_parameters": False}
     return {
-        "description": _marked(" ".join(p.description.split())),
+        "description": marked(" ".join(p.description.split())),
         "changed": content.changed_parameters(p),
         "has_parameters": True,
     }
-
-
-def _marked(text: str) -> Markup:
-    """Text in which what stands in backticks is code."""
-    parts = str(escape(text)).split("`")
-    return Markup("".join(f"<code>{t}</code>" if i % 2 else t for i, t in enumerate(parts)))

@@ -109,10 +109,10 @@ def key_events(data: Data) -> Table:
     """The numbered events of the timeline."""
     told = figures.key_events(data.rounds, data.events)
     rows = [
-        [str(row["number"]), f"{row['date']:%d %b %Y}", str(row["round"]), str(row["text"])]
+        [f"{row['number']}. {row['text']}", f"{row['date']:%d %b %Y}", str(row["round"])]
         for row in told.to_dict("records")
     ]
-    return Table(("no.", "day", "round", "first passage"), rows)
+    return Table(("first passage", "day", "round"), rows)
 
 
 def counts(data: Data) -> Table:
@@ -184,13 +184,14 @@ def _value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def provenance(data: Data) -> Table:
-    """How the run was made, and how to make it again."""
-    told = dict(data.provenance)
+def provenance(of: Mapping[str, Any]) -> Table:
+    """How a run or a sweep was made, and how to make it again."""
+    told = dict(of)
     versions = told.pop("versions", {})
     told["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
-    if isinstance(told.get("overrides"), Mapping):
-        told["overrides"] = _value(told["overrides"]) or "none"
+    for name in ("overrides", "plugins"):
+        if isinstance(told.get(name), Mapping):
+            told[name] = _value(told[name]) or "none"
     names = {key: key.replace("_", " ") for key in told}
     rows = [[names[key], str(value)] for key, value in told.items() if value not in ("", None)]
     return Table(("what", "value"), rows)

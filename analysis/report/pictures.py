@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from analysis.style import style
+from analysis.style import NARROW, WIDTH, style
 
 INKS: Final = {
     "#000000": "ink",
@@ -25,6 +30,49 @@ INKS: Final = {
     "#ffffff": "paper",
 }
 """Grays of the figures, and the colors of the page that take their place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure with its caption; `wide` is None where one width does for page and phone."""
+
+    narrow: Markup
+    caption: str
+    wide: Markup | None = None
+
+
+def environment() -> Environment:
+    """Templates of the report; everything that is put into them is escaped."""
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def marked(text: str) -> Markup:
+    """Text in which what stands in backticks is code."""
+    parts = str(escape(text)).split("`")
+    return Markup("".join(f"<code>{t}</code>" if i % 2 else t for i, t in enumerate(parts)))
+
+
+def command(words: Sequence[str]) -> Markup:
+    """A command that a page breaks between its options only."""
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word.startswith("--"):
+            parts.append([])
+        parts[-1].append(word)
+    told = Markup(" ").join(Markup("<span>{}</span>").format(shlex.join(p)) for p in parts)
+    return Markup('<code class="command">{}</code>').format(told)
+
+
+def both(key: str, draw: Callable[[float], Figure], says: str) -> Picture:
+    """A picture for a page and for a phone; `draw` is told the width."""
+    narrow = inline(draw(NARROW), f"{key}-narrow", says)
+    return Picture(narrow, says, inline(draw(WIDTH), f"{key}-wide", says))
 
 
 def inline(figure: Figure, name: str, alt: str) -> Markup:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
+from analysis.figures.sweeps import phase_cells
 from analysis.style import style
 from analysis.sweep.design import Design
 from analysis.sweep.factors import Factor
@@ -75,42 +75,20 @@ def figure(
         )
         axes = np.atleast_1d(drawn.subplots(1, len(panels), sharey=True))
         for i, (level, part) in enumerate(panels):
-            _draw(axes[i], part, x, y, (low, high), bar=i == len(panels) - 1, measure=measure)
-            axes[i].set_xlabel(x)
-            axes[i].set_ylabel(y if i == 0 else "")
+            bar = of(measure) if i == len(panels) - 1 else ""
+            phase_cells(part, axes[i], x=x, y=y, limits=(low, high), bar=bar, counts=True)
+            if i:
+                axes[i].set_ylabel("")
             if by:
                 axes[i].set_title(f"{by} = {_short(level)}", fontsize=9)
         drawn.suptitle(
-            f"{title}\n{state(runs)}; in each cell the {_of(measure)} and its runs", fontsize=9
+            f"{title}\n{state(runs)}; in each cell the {of(measure)} and its runs", fontsize=9
         )
     return drawn
 
 
-def _draw(
-    ax: Any,
-    part: pd.DataFrame,
-    x: str,
-    y: str,
-    limits: tuple[float, float],
-    bar: bool,
-    measure: str,
-) -> None:
-    means = part.pivot(index=y, columns=x, values="mean").iloc[::-1]
-    counts = part.pivot(index=y, columns=x, values="runs").iloc[::-1]
-    texts = [
-        ["" if np.isnan(n) else f"{m:.2f}\n({n:.0f})" for m, n in zip(*row, strict=True)]
-        for row in zip(means.to_numpy(), counts.to_numpy(float), strict=True)
-    ]
-    sns.heatmap(
-        means.astype(float), annot=np.array(texts), fmt="", ax=ax, vmin=limits[0], vmax=limits[1],
-        cmap="cividis", linewidths=0.5, cbar=bar, cbar_kws={"label": _of(measure)},
-        annot_kws={"fontsize": 7},
-    )  # fmt: skip
-    ax.set_xticklabels([_short(c) for c in means.columns], rotation=0)
-    ax.set_yticklabels([_short(c) for c in means.index], rotation=0)
-
-
-def _of(measure: str) -> str:
+def of(measure: str) -> str:
+    """What a cell tells of a measure."""
     return f"share {measure}" if measure in CLASSES else f"mean {measure}"
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.style import BLUE, ORANGE, style
+from analysis.figures.sweeps import index_bars
+from analysis.style import one_legend, style
 from analysis.sweep.design import Design
 from analysis.sweep.measured import measured, state
 from analysis.sweep.points import unit_points, unit_problem
@@ -84,27 +85,13 @@ def _analyze(design: Design, unit: NDArray[Any], y: NDArray[Any]) -> dict[str, A
 
 def figure(table: pd.DataFrame, runs: pd.DataFrame, title: str) -> Figure:
     """Bars with intervals, a panel a measure."""
-    morris = "mu_star" in table
-    series = (
-        [("mu_star", "mean absolute effect μ*", BLUE)]
-        if morris
-        else [("ST", "with interactions, ST", BLUE), ("S1", "alone, S1", ORANGE)]
-    )
-    panels = list(table.groupby("measure", sort=False))
+    measures = list(dict.fromkeys(table["measure"]))
     with style():
-        height = 1.3 + 0.3 * table["factor"].nunique()
-        drawn = Figure(figsize=(2.2 + 2.9 * len(panels), height), layout="constrained")
-        axes = np.atleast_1d(drawn.subplots(1, len(panels), sharey=True))
-        for ax, (measure, part) in zip(axes, panels, strict=True):
-            place = np.arange(len(part))[::-1]
-            for i, (key, label, color) in enumerate(series):
-                shift = 0.0 if morris else 0.18 - 0.36 * i
-                error = part[f"{key}_conf"]
-                ax.barh(place + shift, part[key], 0.34, xerr=error, color=color, label=label)
-            ax.set_yticks(place, part["factor"])
-            ax.set_title(str(measure), fontsize=9)
-            ax.set_xlabel("effect on the measure" if morris else "share of variance")
-            ax.grid(False, axis="y")
-        axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1.12), ncols=2, frameon=False)
+        height = 1.6 + 0.36 * table["factor"].nunique()
+        drawn = Figure(figsize=(2.2 + 2.9 * len(measures), height), layout="constrained")
+        axes = np.atleast_1d(drawn.subplots(1, len(measures), sharey=True))
+        for ax, measure in zip(axes, measures, strict=True):
+            index_bars(table, ax, measure=measure)
+        one_legend(drawn, axes, side="outside lower center")
         drawn.suptitle(f"{title}\n{state(runs)}, 95 % intervals", fontsize=9)
     return drawn
