@@ -238,9 +238,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_page_is_in_the_navigation_once() -> None:
     """A page that nobody is led to would break it."""
     listed = re.findall(
-        r": ([\w-]+\.(?:md|ipynb))$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE
+        r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE
     )
-    there = [p.name for p in (ROOT / "docs").iterdir() if p.suffix in (".md", ".ipynb")]
+    there = [p.name for p in (ROOT / "docs").iterdir() if p.suffix == ".md"]
     assert sorted(listed) == sorted(there)
 
 
