@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from agents.parameters import nearest
 from agents.personas import PERSONA
 from agents.traits import NAMES
+from analysis.columns import Damaged
+from analysis.columns import read as read_table
 from analysis.folder import Run
 from analysis.folder import read as read_run
 from analysis.style import BLUE, GREEN, VERMILION, legend, panel, phases
@@ -88,9 +90,18 @@ def read(folder: str | Path) -> Lineage:
     """
     run = read_run(folder)
     path = Path(folder) / "lineage.parquet"
-    if not path.is_file():
-        raise InputError(f"{folder}: its lineages were not kept; run it with --lineage")
-    return Lineage(run, pd.read_parquet(path))
+    try:
+        kept = read_table(path).to_pandas(ignore_metadata=True)
+    except FileNotFoundError:
+        raise InputError(f"{folder}: its lineages were not kept; run it with --lineage") from None
+    except Damaged as error:
+        raise InputError(f"{path}: {error}") from None
+    copies, rounds = run.parameters.copies, int(run.provenance["rounds_done"])
+    bounds = {"step": 2**31, "round": rounds + 1, "row": copies, "parent": copies}
+    for name, bound in bounds.items():
+        if name not in kept or not kept[name].between(0, bound - 1).all():
+            raise InputError(f"{path}: is damaged in the column {name!r}")
+    return Lineage(run, kept)
 
 
 def forward(lineage: Lineage) -> Iterator[tuple[int, Rows]]:
