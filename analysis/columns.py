@@ -134,7 +134,7 @@ def _wrong(name: str, column: pa.ChunkedArray) -> str:
         fits = pa.types.is_integer(kind) or pa.types.is_floating(kind)
     else:
         return ""
-    if not fits:
+    if not fits and len(column):  # an empty column may have lost its type
         return f"of type {kind}"
     if column.null_count:
         return "with nothing in some rows"

@@ -370,9 +370,6 @@ def read(folder: str | Path) -> Run:
         )
     if wrong := wrong_entry(provenance, PROVENANCE):
         raise InputError(f"{path / 'provenance.json'}: is damaged, it {wrong}")
-    outcome = _read_json(path / "outcome.json")
-    if wrong := wrong_entry(outcome, OUTCOME):
-        raise InputError(f"{path / 'outcome.json'}: is damaged, it {wrong}")
     parameters = resolve(path / "scenario.toml")
     identity, wanted = _identity(provenance), documented(tuple(parameters.archetypes))
     wanted["rounds"] = columns(tuple(parameters.archetypes), detail=False)
@@ -380,6 +377,9 @@ def read(folder: str | Path) -> Run:
     for name, length in (("rounds", provenance["rounds_done"]), ("copies", parameters.copies)):
         if len(frames[name]) != length:
             raise InputError(f"{path / name}.parquet: has {len(frames[name])} rows, not {length}")
+    outcome = _read_json(path / "outcome.json")
+    if wrong := wrong_entry(outcome, OUTCOME):
+        raise InputError(f"{path / 'outcome.json'}: is damaged, it {wrong}")
     return Run(folder=path, parameters=parameters, outcome=outcome, provenance=provenance, **frames)
 
 

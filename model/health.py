@@ -89,7 +89,7 @@ def _faults(row: Mapping[str, Any], population: Population, survey: Survey) -> I
             at = wrong[0]
             yield (
                 f"trait {trait.name} of {len(wrong):,} copies, first copy {at}, is {values[at]:g} "
-                f"(latent {latent[at]:g}); it must be from 0 to {_TOPS[k]:g}"
+                f"(latent {latent[at]:g}); it must be from 0 to {_TOPS[k]:g}, and the latent finite"
             )
     attention = survey.expressed[DRIVES].sum()
     if not abs(attention - 1) <= TOLERANCE:

@@ -215,7 +215,7 @@ def _read_chain(source: str | Path, seen: tuple[Path, ...]) -> tuple[dict[str, A
     if not isinstance(base, str):
         raise InputError(f"{path}: base must be the name of a scenario")
     beside = path.parent / base
-    below, _ = _read_chain(beside if beside.is_file() else base, (*seen, path))
+    below, _ = _read_chain(beside if _is_file(beside) else base, (*seen, path))
     return _merge(below, tree), path
 
 
@@ -260,7 +260,7 @@ def _locate(source: str | Path) -> Path:
     if str(source) in known:
         return known[str(source)].resolve()
     path = Path(source)
-    if path.is_file():
+    if _is_file(path):
         return path.resolve()
     if path.suffix == ".toml" or len(path.parts) > 1:
         raise InputError(f"there is no scenario file {str(path)!r}")
@@ -268,6 +268,13 @@ def _locate(source: str | Path) -> Path:
         f"there is no scenario {str(source)!r}{nearest(str(source), known)} "
         f"Shipped are {', '.join(known)}; or give the path of a TOML file."
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -341,7 +348,7 @@ def _entry(fault: Any) -> str:
     """What an entry within a table or a pair must be, in words."""
     context, kind = fault.get("ctx", {}), fault["type"]
     if kind in ("greater_than_equal", "less_than_equal"):
-        return "0 to 1"
+        return "-100 to 100" if "departures" in fault["loc"] else "0 to 1"
     if kind == "literal_error":
         return "it must be one of " + str(context["expected"])
     if kind == "string_pattern_mismatch":

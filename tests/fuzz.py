@@ -188,8 +188,8 @@ class Stock:
     """What inputs are made from: scenarios and designs that are right, a run, a sweep."""
 
     folder: Path
-    scenarios: list[bytes] = field(default_factory=list)
-    designs: list[bytes] = field(default_factory=list)
+    scenarios: list[bytes] = field(default_factory=list, repr=False)
+    designs: list[bytes] = field(default_factory=list, repr=False)
 
     @classmethod
     def laid_in(cls, folder: Path) -> Stock:

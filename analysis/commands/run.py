@@ -141,7 +141,7 @@ def _listening() -> Iterator[Stop]:
 
 def default_folder(scenario: str, seed: int) -> Path:
     """Where a run goes that is not told; a scenario's name may be any text."""
-    name = re.sub(r"[^\w.-]+", "-", scenario).strip(".-") or "unnamed"
+    name = re.sub(r"[^\w.-]+", "-", scenario)[:100].strip(".-") or "unnamed"
     return Path("results") / f"{name}-seed{seed}"
 
 

@@ -175,7 +175,7 @@ def _runs_of_part(
     for table in COMMITS:
         path = folder / table / name
         if path.exists():
-            rows = _read_part(path, ["run"])
+            rows = _read_part(path)
             identity = _identity(rows, path)
             if identity.get("sweep") != sweep:
                 raise InputError(f"{path}: belongs to another sweep")
@@ -318,12 +318,25 @@ def read(folder: str | Path, table: str = "runs") -> pd.DataFrame:
     needed = [*IDENTITY, *planned.factors] if table == "runs" and parts else ["run"]
     if missing := [name for name in needed if name not in merged.column_names]:
         raise InputError(f"{path / table}: lacks the column {missing[0]!r}")
-    frame = merged.to_pandas().sort_values("run", kind="stable", ignore_index=True)
+    frame = merged.to_pandas(ignore_metadata=True).sort_values(
+        "run", kind="stable", ignore_index=True
+    )
+    if table == "runs" and parts and (foreign := off_design(frame, planned)):
+        raise InputError(f"{path / table}: has values of {foreign} that its design does not have")
     failed = sum(_part_rows(p) for p in (path / "failures").glob("part-*.parquet"))
     if table != "failures" and done + failed < told["runs"]:
         warnings.warn(f"{folder}: has {done} of {told['runs']} runs yet", stacklevel=2)
     frame.attrs = {"planned": told["runs"], "done": done, "failed": failed}
     return frame
+
+
+def off_design(runs: pd.DataFrame, planned: Design) -> str:
+    """A factor of which the runs have a value that the design does not have; nothing if none."""
+    for factor in planned.parsed():
+        known = {factor.shown(at) for at in range(len(factor.levels))}
+        if known and factor.name in runs and not runs[factor.name].isin(known).all():
+            return factor.name
+    return ""
 
 
 def count_outcomes(folder: str | Path) -> dict[str, int]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from analysis.columns import Damaged
 from analysis.columns import read as read_table
 from analysis.sweep.design import ENDING, IDENTITY, Design
-from analysis.sweep.store import MANIFEST, SCHEMA
+from analysis.sweep.store import MANIFEST, SCHEMA, off_design
 from analysis.sweep.store import design as stored_design
 from model.scenario import InputError
 
@@ -71,6 +71,9 @@ def gather(folder: str | Path) -> SweepData:
     manifest = _manifest(path, notes)
     design = _design(manifest, notes)
     runs = _parts(path / "runs", notes)
+    if design and (foreign := off_design(runs, design)):
+        notes.append(f"The runs have values of {foreign} that the design does not: left out.")
+        runs = runs.iloc[:0]
     failures = _parts(path / "failures", notes)
     events = _parts(path / "events", notes, ["run", "round", "kind", "text"], HAPPENED)
     _tell_state(manifest, len(runs), len(failures), notes)
