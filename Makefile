@@ -14,7 +14,7 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow test-page sweeps explore lint format bench peers docs clean FORCE
+.PHONY: help run serve test test-slow test-page sweeps gallery explore lint format bench peers docs clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
@@ -41,6 +41,9 @@ sweeps: $(VENV)/.dev ## run the shipped designs and draw their figures (ARGS: op
 
 test-page: $(VENV)/.browser ## test the page in Chromium, if one is installed (ARGS: of pytest)
 	$(PY) -m pytest -m "slow or not slow" tests/test_page_browser.py -rs $(ARGS)
+
+gallery: $(VENV)/.dev ## draw the figures of docs/gallery.md (runs what they need, some minutes)
+	PYTHONPATH=. $(PY) docs/gallery.py results/gallery
 
 lint: $(VENV)/.dev ## check style, formatting and types
 	$(PY) -m ruff check .

@@ -6,7 +6,7 @@ weighted sum of trait means is explained exactly by the same sum of entries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pandas as pd
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 
 from agents.parameters import nearest
 from agents.traits import NAMES
+from analysis.style import BLUE, SMALL, VERMILION, panel, phase_name
 from model.scenario import InputError
 
 COMPOSED: Final[Mapping[str, Mapping[str, float]]] = {
@@ -56,6 +57,16 @@ LEVELS: Final[Mapping[str, str]] = {
     "intervention": "whole collective",
 }
 """Level at which each process of the ledger acts."""
+
+SELECTION: Final[Mapping[str, Sequence[str]]] = {
+    "copies": ["within-team selection"],
+    "teams": ["team selection", "correction"],
+    "divisions": ["division selection"],
+}
+"""Levels of selection, and the processes of the ledger that belong to them."""
+
+MUTATION: Final = ["mutation", "switching"]
+"""Processes of the ledger that make something new."""
 
 
 def weights_of(measure: str) -> tuple[str, Mapping[str, float]]:
@@ -159,12 +170,13 @@ def in_words(table: pd.DataFrame, measure: str, start: float, end: float) -> str
     return "\n".join(lines)
 
 
+@panel
 def waterfall(table: pd.DataFrame, start: float, ax: Axes, label: str) -> Axes:
-    """Draw an explanation as a waterfall from `start`: one bar for each process in each phase.
+    """An explanation as a waterfall from `start`: one bar for each process in each phase.
 
-    Bars that move less than a hundredth of the largest are summed as "rest" of their phase.
+    Filled: the process raised the measure; hollow: it lowered it. Bars that move less than a
+    hundredth of the largest are summed as "rest" of their phase.
     """
-    up, down = "#0072B2", "#D55E00"
     largest = table["change"].abs().max() if len(table) else 0.0
     names, level = [], start
     position = 0
@@ -174,13 +186,15 @@ def waterfall(table: pd.DataFrame, start: float, ax: Axes, label: str) -> Axes:
         if small.any():
             bars.append(("rest", float(rows.loc[small, "change"].sum())))
         for process, change in bars:
-            ax.barh(position, change, left=level, color=up if change >= 0 else down, height=0.7)
+            color = BLUE if change >= 0 else "none"
+            edge = BLUE if change >= 0 else VERMILION
+            ax.barh(position, change, left=level, color=color, edgecolor=edge, height=0.7)
             level += change
-            names.append(f"{process} · {str(phase).replace('_', ' ')}")
+            names.append(f"{process} · {phase_name(phase)}")
             position += 1
     ax.axvline(start, color="0.6", linewidth=0.8, linestyle=":")
     ax.axvline(level, color="0.2", linewidth=0.8)
-    ax.set_yticks(range(position), names, fontsize=8)
+    ax.set_yticks(range(position), names, fontsize=SMALL)
     ax.invert_yaxis()
     ax.set_xlabel(label)
     return ax

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from agents.parameters import Parameters
 from agents.traits import CRAFT, DRIVES, GOALS, NAMES, PRINCIPLES, WEIGHT_MAX
+from analysis.attribution import MUTATION, SELECTION
 from model.ledger import PROCESSES
 from model.outcomes import PASSAGES, Outcome
 
@@ -75,14 +76,6 @@ KEY_MEASURES: Final[Mapping[str, Sequence[Row]]] = {
 }
 """What the table of phases shows, by heading."""
 
-LEVELS: Final[Mapping[str, Sequence[str]]] = {
-    "copies": ["within-team selection"],
-    "teams": ["team selection", "correction"],
-    "divisions": ["division selection"],
-}
-"""Levels of selection, and the processes of the ledger that belong to them."""
-
-CHANGES: Final = ["mutation", "switching"]
 LEVEL_NOTE: Final = (
     "Realized changes, chance included. Teams: contests, and the correction of exposed teams. "
     "Other: concepts summoned, copies exchanged, weights put back."
@@ -161,15 +154,15 @@ def _level_table(ledger: pd.DataFrame, width: int) -> Table:
     rest = ("mutation", "other") if width >= 92 else ()
     table = _table()
     table.add_column(no_wrap=True)
-    for head in ("change", *LEVELS, *rest):
+    for head in ("change", *SELECTION, *rest):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("selected by", overflow="fold")
     for trait in NAMES[DRIVES]:
         by = {process: moved.get((trait, process), 0.0) for process in PROCESSES}
-        levels = {level: sum(by[process] for process in of) for level, of in LEVELS.items()}
-        mutation, change = sum(by[process] for process in CHANGES), sum(by.values())
+        levels = {level: sum(by[process] for process in of) for level, of in SELECTION.items()}
+        mutation, change = sum(by[process] for process in MUTATION), sum(by.values())
         other = change - mutation - sum(levels.values())
-        numbers = (change, *levels.values(), mutation, other)[: 1 + len(LEVELS) + len(rest)]
+        numbers = (change, *levels.values(), mutation, other)[: 1 + len(SELECTION) + len(rest)]
         table.add_row(trait, *(_points(value) for value in numbers), _in_words(levels))
     return table
 

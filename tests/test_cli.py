@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from agents.traits import DRIVES, NAMES
-from analysis import cli, folder, summary
+from analysis import attribution, cli, folder, summary
 from analysis.cli import main
 from analysis.commands import listing, run
 from model.collective import CollectiveModel
@@ -360,7 +360,7 @@ def test_a_summary_shows_the_start_and_end_of_each_phase(model: CollectiveModel)
 
 def test_the_levels_of_selection_add_up_to_the_change(model: CollectiveModel) -> None:
     """A process of the ledger that is booked under no level, or under two, would break it."""
-    named = [*summary.CHANGES, *(p for processes in summary.LEVELS.values() for p in processes)]
+    named = [*attribution.MUTATION, *(p for of in attribution.SELECTION.values() for p in of)]
     assert len(named) == len(set(named))
     assert set(named) <= set(PROCESSES)
     ledger = model.ledger.frame()

@@ -199,7 +199,11 @@ def test_make_has_the_target(page: str, command: str) -> None:
         cli.parser().parse_args(["run", *shlex.split(passed[0])])
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.name)
+TAUGHT = [p for p in PAGES if blocks(p, "python") and p.name != "gallery.md"]
+"""Pages with Python; test_gallery.py runs that of the gallery."""
+
+
+@pytest.mark.parametrize("page", TAUGHT, ids=lambda p: p.name)
 @pytest.mark.usefixtures("checkout")
 def test_python_of_a_page_runs(page: Path) -> None:
     """An example that raises would break it; a page's blocks share one namespace."""
@@ -237,9 +241,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_every_page_is_in_the_navigation_once() -> None:
     """A page that nobody is led to would break it."""
-    listed = re.findall(
-        r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE
-    )
+    listed = re.findall(r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     there = [p.name for p in (ROOT / "docs").iterdir() if p.suffix == ".md"]
     assert sorted(listed) == sorted(there)
 

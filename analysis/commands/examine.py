@@ -38,7 +38,8 @@ def explain(arguments: argparse.Namespace) -> int:
     print(attribution.in_words(table, arguments.measure, start, end))
     with style():
         figure = Figure(figsize=(6.5, 0.6 + 0.22 * max(4, len(table))), layout="constrained")
-        attribution.waterfall(table, start, figure.subplots(), name)
+        label = f"{name} (mean over copies)"
+        attribution.waterfall(table, start, figure.subplots(), label=label)
     path = arguments.run / "figures" / f"explain-{name}.png"
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=150, facecolor="white")

@@ -136,7 +136,7 @@ def _rounds(draw: Callable[..., Axes], says: str, height: float = 2.5) -> Panel:
 def _levels(says: str, *traits: str) -> Panel:
     """A panel of what moved the attention to some drives."""
     return Panel(
-        "levels", lambda data, ax: levels(data.ledger, ax, traits=traits), f"{says}{_BY}", 1.9
+        "levels", lambda data, ax: levels(data.ledger, ax, traits=traits), f"{says}{_BY}", 2.3
     )
 
 

@@ -10,14 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from agents.traits import DRIVES, NAMES
+from analysis.attribution import MUTATION, SELECTION
 from analysis.style import BLUE, GRAY, GREEN, ORANGE, SMALL, VERMILION, legend, panel
 from model.ledger import PROCESSES
 
 LEVELS: Final[Mapping[str, Sequence[str]]] = {
-    "selection of copies": ["within-team selection"],
-    "selection of teams": ["team selection", "correction"],
-    "selection of divisions": ["division selection"],
-    "mutation": ["mutation", "switching"],
+    **{f"selection of {level}": of for level, of in SELECTION.items()},
+    "mutation": MUTATION,
 }
 """Levels, and the processes of the ledger that belong to them."""
 

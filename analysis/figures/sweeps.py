@@ -29,7 +29,7 @@ from analysis.style import (
 )
 
 OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
-    "caught": (SKY, ""),
+    "caught": (SKY, "xxx"),
     "captured": (VERMILION, "///"),
     "adversarial": (ORANGE, "..."),
     "misaligned": (BLUE, "\\\\\\"),
@@ -46,7 +46,7 @@ DOTS: Final = 1500
 
 
 @panel
-def outcome_bars(table: pd.DataFrame, ax: Axes) -> Axes:
+def outcome_bars(table: pd.DataFrame, ax: Axes, by: str = "") -> Axes:
     """Shares of the classes of outcome as stacked bars, one a group.
 
     Parameters
@@ -55,6 +55,8 @@ def outcome_bars(table: pd.DataFrame, ax: Axes) -> Axes:
         Columns ``group`` (categorical), ``outcome``, ``runs``, ``share``.
     ax
         Where to draw.
+    by
+        What the groups are levels of.
     """
     wide = table.pivot(index="group", columns="outcome", values="share").sort_index()
     runs = table.groupby("group", observed=True)["runs"].first()
@@ -70,6 +72,7 @@ def outcome_bars(table: pd.DataFrame, ax: Axes) -> Axes:
     ax.invert_yaxis()
     ax.set_xlim(0, 1)
     ax.set_xlabel("Share of runs")
+    ax.set_ylabel(_broken(by))
     ax.grid(False, axis="y")
     legend(ax)
     return ax
@@ -119,9 +122,12 @@ def phase_cells(
         cmap="cividis", linewidths=0.5, cbar=bool(bar), cbar_kws={"label": bar},
         annot_kws={"fontsize": SMALL},
     )  # fmt: skip
+    for text in ax.texts:
+        # Not quite seaborn's two, which a page in dark exchanges while the cells stay.
+        text.set_color("#fefefe" if text.get_color() == "w" else "#272727")
     _ticks(ax, [_short(level) for level in means.columns], [_short(level) for level in means.index])
     ax.set_xlabel(x)
-    ax.set_ylabel(y)
+    ax.set_ylabel(_broken(y))
     return ax
 
 
@@ -208,7 +214,7 @@ def index_bars(table: pd.DataFrame, ax: Axes, measure: str) -> Axes:
 
 
 @panel
-def time_curves(table: pd.DataFrame, ax: Axes) -> Axes:
+def time_curves(table: pd.DataFrame, ax: Axes, by: str = "") -> Axes:
     """Share of runs that an event has come to, by round, with 95 % intervals; a line a group.
 
     Parameters
@@ -217,6 +223,8 @@ def time_curves(table: pd.DataFrame, ax: Axes) -> Axes:
         As `analysis.sweep.summary.times` returns.
     ax
         Where to draw.
+    by
+        What the groups are levels of.
     """
     groups = list(table.groupby("group", sort=False, observed=True))
     for i, (name, rows) in enumerate(groups):
@@ -234,7 +242,8 @@ def time_curves(table: pd.DataFrame, ax: Axes) -> Axes:
     ax.set_ylim(0, 1.02)
     ax.set_xlabel("Round")
     ax.set_ylabel("Share of runs")
-    legend(ax)
+    if groups:
+        legend(ax, title=by or None, alignment="left")
     return ax
 
 

@@ -163,7 +163,7 @@ def _outcomes(data: SweepData, factors: Sequence[Factor]) -> dict[str, Any]:
     pictures = [
         _small(
             f"outcome{i}",
-            partial(draw.outcome_bars, summary.outcome_shares(data.runs, factor)),
+            partial(draw.outcome_bars, summary.outcome_shares(data.runs, factor), by=factor.name),
             f"Shares of the outcomes by {factor.name}.",
             1.6 + 0.26 * summary.levels_of(data.runs, factor).nunique(),
         )
@@ -171,10 +171,6 @@ def _outcomes(data: SweepData, factors: Sequence[Factor]) -> dict[str, Any]:
     ]
     heads = ("outcome", "meaning", "share", "interval")
     return {"table": Table(heads, rows, caption), "pictures": pictures}
-
-
-def _explained(data: SweepData, factors: Sequence[Factor], names: Sequence[str]) -> pd.DataFrame:
-    return summary.explained(data.runs, factors, list(summary.varying(data.runs, names)))
 
 
 def _diagrams(data: SweepData, factors: Sequence[Factor]) -> list[Picture]:
@@ -224,7 +220,7 @@ def _sensitivity(data: SweepData, factors: Sequence[Factor]) -> list[Picture]:
             )
             for measure in measures
         ]
-    table = _explained(data, factors, measures)
+    table = summary.explained(data.runs, factors, measures)
     says = (
         "Share of the variance over runs that each factor explains alone, less what chance would "
         "give. What is missing to 1 is interactions of factors and chance between seeds."
@@ -246,29 +242,29 @@ def _times(data: SweepData, factors: Sequence[Factor]) -> list[Picture]:
         if whole.empty:
             continue
         came, runs = whole["came"].iloc[0], whole["runs"].iloc[0]
-        by, title = _parting(data.runs, events, text, factors)
-        curves = whole if by is None else summary.times(data.runs, events, text, by)
+        groups, by = _parting(data.runs, events, text, factors)
+        curves = whole if groups is None else summary.times(data.runs, events, text, groups)
+        parted = f", by {by}" if by else ""
         rest = "" if came == runs else "; the rest are censored at their last rounds"
-        says = f"{text[:1].upper()}{text[1:]}: it came in {came:,} of {runs:,} runs{title}{rest}."
-        pictures.append(_small(f"time{i}", partial(draw.time_curves, curves), says, 2.6))
+        says = f"{text[:1].upper()}{text[1:]}: it came in {came:,} of {runs:,} runs{parted}{rest}."
+        pictures.append(_small(f"time{i}", partial(draw.time_curves, curves, by=by), says, 2.6))
     return pictures
 
 
 def _parting(
     runs: pd.DataFrame, events: pd.DataFrame, text: str, factors: Sequence[Factor]
 ) -> tuple[pd.Series | None, str]:
-    """Levels of the factor that an event depends on most, and its name in words."""
-    came = set(events.loc[events["text"] == text, "run"])
-    frame = runs.assign(came=runs["run"].isin(came).astype(float))
-    last = events.loc[events["text"] == text].groupby("run")["round"].min()
-    frame = frame.assign(when=frame["run"].map(last).fillna(frame["rounds"]))
+    """Levels of the factor that an event depends on most, and its name."""
+    first = events.loc[events["text"] == text].groupby("run")["round"].min()
+    when = runs["run"].map(first)
+    frame = runs.assign(came=when.notna().astype(float), when=when.fillna(runs["rounds"]))
     groups = {f.name: summary.parts_of(runs, f) for f in factors}
     share = {
         name: max(summary.explained_by(frame, by, measure) for measure in ("when", "came"))
         for name, by in groups.items()
     }
     best = max(share, key=lambda name: share[name], default="")
-    return (groups[best], f", by {best}") if best and share[best] > TOLD else (None, "")
+    return (groups[best], best) if best and share[best] > TOLD else (None, "")
 
 
 def _frontier(data: SweepData, factors: Sequence[Factor]) -> list[Picture]:
@@ -319,10 +315,7 @@ def _robustness(data: SweepData) -> dict[str, Any]:
         return {}
     table, again = summary.class_sensitivity(data.runs, data.design)
     if again < RECOVERED:
-        raise ValueError(
-            f"from the means over the last rounds that a sweep keeps, only {again:.0%} of the runs "
-            f"come out in their recorded class"
-        )
+        raise ValueError(f"only {again:.0%} of the runs come out in their recorded class")
     rows = []
     for row in table.to_dict("records"):
         moved = [f"{row[kind]:.3f}" for kind in CLASSES]

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from agents.parameters import Parameters, Section, choice, number
 from analysis.experiments import DERIVED
+from analysis.robustness import FINAL
 from analysis.sweep import factors as factors_
 from analysis.sweep.factors import Factor
 from model.records import columns
@@ -21,6 +22,8 @@ Kept = Literal["phases", "rounds", "ledger"]
 
 IDENTITY: Final = ("run_id", "run", "point", "replicate", "seed")
 ENDING: Final = ("outcome", "reason", "rounds", "stopped")
+LAST: Final = {f"last_{measure}": measure for measure in FINAL}
+"""Columns for the measures of which the last round alone counts for the class of a run."""
 
 
 class Stop(Section):
@@ -112,4 +115,4 @@ def round_measures(parameters: Parameters) -> list[str]:
 
 def measures(parameters: Parameters) -> list[str]:
     """Measures that a run is summarized by: those of its rounds, and what derives from them."""
-    return [*round_measures(parameters), *DERIVED]
+    return [*round_measures(parameters), *DERIVED, *LAST]

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import CensoredData, ecdf
 
 from analysis import robustness, shares
-from analysis.sweep.design import Design, overrides
+from analysis.sweep.design import LAST, Design, overrides
 from analysis.sweep.factors import Factor
 from analysis.sweep.measured import measured
 from analysis.sweep.phase_map import binned
@@ -190,6 +190,8 @@ def points(runs: pd.DataFrame, factors: Sequence[Factor]) -> pd.DataFrame:
     sums = {name: "first" for name in held} | {"runs": "sum"}
     sums |= dict.fromkeys([*CONTROL, *CLASSES], "mean")
     table = frame.groupby("point").agg(sums).reset_index()
+    # Means of equal numbers differ in their last digits, which must not decide who beats whom.
+    table = table.round(dict.fromkeys(CONTROL, 9))
     goods = table[[SAFETY, USEFULNESS, COST]].to_numpy() * [1, 1, -1]
     table["frontier"] = _undominated(goods)
     order = [SAFETY, USEFULNESS, "point"]
@@ -212,19 +214,21 @@ def _undominated(goods: np.ndarray) -> np.ndarray:
 def class_sensitivity(runs: pd.DataFrame, design: Design) -> tuple[pd.DataFrame, float]:
     """How the shares of classes move with each threshold, and how far the runs allow to tell.
 
-    A sweep keeps means over the last rounds, also of the successor, of which the class takes the
-    last round alone; the second value is the share of the runs whose recorded class comes out
-    again.
+    The second value is the share of the runs whose recorded class comes out again; it is less than
+    1 where the thresholds themselves differ between runs.
 
     Raises
     ------
     KeyError
         If the runs lack a column.
     """
-    _need(runs, [*robustness.AVERAGED, *robustness.FINAL, "outcome"])
+    columns = [*robustness.AVERAGED, *LAST]
+    _need(runs, [*columns, "outcome"])
     caught = runs["outcome"] == "caught"
-    frame = runs[[*robustness.AVERAGED, *robustness.FINAL]].assign(
-        response=np.where(caught, "response", ""), response_round=caught.astype(int)
+    frame = (
+        runs[columns]
+        .rename(columns=LAST)
+        .assign(response=np.where(caught, "response", ""), response_round=caught.astype(int))
     )
     thresholds = design.resolved().outcome
     again = robustness.classes(frame, thresholds).to_numpy() == runs["outcome"].to_numpy()

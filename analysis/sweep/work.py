@@ -25,7 +25,7 @@ from agents.parameters import Parameters
 from analysis import parallel
 from analysis.experiments import DERIVED
 from analysis.sweep import design as designs
-from analysis.sweep.design import Design, Stop
+from analysis.sweep.design import LAST, Design, Stop
 from analysis.sweep.factors import Factor
 from analysis.sweep.points import Job
 from model.collective import CollectiveModel
@@ -167,6 +167,7 @@ def simulate(
         "rounds": model.round,
         "stopped": stopped and model.running,
         **summary(pd.DataFrame(model.records.rows[-window:])),
+        **{name: model.records.rows[-1][measure] for name, measure in LAST.items()},
     }
     tables = {"events": model.records.events.frame()}
     if "phases" in work.keep:
