@@ -69,7 +69,7 @@ class Authors(Section):
     redteam: str = choice("rogue", "archetype that red-team prompts name")
 
 
-Latent = Annotated[float, Field(ge=-100, le=100)]
+Latent = Annotated[float, Field(ge=-1000, le=1000)]
 
 
 class Archetype(Section):

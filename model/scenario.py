@@ -348,7 +348,7 @@ def _entry(fault: Any) -> str:
     """What an entry within a table or a pair must be, in words."""
     context, kind = fault.get("ctx", {}), fault["type"]
     if kind in ("greater_than_equal", "less_than_equal"):
-        return "-100 to 100" if "departures" in fault["loc"] else "0 to 1"
+        return "-1000 to 1000" if "departures" in fault["loc"] else "0 to 1"
     if kind == "literal_error":
         return "it must be one of " + str(context["expected"])
     if kind == "string_pattern_mismatch":

@@ -42,7 +42,7 @@ def factors() -> dict[str, list[Setting]]:
     for name, infos in paths.items():
         levels = _levels(next(iter(infos.values())))
         found[name] = [dict.fromkeys(infos, level) for level in levels]
-    far = {"power": 100.0, "drift": 100.0, "weight": -100.0, "preservation": -100.0}
+    far = {"power": 1e3, "drift": 1e3, "weight": -1e3, "preservation": -1e3}
     found["departures"] = [{"archetypes.rogue.departures": d} for d in ({}, far)]
     return found
 
