@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import webbrowser
 from pathlib import Path
 
 import numpy as np
@@ -147,13 +148,20 @@ def test_any_one_file_may_be_missing(damaged: Path, name: str) -> None:
 
 @pytest.mark.usefixtures("no_pictures")
 def test_the_command_writes_the_page(
-    damaged: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    damaged: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    """A page in another place than told, or one about a folder that is no run, would break it."""
+    """A page in another place than told, one that is not opened, or one about a folder that is no run, would break it."""
     assert main(["report", str(damaged)]) == 0
     assert (damaged / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert main(["report", str(damaged), "--out", str(tmp_path / "mine.html")]) == 0
     assert (tmp_path / "mine.html").exists()
+    shown: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", shown.append)
+    assert main(["report", str(damaged), "--open"]) == 0
+    assert shown == [(damaged / "report.html").as_uri()]
     (damaged / "events.parquet").write_bytes(b"no table")
     (damaged / "lineage.parquet").write_bytes(b"no table")
     capsys.readouterr()
