@@ -153,7 +153,7 @@ def test_the_command_writes_the_page(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """A page in another place than told, one that is not opened, or one about a folder that is no run, would break it."""
+    """A page in another place than told, or not opened, or of a folder that is no run."""
     assert main(["report", str(damaged)]) == 0
     assert (damaged / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert main(["report", str(damaged), "--out", str(tmp_path / "mine.html")]) == 0
