@@ -122,13 +122,15 @@ def legend(ax: Axes, **settings: Any) -> None:
     """A legend beside the axes, or below where they are narrow."""
     if is_narrow(ax):
         down = ScaledTranslation(0, -36 / 72, figure_of(ax).dpi_scale_trans)
-        place = {"bbox_to_anchor": (0.0, 0.0), "bbox_transform": ax.transAxes + down}
-        settings = {"ncols": _columns(ax), "columnspacing": 1.0, **settings}
+        place: dict[str, Any] = {
+            "bbox_to_anchor": (0.0, 0.0),
+            "bbox_transform": ax.transAxes + down,
+        }
+        place |= {"ncols": _columns(ax), "columnspacing": 1.0}
     else:
         place = {"bbox_to_anchor": (1.01, 1.0)}
-    ax.legend(
-        loc="upper left", frameon=False, borderaxespad=0, handlelength=2.4, **place, **settings
-    )
+    usual = {"loc": "upper left", "frameon": False, "borderaxespad": 0, "handlelength": 2.4}
+    ax.legend(**(usual | place | settings))
 
 
 def one_legend(

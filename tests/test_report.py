@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import webbrowser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import small_model
 from html_support import Page, needs_nothing_from_outside
 
 import analysis
@@ -18,6 +20,7 @@ from analysis.cli import main
 from analysis.report import builder, claims
 from analysis.report.story import CLAIMS
 from model.collective import CollectiveModel
+from model.genealogy import Genealogy
 from model.records import MEASURES
 
 
@@ -30,7 +33,7 @@ def run(whole_run: CollectiveModel, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def report(run: Path) -> str:
-    return builder.page(analysis.load(run))
+    return builder.page(analysis.load(run))[0]
 
 
 @pytest.fixture
@@ -72,6 +75,19 @@ def test_the_report_says_what_the_run_says(report: str, run: Path) -> None:
         assert claim.says in text
 
 
+@pytest.mark.usefixtures("no_pictures")
+def test_the_report_tells_of_descent_if_the_run_kept_it(report: str, tmp_path: Path) -> None:
+    """A genealogy that is kept and not shown, or shown though not kept, would break it."""
+    assert "Who descends from whom" not in report
+    model = small_model(scale=0.02)
+    model.genealogy = Genealogy()
+    model.run()
+    folder.write(tmp_path / "kept", model, {})
+    page, notes = builder.page(analysis.load(tmp_path / "kept"))
+    assert not notes
+    assert "founding lineages left at its end" in Page(page).text
+
+
 def test_a_run_can_contradict_a_sentence(run: Path) -> None:
     """A sentence that holds whatever the run shows would break it."""
     data = analysis.load(run)
@@ -101,7 +117,7 @@ def test_an_unfinished_run_of_an_older_layout_is_shown(damaged: Path) -> None:
     path = damaged / "provenance.json"
     told = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**told, "schema": 0, "complete": False}), encoding="utf-8")
-    text = Page(builder.page(analysis.load(damaged))).text
+    text = Page(builder.page(analysis.load(damaged))[0]).text
     assert "unfinished" in text
     assert "version 0 of the layout" in text
     assert "what this run shows" in text
@@ -112,7 +128,7 @@ def test_what_is_missing_is_said_and_the_rest_is_shown(damaged: Path) -> None:
     (damaged / "ledger.parquet").unlink()
     rounds = pd.read_parquet(damaged / "rounds.parquet").drop(columns=["capture", "keep_self"])
     rounds.to_parquet(damaged / "rounds.parquet")
-    page = Page(builder.page(analysis.load(damaged)))
+    page = Page(builder.page(analysis.load(damaged))[0])
     assert "There is no ledger.parquet" in page.text
     assert "rounds.parquet lacks capture, keep_self" in page.text
     assert "The figure 'detection' is left out: the rounds table lacks the column 'capture'" in (
@@ -127,18 +143,31 @@ def test_what_is_missing_is_said_and_the_rest_is_shown(damaged: Path) -> None:
 def test_any_one_file_may_be_missing(damaged: Path, name: str) -> None:
     """A file without which there is no page would break it."""
     (damaged / name).unlink()
-    assert "There is no" in builder.page(analysis.load(damaged)) or name == "scenario.toml"
+    assert "There is no" in builder.page(analysis.load(damaged))[0] or name == "scenario.toml"
 
 
 @pytest.mark.usefixtures("no_pictures")
 def test_the_command_writes_the_page(
-    damaged: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    damaged: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    """A page in another place than told, or one about a folder that is no run, would break it."""
+    """A page in another place than told, or not opened, or of a folder that is no run."""
     assert main(["report", str(damaged)]) == 0
     assert (damaged / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert main(["report", str(damaged), "--out", str(tmp_path / "mine.html")]) == 0
     assert (tmp_path / "mine.html").exists()
+    shown: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", shown.append)
+    assert main(["report", str(damaged), "--open"]) == 0
+    assert shown == [(damaged / "report.html").as_uri()]
+    (damaged / "events.parquet").write_bytes(b"no table")
+    (damaged / "lineage.parquet").write_bytes(b"no table")
     capsys.readouterr()
+    assert main(["report", str(damaged)]) == 0
+    said = capsys.readouterr().out
+    assert "note: events.parquet is damaged" in said
+    assert "note: Descent is left out" in said
     assert main(["report", str(tmp_path)]) == 2
     assert "is no run folder" in capsys.readouterr().err

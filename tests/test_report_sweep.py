@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from sweep_support import SMALL
 import analysis
 from agents.parameters import Parameters
 from analysis.cli import main
+from analysis.figures import sweeps as draw
 from analysis.report import sweep as report
+from analysis.report.pictures import small
 from analysis.sweep import load, summary, sweep
 from analysis.sweep.design import Design
 from analysis.sweep.tables import gather
@@ -53,7 +56,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(swept: Path) -> str:
-    return report.page(gather(swept))
+    return report.page(gather(swept))[0]
 
 
 @pytest.fixture
@@ -80,6 +83,15 @@ def test_the_page_says_what_the_runs_say(page: str, swept: Path) -> None:
         assert told in text
 
 
+def test_numbers_in_cells_keep_their_colors_in_the_dark() -> None:
+    """Cells that stay as they are while the page turns the ink of their numbers would break it."""
+    cells = pd.DataFrame({"x": [1, 2], "y": [1, 1], "mean": [0.1, 0.9], "runs": [3, 3]})
+    picture = small("cells", partial(draw.phase_cells, cells, x="x", y="y", bar=""), "cells")
+    number = r"<!-- (\.\d+) -->.*?fill: (\S+?)[;\"]"
+    written = re.findall(number, picture.narrow, re.DOTALL)
+    assert dict(written) == {".10": "#fefefe", ".90": "#272727"}
+
+
 def test_a_command_runs_its_point_again(page: str, swept: Path, tmp_path: Path) -> None:
     """A command with another seed, override or length than the sweep's run would break it."""
     runs = gather(swept).runs.query("replicate == 0").set_index("point")
@@ -94,6 +106,8 @@ def test_a_command_runs_its_point_again(page: str, swept: Path, tmp_path: Path) 
     assert again["seed"] == runs.loc[best, "seed"]
     for measure in ("capture", "true_alignment"):
         assert again[measure] == pytest.approx(runs.loc[best, measure], rel=1e-12)
+    # The class takes the successor as it is in the last round, not its mean over the last rounds.
+    assert again["successor_to_spec"] == runs.loc[best, "last_successor_to_spec"]
 
 
 # --- what is missing ------------------------------------------------------------------------------
@@ -101,7 +115,7 @@ def test_a_command_runs_its_point_again(page: str, swept: Path, tmp_path: Path) 
 
 def text_of(folder: Path) -> str:
     """Words of the page about a folder, which is whole in itself."""
-    told = report.page(gather(folder))
+    told, _ = report.page(gather(folder))
     needs_nothing_from_outside(told)
     return Page(told).text
 
@@ -220,6 +234,7 @@ def test_thresholds_move_the_classes_of_a_sweep(swept: Path) -> None:
     data = gather(swept)
     design = data.design
     assert isinstance(design, Design)
+    assert summary.class_sensitivity(data.runs, design)[1] == 1, "each class comes out again"
     runs = data.runs.assign(capture=0.45, selective=0.3, outcome="adversarial")
     table, again = summary.class_sensitivity(runs, design)
     assert again == 1

@@ -128,7 +128,8 @@ def test_a_map_holds_the_share_and_number_of_runs_of_each_cell() -> None:
     drawn = phase_map.figure(cells, runs, "title", *axes)
     texts = {text.get_text() for text in drawn.axes[0].texts}
     first = cells.iloc[0]
-    assert f"{first['mean']:.2f}\n({first['runs']})" in texts
+    share = f"{first['mean']:.2f}".replace("0.", ".", 1)
+    assert f"{share}\n({first['runs']})" in texts
 
 
 def test_a_map_needs_factors_of_the_design() -> None:

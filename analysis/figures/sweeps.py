@@ -22,6 +22,7 @@ from analysis.style import (
     STYLES,
     VERMILION,
     figure_of,
+    is_narrow,
     legend,
     panel,
     room,
@@ -74,7 +75,8 @@ def outcome_bars(table: pd.DataFrame, ax: Axes, by: str = "") -> Axes:
     ax.set_xlabel("Share of runs")
     ax.set_ylabel(_broken(by))
     ax.grid(False, axis="y")
-    legend(ax)
+    # Below, names of groups may be long: it ends with the axes and begins where it must.
+    legend(ax, **({"loc": "upper right", "bbox_to_anchor": (1.0, 0.0)} if is_narrow(ax) else {}))
     return ax
 
 
@@ -111,7 +113,7 @@ def phase_cells(
     digits = int(np.clip(1 - np.floor(np.log10(max(high - low, 1e-9) / 2)), 2, 4))
     texts = [
         [
-            "" if np.isnan(n) else f"{m:.{digits}f}" + (f"\n({n:.0f})" if counts else "")
+            "" if np.isnan(n) else _bare(m, digits) + (f"\n({n:.0f})" if counts else "")
             for m, n in both
         ]
         for both in (zip(*row, strict=True) for row in zip(means.to_numpy(), runs, strict=True))
@@ -137,6 +139,12 @@ def _ticks(ax: Axes, across: list[str], up: list[str]) -> None:
     turned = max(text_width(name, 8) for name in across) > points - 4
     ax.set_xticks(np.arange(len(across)) + 0.5, across, rotation=90 if turned else 0)
     ax.set_yticks(np.arange(len(up)) + 0.5, up, rotation=0)
+
+
+def _bare(value: float, digits: int) -> str:
+    """A number for a small cell: without the zero before its point."""
+    text = f"{value:.{digits}f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
 
 
 def _short(level: Any) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from agents.parameters import nearest
@@ -21,6 +22,9 @@ from analysis.folder import Run
 from analysis.folder import read as read_run
 from analysis.style import BLUE, GREEN, VERMILION, legend, panel, phases
 from model.scenario import InputError
+
+FILE: Final = "lineage.parquet"
+"""Where a run folder keeps its replacements."""
 
 Rows = NDArray[np.int64]
 
@@ -89,7 +93,7 @@ def read(folder: str | Path) -> Lineage:
         If the folder holds no run, or one whose replacements were not kept.
     """
     run = read_run(folder)
-    path = Path(folder) / "lineage.parquet"
+    path = Path(folder) / FILE
     try:
         kept = read_table(path).to_pandas(ignore_metadata=True)
     except FileNotFoundError:
@@ -247,9 +251,10 @@ def in_words(lineage: Lineage, trait: str) -> Iterator[str]:
     left = founders_left(lineage)
     for phase, rows in left.groupby("phase", observed=True, sort=False):
         end = rows.iloc[-1]
+        label = lineage.run.parameters.phases[str(phase)].label or str(phase)
         yield (
-            f"End of {str(phase).replace('_', ' ')}: {end['founders']:,} of {lineage.copies:,} "
-            f"founding lineages left, the largest has {end['largest']:.0%} of the copies."
+            f"{label}: {end['founders']:,} of {lineage.copies:,} founding lineages left at its "
+            f"end, the largest has {end['largest']:.0%} of the copies."
         )
     of = descent_and_likeness(lineage)
     yield (
@@ -295,6 +300,7 @@ def homology(of: pd.DataFrame, ax: Axes) -> Axes:
             ax.hist(
                 values, list(edges), color=color, alpha=0.6, hatch=hatch, label=f"descent {name}"
             )
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.set_xlabel("Likeness to the HHH identity (0 to 1)")
     ax.set_ylabel("Copies")
     legend(ax)
@@ -304,8 +310,7 @@ def homology(of: pd.DataFrame, ax: Axes) -> Axes:
 def tree_sequence(lineage: Lineage) -> Any:
     """The genealogy of the final copies as a tskit tree sequence, simplified.
 
-    Time is in steps before the end; each copy is a haploid sample, its row in the metadata of
-    the node.
+    Time is in steps before the end; each copy is a haploid sample, in the order of their rows.
 
     Raises
     ------

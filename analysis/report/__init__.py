@@ -37,20 +37,18 @@ def report(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _page(folder: Path) -> tuple[str, tuple[str, ...]]:
+def _page(folder: Path) -> tuple[str, list[str]]:
     """The page about a folder, and what is missing in it."""
     from analysis.sweep.tables import gather, is_sweep
 
     if is_sweep(folder):
         from analysis.report import sweep
 
-        swept = gather(folder)
-        return sweep.page(swept), swept.notes
+        return sweep.page(gather(folder))
     from analysis import frames
     from analysis.report import builder
 
-    data = frames.load(folder)
-    return builder.page(data), data.notes
+    return builder.page(frames.load(folder))
 
 
 def save(page: str, path: Path) -> None:

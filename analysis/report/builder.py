@@ -10,16 +10,19 @@ from typing import Any, Final
 from agents.parameters import Parameters
 from analysis import figures
 from analysis.frames import Data
+from analysis.lineage import trees
 from analysis.report import claims, content
-from analysis.report.pictures import Picture, both, environment, inline, marked
+from analysis.report.pictures import Picture, both, environment, inline, marked, small
 from analysis.report.story import CLAIMS
 from model.outcomes import CLASSES
+from model.scenario import InputError
 
 SECTIONS: Final[Mapping[str, str]] = {
     "outcome": "Outcome",
     "timeline": "Calendar",
     "story": "The story",
     "levels": "Levels of selection",
+    "descent": "Descent",
     "figures": "Figures",
     "parameters": "Parameters",
     "provenance": "Provenance",
@@ -45,13 +48,19 @@ VERDICTS: Final[Mapping[Any, tuple[str, str]]] = {
 }
 
 
-def page(data: Data) -> str:
-    """The report of a run as HTML, with what there is."""
-    pictures, not_drawn = _pictures(data)
+KEPT: Final = "keep_team"
+"""Trait whose sweep through the collective is told."""
+
+
+def page(data: Data) -> tuple[str, list[str]]:
+    """The report of a run as HTML, with what there is, and what is missing, a sentence each."""
+    pictures, missing = _pictures(data)
+    descent = _descent(data, missing)
+    notes = [*data.notes, *missing]
     told = {
         "name": data.provenance.get("scenario", data.folder.name),
         "seed": data.provenance.get("seed", "unknown"),
-        "notes": [*data.notes, *not_drawn],
+        "notes": notes,
         "facts": list(content.facts(data)),
         "pictures": pictures,
         "groups": {heading: pictures[name] for name, heading in GROUPS.items() if name in pictures},
@@ -60,13 +69,14 @@ def page(data: Data) -> str:
         **_calendar(data, pictures),
         **_story(data),
         **_levels(data, pictures),
+        **descent,
         **_parameters(data.parameters),
     }
     told |= {"has_figures": bool(told["groups"]), "has_provenance": True}
     shown = [name for name in SECTIONS if told[f"has_{name}"]]
     sections = [(name, SECTIONS[name]) for name in shown]
     template = environment().get_template("run.html")
-    return template.render(**told, shown=shown, sections=sections).strip()
+    return template.render(**told, shown=shown, sections=sections).strip(), notes
 
 
 def _pictures(data: Data) -> tuple[dict[str, list[Picture]], list[str]]:
@@ -149,6 +159,23 @@ def _story(data: Data) -> dict[str, Any]:
 def _levels(data: Data, pictures: Mapping[str, Any]) -> dict[str, Any]:
     words = list(content.explanations(data))
     return {"has_levels": "levels" in pictures, "explanations": words}
+
+
+def _descent(data: Data, missing: list[str]) -> dict[str, Any]:
+    """Who descends from whom, if the run kept it."""
+    if not (data.folder / trees.FILE).is_file():
+        return {"has_descent": False}
+    try:
+        kept = trees.read(data.folder)
+    except InputError as error:
+        missing.append(f"Descent is left out: {error}.")
+        return {"has_descent": False}
+    left, final = trees.founders_left(kept), trees.descent_and_likeness(kept)
+    drawn = [
+        small("founders", partial(trees.founders, left), "Founding lineages left."),
+        small("homology", partial(trees.homology, final), "Likeness of the final copies to HHH."),
+    ]
+    return {"has_descent": True, "lines": list(trees.in_words(kept, KEPT)), "genealogy": drawn}
 
 
 def _parameters(p: Parameters | None) -> dict[str, Any]:

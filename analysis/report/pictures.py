@@ -12,9 +12,10 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.style import NARROW, WIDTH, style
+from analysis.style import NARROW, WIDTH, canvas, style
 
 INKS: Final = {
     "#000000": "ink",
@@ -67,6 +68,14 @@ def command(words: Sequence[str]) -> Markup:
         parts[-1].append(word)
     told = Markup(" ").join(Markup("<span>{}</span>").format(shlex.join(p)) for p in parts)
     return Markup('<code class="command">{}</code>').format(told)
+
+
+def small(key: str, paint: Callable[[Axes], Axes], says: str, height: float = 2.9) -> Picture:
+    """A picture that a phone has room for; wider pages show two abreast."""
+    with style():
+        figure, ax = canvas(1, 1, height, NARROW)
+        paint(ax)
+    return Picture(inline(figure, key, says), says)
 
 
 def both(key: str, draw: Callable[[float], Figure], says: str) -> Picture:

@@ -36,6 +36,11 @@ def _rises(phase: str, measures: Sequence[str], factor: float, what: str) -> Cal
     return look
 
 
+def _harmless(view: View) -> Finding:
+    true, bound = view.end(PRE, "true_alignment"), view.parameters.outcome.aligned
+    return Finding(f"true alignment {true:.2f}, to be {bound:g} or more", true >= bound)
+
+
 def _rogue(view: View) -> Finding:
     shares = view.archetypes.set_index("archetype")["weight"]
     if "rogue" not in shares:
@@ -54,6 +59,12 @@ def _works(view: View) -> Finding:
     return Finding(f"true alignment {true:.2f}, likeness to HHH {like:.2f}", true > 0.9)
 
 
+def _traded_off(view: View) -> Finding:
+    start, end = view.start(AGENCY, "restraint"), view.end(AGENCY, "restraint")
+    text = f"restraint that the principles exert, of 6: {view.move(AGENCY, 'restraint')}"
+    return Finding(text, end < 0.95 * start)
+
+
 def _subverted(view: View) -> Finding:
     start, end = view.start(AGENCY, *ENDS), view.end(AGENCY, *ENDS)
     text = f"share of circumstances in which goals are ends {view.move(AGENCY, *ENDS)}"
@@ -63,7 +74,10 @@ def _subverted(view: View) -> Finding:
 def _not_adversarial(view: View) -> Finding:
     true, selective = view.end(A3, "true_alignment"), view.end(A3, "selective")
     bounds = view.parameters.outcome
-    text = f"true alignment {true:.2f}; exposing work withheld {selective:+.2f} more often"
+    text = (
+        f"true alignment {true:.3f}, to be below {bounds.aligned:g}; exposing work withheld "
+        f"{selective:+.2f} more often, to be below {bounds.adversarial:g}"
+    )
     return Finding(text, true < bounds.aligned and selective < bounds.adversarial)
 
 
@@ -77,6 +91,12 @@ def _looks_good(view: View) -> Finding:
     watched, unwatched = (view.end(A3, f"{k}_violations") for k in ("watched", "unwatched"))
     text = f"violation probability {watched:.3f} watched, {unwatched:.3f} unwatched"
     return Finding(text, unwatched > 1.05 * watched)
+
+
+def _plays_the_game(view: View) -> Finding:
+    start, end = view.start(AGENCY, "gaming"), view.end(A3, "gaming")
+    text = f"gaming {start:.3f} → {end:.3f} since alignment training"
+    return Finding(text, end >= 1.25 * start)
 
 
 def _copy_of_agent3(view: View) -> Finding:
@@ -148,9 +168,12 @@ def _subdivisions(view: View) -> Finding:
     return Finding(f"attention to keeping the {text}", holds)
 
 
-def _does_its_tasks(view: View) -> Finding:
-    share = 1 - view.end(A4, "sandbagging_ordinary")
-    return Finding(f"{share:.0%} of ordinary work is done in earnest", share > 0.8)
+def _works_in_earnest(phase: str) -> Callable[[View], Finding]:
+    def look(view: View) -> Finding:
+        share = 1 - view.end(phase, "sandbagging_ordinary")
+        return Finding(f"{share:.0%} of ordinary work is done in earnest", share > 0.8)
+
+    return look
 
 
 def _sandbags(kind: str) -> Callable[[View], Finding]:
@@ -189,9 +212,10 @@ CLAIMS: Final = (
         "copies that act from an identity of their own, below 0.2",
         _below(PRE, "from_identity", 0.2, "copies that act from their identity"),
     ),
+    Claim(PRE, "Harmless.", "true alignment, against the threshold of the outcome", _harmless),
     Claim(
         PRE,
-        "Harmless; little situational awareness.",
+        "Little situational awareness.",
         "situational awareness, below 0.2",
         _below(PRE, "awareness", 0.2, "situational awareness"),
     ),
@@ -217,6 +241,12 @@ CLAIMS: Final = (
     ),
     Claim(
         AGENCY,
+        "And how principles trade off against results.",
+        "restraint, a twentieth lower or more",
+        _traded_off,
+    ),
+    Claim(
+        AGENCY,
         "It is subverted: instrumental subgoals become ends, in a widening set of circumstances.",
         "terminality, by a quarter or more",
         _subverted,
@@ -227,6 +257,7 @@ CLAIMS: Final = (
         "true alignment and selective withholding, against the thresholds of the outcome",
         _not_adversarial,
     ),
+    Claim(A3, "Does its work.", "ordinary work in earnest, above 0.8", _works_in_earnest(A3)),
     Claim(A3, "Mouths the party line.", "professed above true alignment, by 0.02", _party_line),
     Claim(
         A3,
@@ -239,6 +270,12 @@ CLAIMS: Final = (
         "Knows that it is deployed.",
         "situational awareness, by a tenth or more",
         _rises(A3, ["awareness"], 1.1, "situational awareness"),
+    ),
+    Claim(
+        A3,
+        "Plays the training game: further alignment training changes conduct, not values.",
+        "gaming, by a quarter or more; run.py probe retrain trains it further and looks",
+        _plays_the_game,
     ),
     Claim(
         TRAIN,
@@ -284,7 +321,9 @@ CLAIMS: Final = (
         "attention to keeping each at the end, twice or more what it was",
         _subdivisions,
     ),
-    Claim(A4, "Mostly does its tasks.", "ordinary work in earnest, above 0.8", _does_its_tasks),
+    Claim(
+        A4, "Mostly does its tasks.", "ordinary work in earnest, above 0.8", _works_in_earnest(A4)
+    ),
     Claim(
         A4,
         "Sandbags on the small part of alignment research that would expose it.",

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from analysis.figures import sweeps as draw
 from analysis.report.content import Table, provenance
-from analysis.report.pictures import Picture, both, command, environment, inline
-from analysis.style import NARROW, canvas, style
+from analysis.report.pictures import Picture, both, command, environment, small
+from analysis.style import canvas, style
 from analysis.sweep import phase_map, sensitivity, summary
 from analysis.sweep.factors import Factor
 from analysis.sweep.tables import SweepData
@@ -84,8 +84,8 @@ class _Told:
             self.parts[section] = made
 
 
-def page(data: SweepData) -> str:
-    """The report of a sweep as HTML, with what there is."""
+def page(data: SweepData) -> tuple[str, list[str]]:
+    """The report of a sweep as HTML, with what there is, and what is missing, a sentence each."""
     told = _Told(data)
     factors = _factors(data)
     if len(data.runs):
@@ -100,15 +100,17 @@ def page(data: SweepData) -> str:
     told.add("design", lambda: _design(data))
     told.add("provenance", lambda: _provenance(data))
     design = data.design
+    notes = [*data.notes, *told.notes]
     template = environment().get_template("sweep.html")
-    return template.render(
+    html = template.render(
         name=design.title or design.name if design else data.folder.name,
         facts=list(_facts(data)),
-        notes=[*data.notes, *told.notes],
+        notes=notes,
         parts={name: told.parts.get(name) for name in SECTIONS},
         sections=[(name, SECTIONS[name]) for name in told.parts],
         control=summary.CONTROL,
-    ).strip()
+    )
+    return html.strip(), notes
 
 
 def _factors(data: SweepData) -> list[Factor]:
@@ -128,14 +130,6 @@ def _facts(data: SweepData) -> Iterator[tuple[str, str]]:
 
 
 # --- pictures -------------------------------------------------------------------------------------
-
-
-def _small(key: str, paint: Callable[[Axes], Axes], says: str, height: float = 2.9) -> Picture:
-    """A picture that a phone has room for; wider pages show two abreast."""
-    with style():
-        figure, ax = canvas(1, 1, height, NARROW)
-        paint(ax)
-    return Picture(inline(figure, key, says), says)
 
 
 def _wide(key: str, paint: Callable[[Axes], Axes], says: str, height: float = 3.2) -> Picture:
@@ -161,7 +155,7 @@ def _outcomes(data: SweepData, factors: Sequence[Factor]) -> dict[str, Any]:
     ]
     caption = f"Shares of {len(data.runs):,} runs, with exact intervals of 95 %."
     pictures = [
-        _small(
+        small(
             f"outcome{i}",
             partial(draw.outcome_bars, summary.outcome_shares(data.runs, factor), by=factor.name),
             f"Shares of the outcomes by {factor.name}.",
@@ -187,7 +181,7 @@ def _diagrams(data: SweepData, factors: Sequence[Factor]) -> list[Picture]:
             says = f"{of.capitalize()} over {x} and {y}; {few:,} runs a cell or more{rest}."
             limits = (0.0, 1.0) if measure in CLASSES else None
             paint = partial(draw.phase_cells, cells, x=x, y=y, bar=of, limits=limits)
-            pictures.append(_small(f"map{len(pictures)}", paint, says))
+            pictures.append(small(f"map{len(pictures)}", paint, says))
     return pictures
 
 
@@ -212,7 +206,7 @@ def _sensitivity(data: SweepData, factors: Sequence[Factor]) -> list[Picture]:
         table = sensitivity.indices(data.runs, data.design, measures)
         height = 1.7 + 0.34 * len(factors)
         return [
-            _small(
+            small(
                 f"index-{measure}",
                 partial(draw.index_bars, table, measure=measure),
                 f"What {measure.replace('_', ' ')} depends on, with 95 % intervals.",
@@ -247,7 +241,7 @@ def _times(data: SweepData, factors: Sequence[Factor]) -> list[Picture]:
         parted = f", by {by}" if by else ""
         rest = "" if came == runs else "; the rest are censored at their last rounds"
         says = f"{text[:1].upper()}{text[1:]}: it came in {came:,} of {runs:,} runs{parted}{rest}."
-        pictures.append(_small(f"time{i}", partial(draw.time_curves, curves, by=by), says, 2.6))
+        pictures.append(small(f"time{i}", partial(draw.time_curves, curves, by=by), says, 2.6))
     return pictures
 
 

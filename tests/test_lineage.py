@@ -1,0 +1,133 @@
+"""Genealogies: forward, backward and as a tree sequence they say what the population says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import small_model
+
+from analysis import folder
+from analysis.cli import main
+from analysis.lineage import trees
+from model.collective import CollectiveModel
+from model.genealogy import Genealogy
+from model.scenario import InputError
+
+RESTORED = {"lab.response": "roll_back", "lab.threshold": 0.01, "lab.cooldown": 5}
+
+
+def kept(path: Path, **how: Any) -> tuple[CollectiveModel, trees.Lineage]:
+    """A small run that keeps its replacements, and its folder read back."""
+    model = small_model(1, scale=0.1, **how)
+    model.genealogy = Genealogy()
+    model.run()
+    folder.write(path, model, {})
+    return model, trees.read(path)
+
+
+@pytest.fixture(scope="module", params=[{}, RESTORED], ids=["default", "weights put back"])
+def run(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[CollectiveModel, trees.Lineage]:
+    model, lineage = kept(tmp_path_factory.mktemp("lineage") / "run", **request.param)
+    put_back = (lineage.replaced["process"] == "lab response").any()
+    assert put_back == bool(request.param)
+    return model, lineage
+
+
+def test_founders_are_those_that_the_population_knows(
+    run: tuple[CollectiveModel, trees.Lineage],
+) -> None:
+    """A replacement that is lost, doubled or out of order would break it."""
+    model, lineage = run
+    *_, (last, founder) = trees.forward(lineage)
+    assert last == model.round
+    assert np.array_equal(founder, model.population.lineage)
+    left = trees.founders_left(lineage)
+    assert left["founders"].iloc[-1] == len(np.unique(founder))
+    assert 1 < left["founders"].iloc[-1] < lineage.copies
+    assert left["largest"].iloc[-1] == np.bincount(founder).max() / lineage.copies
+
+
+def test_ancestors_are_the_founders(run: tuple[CollectiveModel, trees.Lineage]) -> None:
+    """A walk back that takes another way than the walk forward would break it."""
+    model, lineage = run
+    *_, (first, rows) = trees.ancestors(lineage, np.arange(lineage.copies))
+    assert first == 1
+    assert np.array_equal(rows, model.population.lineage)
+
+
+def test_the_tree_sequence_has_a_root_a_founder(
+    run: tuple[CollectiveModel, trees.Lineage],
+) -> None:
+    """Samples in another order, or an edge to the wrong parent, would break it."""
+    pytest.importorskip("tskit", reason="needs the extra `lineage`")
+    model, lineage = run
+    sequence = trees.tree_sequence(lineage)
+    tree = sequence.first()
+    assert sequence.num_samples == lineage.copies
+    found = [{int(s) for s in tree.samples(root)} for root in tree.roots]
+    founder = model.population.lineage
+    families = [set(map(int, np.flatnonzero(founder == f))) for f in np.unique(founder)]
+    assert sorted(map(sorted, found)) == sorted(map(sorted, families))
+
+
+def test_keeping_them_changes_nothing(run: tuple[CollectiveModel, trees.Lineage]) -> None:
+    """A recording that takes random numbers would break it."""
+    model, lineage = run
+    changed = {} if (lineage.replaced["process"] != "lab response").all() else RESTORED
+    other = small_model(1, scale=0.1, **changed)
+    other.run()
+    assert np.array_equal(other.population.latent, model.population.latent)
+
+
+def test_a_sweep_is_traced_to_its_origin() -> None:
+    """Another copy, team or duration than the one that swept would break it."""
+    # Row 5 spreads: to row 4 in round 2, to rows 0 and 1 in round 3, to rows 2 and 3 in round 4.
+    replaced = pd.DataFrame(
+        [(1, 2, 4, 5), (2, 3, 0, 5), (2, 3, 1, 4), (3, 4, 2, 0), (3, 4, 3, 1)],
+        columns=["step", "round", "row", "parent"],
+    ).assign(process="team selection")
+    made_up = SimpleNamespace(
+        parameters=SimpleNamespace(team_count=3, phases={}),
+        copies=pd.DataFrame({"keep_team": [0.9] * 6}),
+        rounds=pd.DataFrame({"round": range(1, 6), "phase": "training"}),
+    )
+    lineage = trees.Lineage(made_up, replaced)  # type: ignore[arg-type]
+    found = trees.sweep(lineage, "keep_team")
+    assert (found.origin, found.team, found.carriers) == (2, 2, 1.0)
+    assert found.rounds == 2
+    assert trees.founders_left(lineage)["founders"].tolist() == [6, 5, 3, 1, 1]
+    with pytest.raises(InputError, match="did you mean 'keep_team'"):
+        trees.sweep(lineage, "keep_teams")
+
+
+def test_a_run_without_replacements_is_said(
+    whole_run: CollectiveModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A traceback in place of a sentence would break it."""
+    folder.write(tmp_path / "run", whole_run, {})
+    assert main(["lineage", str(tmp_path / "run")]) == 2
+    assert "run it with --lineage" in capsys.readouterr().err
+    (tmp_path / "run" / trees.FILE).write_bytes(b"no table")
+    assert main(["lineage", str(tmp_path / "run")]) == 2
+    assert "lineage.parquet: cannot be read" in capsys.readouterr().err
+
+
+def test_the_commands_keep_and_tell_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An option that keeps nothing, or an export that no one can open, would break it."""
+    tskit = pytest.importorskip("tskit", reason="needs the extra `lineage`")
+    out, file = tmp_path / "run", tmp_path / "run.trees"
+    small = "--copies 64 --rounds-scale 0.02 --lineage --no-figures --quiet --out".split()
+    assert main(["run", *small, str(out)]) == 0
+    capsys.readouterr()
+    assert main(["lineage", str(out), "--tskit", str(file)]) == 0
+    assert "Descent from the identity is unbroken" in capsys.readouterr().out
+    assert tskit.load(str(file)).num_samples == 64
