@@ -140,7 +140,8 @@ def _check_size(design: Design, parsed: tuple[Factor, ...]) -> None:
     points = prod(len(factor.levels) for factor in parsed) if grid else samples * each
     if points * max(width, 2) > MOST:
         raise InputError(
-            f"the design has {points:,} points of {width} factors: at most {MOST // max(width, 2):,}"
+            f"the design has {points:,} points of {width} factors: "
+            f"at most {MOST // max(width, 2):,} are allowed"
         )
 
 
