@@ -158,7 +158,7 @@ def _copied(node: Any) -> Any:
 
 def _odd(rng: Random, value: Any) -> Any:
     """Another value: of any kind, or near to what it was."""
-    if rng.random() < 0.5 and isinstance(value, (int, float)) and not isinstance(value, bool):
+    if rng.random() < 0.5 and type(value) in (int, float) and abs(value) < 2**63:
         return rng.choice((-value, value * 10, value + 1, value / 10, float(value), str(value)))
     return rng.choice(ODD_VALUES)
 
