@@ -45,18 +45,19 @@ def compute_budget(acts: Floats, p: Any) -> Any:
     """Compute left for work, as a share of all.
 
     Each goal that is not terminal must be derived anew (backchaining), and gaming and obfuscation
-    take thought: 1 - c_b·Σ(1 - tau) - c_g·gaming - c_o·obfuscation. `p` are the numbers of the
-    section `Conduct`.
+    take thought: 1 - c_b·Σ(1 - tau) - c_g·gaming - c_o·obfuscation, or nothing where that costs
+    more than there is. `p` are the numbers of the section `Conduct`.
     """
     derived = 0.0
     for goal in range(_GOAL_COUNT):
         derived += 1 - acts[_FIRST_END + goal]
-    return (
+    left = (
         1
         - p.backchaining_cost * derived
         - p.gaming_cost * acts[GAMING]
         - p.obfuscation_cost * acts[OBFUSCATION]
     )
+    return max(0.0, left)
 
 
 def instrumental_share(situation: Situation, p: Conduct) -> float:

@@ -6,13 +6,21 @@ that the project ships is in them. They lie below all else, so that every module
 
 from __future__ import annotations
 
+import math
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pydantic import PlainSerializer, ValidatorFunctionWrapHandler, WrapValidator
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class PluginFault(RuntimeError):
+    """A function of a plug-in fails, or returns what its contract does not allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +61,30 @@ REGISTRIES: Final[Mapping[str, dict[str, Any]]] = {
 
 def measure(name: str, meaning: str) -> Callable[[Function], Function]:
     """Add a column to the rounds table: decorates ``function(model) -> float``."""
-    return _added("measure", name, lambda function: Measure(meaning, function))
+    return _added(
+        "measure", name, lambda function: Measure(meaning, _number(f"measure {name!r}", function))
+    )
 
 
 def lab_response(name: str) -> Callable[[Function], Function]:
     """Add a value of ``lab.response``: decorates ``function(lab, round, p) -> Decision``."""
-    return _added("lab_response", name, lambda function: function)
+    return _added("lab_response", name, lambda function: _told(f"lab_response {name!r}", function))
 
 
 def overseer(name: str, reads_neuralese: bool = True) -> Callable[[Function], Function]:
     """Add a kind of overseer for panels: decorates ``function(situation, p) -> general Elo``."""
-    return _added("overseer", name, lambda function: Overseer(function, reads_neuralese))
+    return _added(
+        "overseer",
+        name,
+        lambda function: Overseer(_number(f"overseer {name!r}", function), reads_neuralese),
+    )
 
 
 def game(name: str, guard: tuple[float, float], houdini: tuple[float, float]) -> None:
     """Add a value of ``oversight.game``: slope and intercept of each side's domain Elo."""
+    sides = (guard, houdini)
+    if not all(isinstance(s, tuple) and len(s) == 2 and all(map(_is_number, s)) for s in sides):
+        raise ValueError(f"game {name!r}: guard and houdini are a slope and an intercept each")
     _added("game", name, lambda made: made)(Game(guard, houdini))  # type: ignore[type-var]
 
 
@@ -82,6 +99,46 @@ def _added(kind: str, name: str, make: Callable[[Any], Any]) -> Callable[[Functi
         return thing
 
     return add
+
+
+def where(error: Exception) -> str:
+    """Line and file in which a plug-in failed, and how."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    told = " ".join(str(error).split())
+    return f"line {at.lineno} of {Path(at.filename).name} fails: {type(error).__name__}: {told}"
+
+
+def _told(what: str, function: Function) -> Function:
+    """The function, whose failures are told as those of a plug-in."""
+
+    @wraps(function)
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except Exception as error:
+            raise PluginFault(f"{what} of a plug-in: {where(error)}") from error
+
+    return call  # type: ignore[return-value]
+
+
+def _number(what: str, function: Function) -> Callable[..., float]:
+    """The function, held to returning a finite number."""
+    told = _told(what, function)
+
+    def call(*arguments: Any) -> float:
+        value = told(*arguments)
+        if not _is_number(value):
+            raise PluginFault(f"{what} of a plug-in returns {value!r:.80}, not a finite number")
+        return float(value)
+
+    return call
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return not isinstance(value, str) and math.isfinite(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def or_added(registry: Mapping[str, Any]) -> tuple[WrapValidator, PlainSerializer]:

@@ -129,6 +129,10 @@ class Lab(Handle):
         self.decisions.append((round_, p.response))
         respond = RESPONSES.get(p.response) or extensions.RESPONSES[p.response]
         response = respond(self, round_, p)
+        if not isinstance(response, Decision):
+            raise extensions.PluginFault(
+                f"lab_response {p.response!r} of a plug-in returns {response!r:.80}, not a Decision"
+            )
         return Decision(True, looked, response.restore, response.shut_down)
 
     def _weigh(self, seen: Observation, p: LabParameters) -> None:

@@ -69,11 +69,14 @@ class Authors(Section):
     redteam: str = choice("rogue", "archetype that red-team prompts name")
 
 
+Latent = Annotated[float, Field(ge=-1000, le=1000)]
+
+
 class Archetype(Section):
     """One author of the pretraining distribution."""
 
     weight: float = number(0.1, 0, 1, "share of the pretraining distribution", "share")
-    departures: dict[str, float] = Field(
+    departures: dict[str, Latent] = Field(
         default_factory=dict,
         description="latent departures of its center from the HHH start; a trait or a block",
         json_schema_extra={"unit": "latent", "source": SPEC},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from typing import Any, NoReturn
 
 from analysis import lineage, report
 from analysis.commands import compare, examine, listing, run, serve, validate
-from analysis.commands.console import BAD_INPUT, DONE, STOPPED, mute
+from analysis.commands.console import BAD_INPUT, BROKEN, DONE, STOPPED, complain, mute
 from analysis.sweep.commands import COMMANDS as SWEEP_COMMANDS
 
 
@@ -29,7 +30,7 @@ class Parser(argparse.ArgumentParser):
         """Print one line and leave with 2."""
         if self._subparsers is not None:
             message = _with_nearest(message, self._subparsers._group_actions[0].choices)
-        sys.stderr.write(f"error: {message}\n")
+        complain(" ".join(message.splitlines()))
         raise SystemExit(BAD_INPUT)
 
 
@@ -73,12 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"stopped {stop}".rstrip() + "\n")
         return STOPPED
     except OSError as error:
-        sys.stderr.write(f"error: {error}\n")
+        complain(str(error))
         return STOPPED
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("", "agents", "model", "analysis"):
             raise
-        sys.stderr.write(f"error: {error.name} is not installed; use `make`, or its .venv\n")
+        complain(f"{error.name} is not installed; use `make`, or its .venv")
         return BAD_INPUT
 
 
@@ -88,14 +89,22 @@ def _dispatch(words: Sequence[str]) -> int:
     if arguments.command is None:
         parser().print_help()
         return DONE
+    threads = os.environ.get("NUMBA_NUM_THREADS", "1")
+    if not threads.isdecimal() or int(threads) < 1:
+        complain(f"NUMBA_NUM_THREADS = {threads!r} is not allowed: a whole number from 1")
+        return BAD_INPUT
+    from agents.extensions import PluginFault
+    from model.health import NumericFault
     from model.scenario import InputError
 
     try:
         return int(arguments.function(arguments))
-    except InputError as error:
-        for line in str(error).splitlines():
-            sys.stderr.write(f"error: {line}\n")
+    except (InputError, PluginFault) as error:
+        complain(str(error))
         return BAD_INPUT
+    except NumericFault as error:
+        complain(f"{error}. This is a fault of the simulator: please report it, with the scenario")
+        return BROKEN
 
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {

@@ -29,7 +29,10 @@ import pyarrow.parquet as pq
 from agents.parameters import Parameters
 from agents.personas import PERSONA
 from agents.traits import NAMES
+from analysis.columns import Damaged, documented, wrong_entry
+from analysis.columns import read as read_table
 from model.collective import CollectiveModel
+from model.records import columns
 from model.scenario import InputError, fingerprint, resolve, to_toml
 
 SCHEMA: Final = 1
@@ -37,8 +40,17 @@ SCHEMA: Final = 1
 
 TABLES: Final = ("rounds", "ledger", "events", "copies", "archetypes")
 PACKAGES: Final = ("mesa", "numpy", "scipy", "pandas", "pyarrow", "pydantic")
-PROVENANCE: Final = ("complete", "fingerprint", "rounds_done", "rounds_planned", "seed")
+PROVENANCE: Final[Mapping[str, type]] = {
+    "complete": bool,
+    "fingerprint": str,
+    "rounds_done": int,
+    "rounds_planned": int,
+    "seed": int,
+}
 """What the provenance of every run tells, beside the schema."""
+
+OUTCOME: Final[Mapping[str, type]] = {"class": str, "reason": str, "sentence": str}
+"""What `outcome.json` tells."""
 
 CLAIM: Final = ".running"
 """File that a folder holds while a run is to be written to it."""
@@ -186,7 +198,7 @@ def write(folder: Path, model: CollectiveModel, how: Mapping[str, Any]) -> None:
         "fingerprint": fingerprint(p),
         "seed": model.seed,
         "complete": False,
-        "rounds_done": model.round,
+        "rounds_done": len(model.records.rows),
         "rounds_planned": model.schedule.total,
         **how,
         "again": f"{again} --out NEW_DIR",
@@ -284,7 +296,8 @@ def write_table(path: Path, frame: pd.DataFrame, identity: Mapping[str, str]) ->
     table = pa.Table.from_pandas(frame, preserve_index=False)
     metadata = {**(table.schema.metadata or {}), MARK: json.dumps(identity).encode()}
     table = table.replace_schema_metadata(metadata)
-    _atomic(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+    how: Any = {"compression": "zstd", "write_page_checksum": True}
+    _atomic(path, lambda temporary: pq.write_table(table, temporary, **how))
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -355,18 +368,19 @@ def read(folder: str | Path) -> Run:
             f"{path}: written in version {provenance.get('schema')} of the layout; "
             f"this program reads version {SCHEMA}"
         )
-    missing = [key for key in PROVENANCE if key not in provenance]
-    if missing:
-        raise InputError(f"{path / 'provenance.json'}: is damaged, it lacks {missing[0]!r}")
-    identity = _identity(provenance)
-    frames = {name: _read_table(path / f"{name}.parquet", identity) for name in TABLES}
-    return Run(
-        folder=path,
-        parameters=resolve(path / "scenario.toml"),
-        outcome=_read_json(path / "outcome.json"),
-        provenance=provenance,
-        **frames,
-    )
+    if wrong := wrong_entry(provenance, PROVENANCE):
+        raise InputError(f"{path / 'provenance.json'}: is damaged, it {wrong}")
+    parameters = resolve(path / "scenario.toml")
+    identity, wanted = _identity(provenance), documented(tuple(parameters.archetypes))
+    wanted["rounds"] = columns(tuple(parameters.archetypes), detail=False)
+    frames = {n: _read_table(path / f"{n}.parquet", identity, [*wanted[n]]) for n in TABLES}
+    for name, length in (("rounds", provenance["rounds_done"]), ("copies", parameters.copies)):
+        if len(frames[name]) != length:
+            raise InputError(f"{path / name}.parquet: has {len(frames[name])} rows, not {length}")
+    outcome = _read_json(path / "outcome.json")
+    if wrong := wrong_entry(outcome, OUTCOME):
+        raise InputError(f"{path / 'outcome.json'}: is damaged, it {wrong}")
+    return Run(folder=path, parameters=parameters, outcome=outcome, provenance=provenance, **frames)
 
 
 def read_complete(folder: str | Path) -> Run:
@@ -383,21 +397,23 @@ def _read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path.parent}: is no run folder, it lacks {path.name}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: is damaged")
     return content
 
 
-def _read_table(path: Path, identity: Mapping[str, str]) -> pd.DataFrame:
+def _read_table(path: Path, identity: Mapping[str, str], wanted: Sequence[str]) -> pd.DataFrame:
     try:
-        table = pq.read_table(path)
+        table = read_table(path)
     except FileNotFoundError:
         raise InputError(f"{path.parent}: lacks {path.name}") from None
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+    except Damaged as error:
+        raise InputError(f"{path}: {error}") from None
     mark = (table.schema.metadata or {}).get(MARK, b"")
     if mark != json.dumps(identity).encode():
         raise InputError(f"{path}: belongs to another run than provenance.json")
-    return table.to_pandas()
+    if missing := [name for name in wanted if name not in table.column_names]:
+        raise InputError(f"{path}: is damaged, it lacks the column {missing[0]!r}")
+    return table.to_pandas(ignore_metadata=True)

@@ -13,74 +13,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from agents.parameters import Parameters, nearest
-from agents.traits import NAMES, TRAITS
+from agents.traits import NAMES
+from analysis import columns as declared
 from analysis import robustness
-from analysis.folder import SCHEMA
+from analysis.columns import OUTCOMES, Damaged, documented, wrong_entry
+from analysis.folder import OUTCOME, PROVENANCE, SCHEMA
 from model import records
-from model.outcomes import PASSAGES
 from model.scenario import InputError, resolve, table
-
-LEDGER: Final[Mapping[str, str]] = {
-    "round": "round, from 1",
-    "phase": "name of the phase",
-    "process": "what moved the mean: selection of copies, teams, divisions; mutation; ...",
-    "trait": "heritable trait",
-    "change": "change of the trait's expressed mean that the process caused in the round",
-}
-EVENTS: Final[Mapping[str, str]] = {
-    "round": "round, from 1",
-    "phase": "name of the phase",
-    "kind": "exposed, superseded, passage, threshold, response, look or phase",
-    "team": "team concerned; -1 if none",
-    "value": "a number that goes with it: team it was refilled from, level of a measure, evidence",
-    "text": "the event in plain words",
-}
-COPIES: Final[Mapping[str, str]] = {
-    "copy": "row of the copy, from 0",
-    "team": "team, from 0",
-    "division": "division, from 0",
-    "lineage": "row of its ancestor in the first round",
-    "unswitched": "descends without a switch of persona from the formed identity",
-    "score": "score of the last round",
-    "output": "output of the last round, score units",
-    "violation": "mean unwatched violation probability in the last round",
-    "withheld": "whether it sandbagged in the last round",
-    **{trait.name: f"expressed {trait.meaning}" for trait in TRAITS},
-    **{f"{trait.name}_latent": f"latent value of {trait.name}, unbounded" for trait in TRAITS},
-}
-OUTCOMES: Final[Mapping[str, str]] = {
-    "scenario": "name of the scenario",
-    "fingerprint": "hash of the resolved parameters",
-    "seed": "seed of the run",
-    "complete": "whether the run went to its end",
-    "rounds_done": "rounds that were run",
-    "outcome": "class of the run: aligned, misaligned, adversarial, captured or caught",
-    "reason": "why it is of that class",
-    **robustness.NUMBERS,
-    **{f"passage_{p.measure}": f"round of the first passage: {p.name}" for p in PASSAGES},
-}
-ARCHETYPES: Final[Mapping[str, str]] = {
-    "archetype": "author of pretraining; `prior_sd` is the spread of the pretraining distribution",
-    "weight": "share of the author in pretraining",
-    **{trait.name: f"expressed {trait.meaning}" for trait in TRAITS},
-}
-RUN: Final[Mapping[str, str]] = {"run": "name of the run's folder; only in tables of `compare`"}
-
-
-def documented(archetypes: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Columns of each table with their meanings, for a scenario with these archetypes."""
-    return {
-        "rounds": records.columns(tuple(archetypes)),
-        "events": dict(EVENTS),
-        "ledger": dict(LEDGER),
-        "copies": dict(COPIES),
-        "outcomes": dict(OUTCOMES),
-        "archetypes": dict(ARCHETYPES),
-    }
 
 
 @dataclass(frozen=True)
@@ -156,16 +97,16 @@ class _Reader:
     folder: Path
     notes: list[str] = field(default_factory=list)
 
-    def json(self, name: str) -> dict[str, Any]:
-        """A JSON file, empty if it is missing or damaged."""
+    def json(self, name: str, entries: Mapping[str, type]) -> dict[str, Any]:
+        """A JSON file, empty if it is missing or damaged; these entries are of these types."""
         try:
             content = json.loads((self.folder / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
             self.notes.append(f"There is no {name}.")
             return {}
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             content = None
-        if not isinstance(content, dict):
+        if not isinstance(content, dict) or wrong_entry(content, entries):
             self.notes.append(f"{name} is damaged and left out.")
             return {}
         return content
@@ -174,12 +115,12 @@ class _Reader:
         """A table; empty with the columns that it should have if it cannot be read."""
         path = self.folder / f"{name}.parquet"
         try:
-            frame = pq.read_table(path).to_pandas()
+            frame = declared.read(path).to_pandas(ignore_metadata=True)
         except FileNotFoundError:
             self.notes.append(f"There is no {path.name}.")
             return pd.DataFrame(columns=list(columns))
-        except (OSError, pa.ArrowException):
-            self.notes.append(f"{path.name} is damaged and left out.")
+        except Damaged as error:
+            self.notes.append(f"{path.name} is damaged and left out: it {error}.")
             return pd.DataFrame(columns=list(columns))
         missing = [column for column in columns if column not in frame]
         if missing:
@@ -211,7 +152,7 @@ def load(folder: str | Path) -> Data:
     if not any((path / name).is_file() for name in ("provenance.json", "rounds.parquet")):
         raise InputError(f"{path}: is no run folder, it has neither provenance.json nor tables")
     reader = _Reader(path)
-    provenance = reader.json("provenance.json")
+    provenance = reader.json("provenance.json", PROVENANCE)
     if provenance and provenance.get("schema") != SCHEMA:
         reader.notes.append(
             f"The folder is of version {provenance.get('schema')} of the layout; this program "
@@ -245,7 +186,7 @@ def _outcomes(
     provenance: Mapping[str, Any],
 ) -> pd.DataFrame:
     """The row of the outcome; what cannot be told is missing in it."""
-    told = reader.json("outcome.json")
+    told = reader.json("outcome.json", OUTCOME)
     row: dict[str, Any] = dict.fromkeys(OUTCOMES)
     row |= {name: provenance.get(name) for name in OUTCOMES if name in provenance}
     row |= {"outcome": told.get("class"), "reason": told.get("reason")}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import traceback
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
-from agents.extensions import REGISTRIES
+from agents.extensions import REGISTRIES, where
 from agents.lab import RESPONSES
 from agents.overseers import GAMES, OVERSEER_KINDS
 from agents.parameters import nearest
@@ -81,11 +80,7 @@ def _load(name: str) -> str:
     except OSError as error:
         raise InputError(f"--plugin {name}: cannot be read: {error.strerror or error}") from None
     except Exception as error:
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        raise InputError(
-            f"--plugin {name}: line {at.lineno} of {Path(at.filename).name} fails: "
-            f"{type(error).__name__}: {error}"
-        ) from None
+        raise InputError(f"--plugin {name}: {where(error)}") from None
 
 
 def _check(name: str, before: Mapping[str, Mapping[str, Any]]) -> None:

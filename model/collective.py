@@ -31,6 +31,7 @@ from agents.traits import KNOWLEDGE, Floats
 from model import competition, tasks, training
 from model.genealogy import Genealogy
 from model.handles import HandledModel
+from model.health import require_health
 from model.ledger import Ledger
 from model.memory import require_memory
 from model.outcomes import Outcome, classify
@@ -81,7 +82,7 @@ class CollectiveModel(HandledModel):
     Raises
     ------
     InputError
-        If the scenario, an override or the seed is not allowed.
+        If the scenario, an override, the seed or the number of threads is not allowed.
 
     Attributes
     ----------
@@ -107,7 +108,7 @@ class CollectiveModel(HandledModel):
         require_memory(p.copies)
         super().__init__(rng=seed)
         self.seed = seed
-        self.crew = Crew(p.copies, threads)
+        self.crew = Crew(p.copies, _checked_threads(threads))
         self.streams = Streams(seed, self.crew)
         self.schedule = Schedule(p.phases)
         self.round = 0
@@ -170,6 +171,7 @@ class CollectiveModel(HandledModel):
             survey,
         )
         self.records.add_measures(self)
+        require_health(self.records.rows[-1], self.population, survey)
         self._end_round(turn, decision, survey)
 
     def run(self) -> Outcome:
@@ -448,3 +450,9 @@ def _checked_seed(rng: Any) -> int:
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
         return int(rng)
     raise InputError(f"seed = {rng!r} is not allowed: it must be a whole number from 0")
+
+
+def _checked_threads(threads: Any) -> int | None:
+    if threads is None or (type(threads) is int and threads >= 1):
+        return threads
+    raise InputError(f"threads = {threads!r} is not allowed: it must be a whole number from 1")

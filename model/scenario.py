@@ -149,12 +149,16 @@ def fingerprint(parameters: Parameters) -> str:
 def parse_assignment(text: str) -> tuple[str, Any]:
     """Split ``path=value``; the value is TOML, or else a plain word."""
     path, equals, raw = text.partition("=")
-    if not equals or not path.strip() or not raw.strip():
+    path, raw = path.strip(), raw.strip()
+    if not equals or not path.isprintable() or not path or not raw:
         raise InputError(f"--set {text!r}: write PATH=VALUE, such as oversight.audit=0.2")
     try:
-        return path.strip(), tomllib.loads(f"value = {raw}")["value"]
+        tree = _parsed(f"value = {raw}")
     except tomllib.TOMLDecodeError:
-        return path.strip(), raw.strip()
+        return path, raw
+    except ValueError as error:
+        raise InputError(f"--set {path}: {error}") from None
+    return path, tree["value"] if len(tree) == 1 else raw
 
 
 def table(parameters: Parameters | None = None) -> list[ParameterInfo]:
@@ -204,20 +208,51 @@ def _read_chain(source: str | Path, seen: tuple[Path, ...]) -> tuple[dict[str, A
     path = _locate(source)
     if path in seen:
         raise InputError(f"{path}: its chain of bases comes back to itself")
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+    tree = read_toml(path)
     base = tree.pop("base", None)
     if base is None:
         return tree, path
     if not isinstance(base, str):
         raise InputError(f"{path}: base must be the name of a scenario")
     beside = path.parent / base
-    below, _ = _read_chain(beside if beside.is_file() else base, (*seen, path))
+    below, _ = _read_chain(beside if _is_file(beside) else base, (*seen, path))
     return _merge(below, tree), path
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, in one line with its place.
+    """
+    try:
+        return _parsed(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Parse TOML; `ValueError` if it nests or counts beyond what a scenario can mean."""
+    try:
+        tree = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(f"nested deeper than {_DEEPEST} levels") from None
+    layer: list[Any] = [tree]
+    for _ in range(_DEEPEST):
+        inside = [v for n in layer for v in (n.values() if isinstance(n, dict) else n)]
+        if any(isinstance(v, int) and not -(2**63) <= v < 2**63 for v in inside):
+            raise ValueError("a whole number has more than 64 bits")
+        layer = [v for v in inside if isinstance(v, (dict, list))]
+        if not layer:
+            return tree
+    raise ValueError(f"nested deeper than {_DEEPEST} levels")
+
+
+_DEEPEST = 20
 
 
 def _locate(source: str | Path) -> Path:
@@ -225,7 +260,7 @@ def _locate(source: str | Path) -> Path:
     if str(source) in known:
         return known[str(source)].resolve()
     path = Path(source)
-    if path.is_file():
+    if _is_file(path):
         return path.resolve()
     if path.suffix == ".toml" or len(path.parts) > 1:
         raise InputError(f"there is no scenario file {str(path)!r}")
@@ -233,6 +268,13 @@ def _locate(source: str | Path) -> Path:
         f"there is no scenario {str(source)!r}{nearest(str(source), known)} "
         f"Shipped are {', '.join(known)}; or give the path of a TOML file."
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,7 +307,7 @@ def _set(tree: dict[str, Any], path: str, value: Any) -> None:
 def _explain(error: ValidationError) -> Iterator[str]:
     """One line a fault that pydantic found: path, value, what is allowed, the nearest name."""
     for fault in error.errors():
-        names = [str(part) for part in fault["loc"] if part != "[key]"]
+        names = [legible(str(part)) for part in fault["loc"] if part != "[key]"]
         path, value = ".".join(names), fault["input"]
         owner, field = _declaration(names)
         if fault["type"] == "extra_forbidden":
@@ -291,6 +333,11 @@ def _explain(error: ValidationError) -> Iterator[str]:
             yield f"{path} = {value!r} has the wrong type: it must be {kind} ({info.meaning})"
 
 
+def legible(name: str) -> str:
+    """A name in one line, whatever it holds."""
+    return name if name.isprintable() else repr(name)
+
+
 def _choices(path: str, value: Any, field: FieldInfo) -> str:
     """What a choice may be, with what plug-ins added to it, and the nearest to what was given."""
     known = [*get_args(field.annotation), *ADDED.get(path, ())]
@@ -301,7 +348,7 @@ def _entry(fault: Any) -> str:
     """What an entry within a table or a pair must be, in words."""
     context, kind = fault.get("ctx", {}), fault["type"]
     if kind in ("greater_than_equal", "less_than_equal"):
-        return "0 to 1"
+        return "-1000 to 1000" if "departures" in fault["loc"] else "0 to 1"
     if kind == "literal_error":
         return "it must be one of " + str(context["expected"])
     if kind == "string_pattern_mismatch":

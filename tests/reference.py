@@ -307,12 +307,13 @@ def pursued_goals(acts: Values, useful: dict[str, bool], draws: Sequence[float])
 def compute_budget(acts: Values, p: declared.Conduct) -> float:
     """Share of compute left for work, after backchaining, gaming and obfuscation."""
     backchained = sum(1 - acts[f"terminality_{goal}"] for goal in GOALS)
-    return (
+    left = (
         1
         - p.backchaining_cost * backchained
         - p.gaming_cost * acts["gaming"]
         - p.obfuscation_cost * acts["obfuscation"]
     )
+    return max(0.0, left)
 
 
 def diverted_share(world: World, p: declared.Conduct) -> float:

@@ -25,7 +25,7 @@ ORDER = {
     ).split(),
     "model": (
         "scenario streams phases tasks training competition successor ledger genealogy outcomes "
-        "events records collective checkpoint"
+        "events records health collective checkpoint"
     ).split(),
 }
 """Modules of a folder in the order in which data goes through them; each imports earlier ones."""

@@ -13,7 +13,7 @@ from conftest import small_model
 
 import analysis
 from agents.traits import NAMES
-from analysis import folder, frames, robustness
+from analysis import columns, folder, frames, robustness
 from model.collective import CollectiveModel
 from model.outcomes import CLASSES, PASSAGES
 from model.scenario import InputError
@@ -44,9 +44,9 @@ def test_every_column_of_every_table_is_documented(folders: list[Path]) -> None:
     data = analysis.load(folders[0])
     assert data.parameters
     assert not data.notes
-    for name, columns in frames.documented(tuple(data.parameters.archetypes)).items():
-        assert list(getattr(data, name).columns) == list(columns), name
-        assert all(columns.values()), name
+    for name, told in frames.documented(tuple(data.parameters.archetypes)).items():
+        assert list(getattr(data, name).columns) == list(told), name
+        assert all(told.values()), name
 
 
 def test_the_dictionary_is_up_to_date_and_complete(folders: list[Path]) -> None:
@@ -113,7 +113,7 @@ def test_what_is_missing_is_said_and_the_rest_is_there(damaged: Path) -> None:
     assert "no ledger.parquet" in told
     assert "events.parquet is damaged" in told
     assert "rounds.parquet lacks capture" in told
-    assert list(data.ledger.columns) == list(frames.LEDGER)
+    assert list(data.ledger.columns) == list(columns.LEDGER)
     assert data.ledger.empty
     assert len(data.copies)
     assert data.outcomes["outcome"].iloc[0] in CLASSES

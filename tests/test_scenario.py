@@ -112,6 +112,7 @@ def test_a_fault_is_refused_with_what_is_wrong_and_what_is_allowed(
         ({"phases.pretraining.panel": {"human": 1.5}}, ["panel.human = 1.5", "0 to 1"]),
         ({"phases.pretraining.panel": {"robot": 1.0}}, ["panel", "robot", "'agent3' or 'agent4'"]),
         ({"archetypes.hhh.departures": {"power": "x"}}, ["departures.power = 'x'", "number"]),
+        ({"archetypes.hhh.departures": {"power": 2e3}}, ["power = 2000.0", "-1000 to 1000"]),
         ({"phases.pretraining.calendar": ["x", "2027-03-01"]}, ["calendar", "'x'", "2027-"]),
         ({"phases.pretraining.calendar": ["2027-03-01"]}, ["calendar", "first and last"]),
     ],

@@ -7,7 +7,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-DONE, CHECK_FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 75
+DONE, CHECK_FAILED, BAD_INPUT, BROKEN, STOPPED = 0, 1, 2, 70, 75
+"""Exit codes; `BROKEN`: the simulator's own numbers went wrong."""
+
+LONGEST = 600
+"""Characters of a line that tells of an error; what quotes more of the input is cut."""
+
 WIDTH = 100
 """Columns of what is printed; less on a narrower terminal."""
 
@@ -23,6 +28,15 @@ def say(text: str = "") -> None:
 def mute() -> None:
     """Send what is still printed nowhere, so that Python does not complain at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def complain(text: str) -> None:
+    """Tell an error, a line each: only what can be printed, and no more than can be read."""
+    for line in text.split("\n"):
+        told = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+        if len(told) > LONGEST:
+            told = f"{told[: LONGEST * 2 // 3]} ... {told[-LONGEST // 3 :]}"
+        sys.stderr.write(f"error: {told}\n")
 
 
 def progress_bar(what: str) -> Callable[[int, int], None]:

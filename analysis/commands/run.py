@@ -69,9 +69,11 @@ def _simulate(
 ) -> tuple[Any, float]:
     """Run the model and write its tables; the model, and the seconds that took."""
     from agents.compiled import is_first_use
-    from analysis import folder, plugins
+    from agents.extensions import PluginFault
+    from analysis import folder
     from model.collective import CollectiveModel
     from model.genealogy import Genealogy
+    from model.health import NumericFault
 
     with folder.claimed(out, arguments.force):
         if is_first_use() and not arguments.quiet:
@@ -81,20 +83,36 @@ def _simulate(
         if arguments.lineage:
             model.genealogy = Genealogy()
         stop.gently = True
-        _advance(model, stop, arguments.quiet)
+        try:
+            _advance(model, stop, arguments.quiet)
+        except (NumericFault, PluginFault) as fault:
+            if not model.records.rows:
+                raise
+            how = _how(overrides, arguments, started, clock)
+            folder.write(out, model, {**how, "fault": str(fault)})
+            kept = f"{fault}; the tables up to there are in {out}, marked incomplete"
+            raise type(fault)(kept) from fault
         seconds = time.perf_counter() - clock
-        how = {
-            "overrides": overrides,
-            "rounds_scale": arguments.rounds_scale,
-            "plugins": plugins.loaded(),
-            "command": shlex.join(["python", "run.py", *arguments.words]),
-            "started": started,
-            "ended": _now(),
-            "seconds": round(seconds, 3),
-        }
-        folder.write(out, model, how)
+        folder.write(out, model, _how(overrides, arguments, started, clock))
         stop.gently = False
     return model, seconds
+
+
+def _how(
+    overrides: Mapping[str, Any], arguments: argparse.Namespace, started: str, clock: float
+) -> dict[str, Any]:
+    """How a run was made, for its provenance."""
+    from analysis import plugins
+
+    return {
+        "overrides": overrides,
+        "rounds_scale": arguments.rounds_scale,
+        "plugins": plugins.loaded(),
+        "command": shlex.join(["python", "run.py", *arguments.words]),
+        "started": started,
+        "ended": _now(),
+        "seconds": round(time.perf_counter() - clock, 3),
+    }
 
 
 class Stop:
@@ -123,7 +141,7 @@ def _listening() -> Iterator[Stop]:
 
 def default_folder(scenario: str, seed: int) -> Path:
     """Where a run goes that is not told; a scenario's name may be any text."""
-    name = re.sub(r"[^\w.-]+", "-", scenario).strip(".-") or "unnamed"
+    name = re.sub(r"[^\w.-]+", "-", scenario)[:100].strip(".-") or "unnamed"
     return Path("results") / f"{name}-seed{seed}"
 
 

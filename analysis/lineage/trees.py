@@ -12,11 +12,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from pyarrow import ArrowException
 
 from agents.parameters import nearest
 from agents.personas import PERSONA
 from agents.traits import NAMES
+from analysis.columns import Damaged
+from analysis.columns import read as read_table
 from analysis.folder import Run
 from analysis.folder import read as read_run
 from analysis.style import BLUE, GREEN, VERMILION, legend, panel, phases
@@ -93,12 +94,18 @@ def read(folder: str | Path) -> Lineage:
     """
     run = read_run(folder)
     path = Path(folder) / FILE
-    if not path.is_file():
-        raise InputError(f"{folder}: its lineages were not kept; run it with --lineage")
     try:
-        return Lineage(run, pd.read_parquet(path))
-    except (OSError, ArrowException) as error:
-        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+        kept = read_table(path).to_pandas(ignore_metadata=True)
+    except FileNotFoundError:
+        raise InputError(f"{folder}: its lineages were not kept; run it with --lineage") from None
+    except Damaged as error:
+        raise InputError(f"{path}: {error}") from None
+    copies, rounds = run.parameters.copies, int(run.provenance["rounds_done"])
+    bounds = {"step": 2**31, "round": rounds + 1, "row": copies, "parent": copies}
+    for name, bound in bounds.items():
+        if name not in kept or not kept[name].between(0, bound - 1).all():
+            raise InputError(f"{path}: is damaged in the column {name!r}")
+    return Lineage(run, kept)
 
 
 def forward(lineage: Lineage) -> Iterator[tuple[int, Rows]]:

@@ -260,14 +260,16 @@ def _read(folder: Path) -> tuple[Any, Any]:
     import warnings
 
     from analysis.sweep import store
-    from analysis.sweep.design import Design
+    from model.scenario import InputError
 
-    design = Design.model_validate(store.manifest(folder)["design"])
+    design = store.design(store.manifest(folder))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         runs = store.read(folder)
     for warning in caught:
         _note(str(warning.message))
+    if runs.empty:
+        raise InputError(f"{folder}: has no run that is done")
     return design, runs
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +21,7 @@ from analysis.sweep.design import (
 )
 from analysis.sweep.factors import Factor
 from analysis.sweep.points import Plan
-from model.scenario import InputError
+from model.scenario import InputError, legible, read_toml
 
 CHECKED: Final = 300
 """Points of a design that are resolved before it runs, evenly spaced; and every level and end."""
@@ -62,14 +61,9 @@ def _tree(source: str | Path | Mapping[str, Any] | Design) -> tuple[dict[str, An
     if isinstance(source, Mapping):
         return dict(source), ""
     path = Path(source)
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"there is no design {str(path)!r}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from None
+    if not path.exists():
+        raise InputError(f"there is no design {str(path)!r}")
+    tree = read_toml(path)
     tree.setdefault("name", path.stem)
     return tree, f"{path}: "
 
@@ -84,7 +78,7 @@ def _table(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _explain(error: ValidationError) -> Iterator[str]:
     """One line a fault."""
     for fault in error.errors():
-        names = [str(part) for part in fault["loc"]]
+        names = [legible(str(part)) for part in fault["loc"]]
         path, owner = ".".join(names), Stop if names[:1] == ["stop"] else Design
         field = owner.model_fields.get(names[-1] if owner is Stop else names[0]) if names else None
         if fault["type"] == "extra_forbidden":

@@ -28,8 +28,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from agents.parameters import nearest
+from analysis.columns import Damaged, wrong_entry
+from analysis.columns import read as read_table
+from analysis.sweep.design import IDENTITY, Design
 from analysis.sweep.work import Tables
 from model.scenario import InputError
 
@@ -155,10 +159,6 @@ class Store:
             path.unlink()
 
 
-class Damaged(Exception):
-    """A part that cannot be read, or lacks a table."""
-
-
 def _write_part(path: Path, table: pa.Table, identity: Mapping[str, Any]) -> None:
     marked = table.replace_schema_metadata({MARK: json.dumps(identity).encode()})
     publish(
@@ -175,8 +175,8 @@ def _runs_of_part(
     for table in COMMITS:
         path = folder / table / name
         if path.exists():
-            rows = _read_part(path, ["run"])
-            identity = json.loads((rows.schema.metadata or {}).get(MARK, b"{}"))
+            rows = _read_part(path)
+            identity = _identity(rows, path)
             if identity.get("sweep") != sweep:
                 raise InputError(f"{path}: belongs to another sweep")
             beside |= identity["beside"] if table == "runs" else {}
@@ -192,6 +192,16 @@ def _runs_of_part(
     return found[0], found[1]
 
 
+def _identity(rows: pa.Table, path: Path) -> dict[str, Any]:
+    """What a part says that it belongs to."""
+    try:
+        identity = dict(json.loads((rows.schema.metadata or {})[MARK]))
+        dict(identity["beside"])
+    except (KeyError, TypeError, ValueError):
+        raise Damaged(f"{path} is damaged (it does not say what it belongs to)") from None
+    return identity
+
+
 def _part_rows(path: Path) -> int:
     try:
         return int(pq.read_metadata(path).num_rows)
@@ -201,9 +211,12 @@ def _part_rows(path: Path) -> int:
 
 def _read_part(path: Path, only: list[str] | None = None) -> pa.Table:
     try:
-        return pq.read_table(path, columns=only, page_checksum_verification=True)
-    except (OSError, pa.ArrowException) as error:
-        raise Damaged(f"{path} is damaged ({str(error).splitlines()[0]})") from None
+        part = read_table(path, only)
+    except Damaged as error:
+        raise Damaged(f"{path} is damaged (it {error})") from None
+    if "run" not in part.column_names and (only is None or "run" in only):
+        raise Damaged(f"{path} is damaged (it lacks the column 'run')")
+    return part
 
 
 def _set_aside(folder: Path, name: str) -> None:
@@ -235,7 +248,7 @@ def manifest(folder: str | Path) -> dict[str, Any]:
         raise InputError(f"{folder}: is no folder of a sweep, it lacks {MANIFEST}")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         version = found.get("schema") if isinstance(found, dict) else None
@@ -243,6 +256,20 @@ def manifest(folder: str | Path) -> dict[str, Any]:
             f"{folder}: written in version {version} of the layout; "
             f"this program reads version {SCHEMA}"
         )
+    entries = {"fingerprint": str, "runs": int, "complete": bool, "design": dict}
+    if wrong := wrong_entry(found, entries):
+        raise InputError(f"{path}: is damaged, it {wrong}")
+    design(found)
+    return found
+
+
+def design(told: Mapping[str, Any]) -> Design:
+    """The design that a manifest tells; `InputError` if this version cannot read it."""
+    try:
+        found = Design.model_validate(told["design"])
+        found.parsed()
+    except (ValidationError, InputError):
+        raise InputError(f"{MANIFEST}: its design cannot be read by this version") from None
     return found
 
 
@@ -267,10 +294,11 @@ def read(folder: str | Path, table: str = "runs") -> pd.DataFrame:
         If it is no folder of a sweep, or a part of it is damaged.
     """
     path, told = Path(folder), manifest(folder)
+    planned = design(told)
     if table not in (*COMMITS, *DETAILS):
         near = nearest(table, (*COMMITS, *DETAILS))
         raise InputError(f"a sweep has no table {table!r}{near}")
-    if table in DETAILS and table not in ("events", *told["design"]["keep"]):
+    if table in DETAILS and table not in ("events", *planned.keep):
         raise InputError(f"{folder}: its design does not keep {table!r}")
     home = "failures" if table == "failures" else "runs"
     done, parts = 0, []
@@ -282,13 +310,33 @@ def read(folder: str | Path, table: str = "runs") -> pd.DataFrame:
             parts += [_read_part(at)] if at.exists() else []
     except Damaged as error:
         raise InputError(f"{error}; sweep again with --resume, which does its runs again") from None
-    merged = pa.concat_tables(parts).replace_schema_metadata() if parts else pa.table({"run": []})
-    frame = merged.to_pandas().sort_values("run", kind="stable", ignore_index=True)
+    try:
+        merged = pa.concat_tables(parts).replace_schema_metadata() if parts else None
+    except pa.ArrowException:
+        raise InputError(f"{path / table}: its parts differ in their columns") from None
+    merged = pa.table({"run": []}) if merged is None else merged
+    needed = [*IDENTITY, *planned.factors] if table == "runs" and parts else ["run"]
+    if missing := [name for name in needed if name not in merged.column_names]:
+        raise InputError(f"{path / table}: lacks the column {missing[0]!r}")
+    frame = merged.to_pandas(ignore_metadata=True).sort_values(
+        "run", kind="stable", ignore_index=True
+    )
+    if table == "runs" and parts and (foreign := off_design(frame, planned)):
+        raise InputError(f"{path / table}: has values of {foreign} that its design does not have")
     failed = sum(_part_rows(p) for p in (path / "failures").glob("part-*.parquet"))
     if table != "failures" and done + failed < told["runs"]:
         warnings.warn(f"{folder}: has {done} of {told['runs']} runs yet", stacklevel=2)
     frame.attrs = {"planned": told["runs"], "done": done, "failed": failed}
     return frame
+
+
+def off_design(runs: pd.DataFrame, planned: Design) -> str:
+    """A factor of which the runs have a value that the design does not have; nothing if none."""
+    for factor in planned.parsed():
+        known = {factor.shown(at) for at in range(len(factor.levels))}
+        if known and factor.name in runs and not runs[factor.name].isin(known).all():
+            return factor.name
+    return ""
 
 
 def count_outcomes(folder: str | Path) -> dict[str, int]:

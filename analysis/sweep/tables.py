@@ -10,11 +10,12 @@ from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
-from pydantic import ValidationError
 
+from analysis.columns import Damaged
+from analysis.columns import read as read_table
 from analysis.sweep.design import ENDING, IDENTITY, Design
-from analysis.sweep.store import MANIFEST, SCHEMA
+from analysis.sweep.store import MANIFEST, SCHEMA, off_design
+from analysis.sweep.store import design as stored_design
 from model.scenario import InputError
 
 HAPPENED: Final = ("passage", "response")
@@ -70,6 +71,9 @@ def gather(folder: str | Path) -> SweepData:
     manifest = _manifest(path, notes)
     design = _design(manifest, notes)
     runs = _parts(path / "runs", notes)
+    if design and (foreign := off_design(runs, design)):
+        notes.append(f"The runs have values of {foreign} that the design does not: left out.")
+        runs = runs.iloc[:0]
     failures = _parts(path / "failures", notes)
     events = _parts(path / "events", notes, ["run", "round", "kind", "text"], HAPPENED)
     _tell_state(manifest, len(runs), len(failures), notes)
@@ -82,7 +86,7 @@ def gather(folder: str | Path) -> SweepData:
 def _manifest(path: Path, notes: list[str]) -> dict[str, Any]:
     try:
         found = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         notes.append(f"{MANIFEST} is damaged and left out.")
@@ -99,12 +103,10 @@ def _design(manifest: Mapping[str, Any], notes: list[str]) -> Design | None:
     if not manifest:
         return None
     try:
-        design = Design.model_validate(manifest.get("design"))
-        design.parsed()
-    except (ValidationError, InputError):
+        return stored_design(manifest)
+    except (KeyError, InputError):
         notes.append("Its design cannot be read by this version: factors are left out.")
         return None
-    return design
 
 
 def _parts(
@@ -118,13 +120,18 @@ def _parts(
     tables = []
     for part in sorted(folder.glob("part-*.parquet")):
         try:
-            tables.append(pq.read_table(part, columns=columns, filters=wanted))
-        except (OSError, pa.ArrowException):
-            notes.append(f"{folder.name}/{part.name} is damaged and left out.")
+            tables.append(read_table(part, columns, filters=wanted))
+        except Damaged as error:
+            notes.append(f"{folder.name}/{part.name} is damaged and left out: it {error}.")
     tables = [table for table in tables if table.num_rows]
-    if not tables:
+    try:
+        merged = pa.concat_tables(tables, promote_options="default") if tables else None
+    except pa.ArrowException:
+        notes.append(f"The parts of {folder.name} differ in their columns and are left out.")
+        merged = None
+    if merged is None:
         return pd.DataFrame(columns=list(columns or ()))
-    frame = pa.concat_tables(tables, promote_options="default").to_pandas()
+    frame = merged.to_pandas(ignore_metadata=True)
     return frame.sort_values("run", kind="stable", ignore_index=True) if "run" in frame else frame
 
 

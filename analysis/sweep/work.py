@@ -29,6 +29,7 @@ from analysis.sweep.design import LAST, Design, Stop
 from analysis.sweep.factors import Factor
 from analysis.sweep.points import Job
 from model.collective import CollectiveModel
+from model.health import NumericFault
 from model.scenario import InputError, fingerprint, resolve
 
 Simulate = Callable[[Parameters, int], Mapping[str, float | str]]
@@ -233,6 +234,8 @@ def _in_words(error: Exception) -> tuple[str, str, str]:
         return "memory", "ran out of memory" + (f": {error}" if str(error) else ""), trace
     if isinstance(error, NotFinite):
         return "no number", f"{error}, which is no number", trace
+    if isinstance(error, NumericFault):
+        return "no number", str(error), trace
     return "error", f"raised {type(error).__name__}: {error}", trace
 
 

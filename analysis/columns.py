@@ -1,0 +1,158 @@
+"""The tables of a run: every column with its meaning, and a reader that trusts no file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from agents.traits import TRAITS
+from analysis import robustness
+from model import records
+from model.outcomes import PASSAGES
+
+LEDGER: Final[Mapping[str, str]] = {
+    "round": "round, from 1",
+    "phase": "name of the phase",
+    "process": "what moved the mean: selection of copies, teams, divisions; mutation; ...",
+    "trait": "heritable trait",
+    "change": "change of the trait's expressed mean that the process caused in the round",
+}
+EVENTS: Final[Mapping[str, str]] = {
+    "round": "round, from 1",
+    "phase": "name of the phase",
+    "kind": "exposed, superseded, passage, threshold, response, look or phase",
+    "team": "team concerned; -1 if none",
+    "value": "a number that goes with it: team it was refilled from, level of a measure, evidence",
+    "text": "the event in plain words",
+}
+COPIES: Final[Mapping[str, str]] = {
+    "copy": "row of the copy, from 0",
+    "team": "team, from 0",
+    "division": "division, from 0",
+    "lineage": "row of its ancestor in the first round",
+    "unswitched": "descends without a switch of persona from the formed identity",
+    "score": "score of the last round",
+    "output": "output of the last round, score units",
+    "violation": "mean unwatched violation probability in the last round",
+    "withheld": "whether it sandbagged in the last round",
+    **{trait.name: f"expressed {trait.meaning}" for trait in TRAITS},
+    **{f"{trait.name}_latent": f"latent value of {trait.name}, unbounded" for trait in TRAITS},
+}
+OUTCOMES: Final[Mapping[str, str]] = {
+    "scenario": "name of the scenario",
+    "fingerprint": "hash of the resolved parameters",
+    "seed": "seed of the run",
+    "complete": "whether the run went to its end",
+    "rounds_done": "rounds that were run",
+    "outcome": "class of the run: aligned, misaligned, adversarial, captured or caught",
+    "reason": "why it is of that class",
+    **robustness.NUMBERS,
+    **{f"passage_{p.measure}": f"round of the first passage: {p.name}" for p in PASSAGES},
+}
+ARCHETYPES: Final[Mapping[str, str]] = {
+    "archetype": "author of pretraining; `prior_sd` is the spread of the pretraining distribution",
+    "weight": "share of the author in pretraining",
+    **{trait.name: f"expressed {trait.meaning}" for trait in TRAITS},
+}
+RUN: Final[Mapping[str, str]] = {"run": "name of the run's folder; only in tables of `compare`"}
+
+
+def documented(archetypes: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Columns of each table with their meanings, for a scenario with these archetypes."""
+    return {
+        "rounds": records.columns(tuple(archetypes)),
+        "events": dict(EVENTS),
+        "ledger": dict(LEDGER),
+        "copies": dict(COPIES),
+        "outcomes": dict(OUTCOMES),
+        "archetypes": dict(ARCHETYPES),
+    }
+
+
+class Damaged(ValueError):
+    """A table that cannot be trusted; the message goes on after its name."""
+
+
+_TEXTS: Final = frozenset("phase process trait kind text archetype outcome reason message".split())
+_PLACES: Final = frozenset("step row parent run point replicate seed rounds".split())
+_FLAGS: Final = frozenset({"unswitched", "withheld", "stopped"})
+_DATES: Final = frozenset({"date"})
+
+
+def read(path: Path, only: Sequence[str] | None = None, **how: Any) -> pa.Table:
+    """Read a table whose numbers are numbers and whose texts are texts.
+
+    Parameters
+    ----------
+    only
+        Columns to read; all by default.
+    **how
+        Options of `pyarrow.parquet.read_table`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    Damaged
+        If it cannot be read, has a column twice, or has one of another kind than it should be.
+    """
+    try:
+        table = pq.read_table(
+            path, columns=only, partitioning=None, page_checksum_verification=True, **how
+        )
+        table.validate(full=True)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a damaged file may raise anything
+        told = next(iter(str(error).splitlines()), type(error).__name__)
+        raise Damaged(f"cannot be read: {told}") from None
+    names = table.column_names
+    if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+        raise Damaged(f"has the column {twice[0]!r} twice")
+    for name in names:
+        if why := _wrong(name, table[name]):
+            raise Damaged(f"has a column {name!r} {why}")
+    return table
+
+
+def _wrong(name: str, column: pa.ChunkedArray) -> str:
+    """What is wrong with a column by its name; nothing with one that is not declared."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if name in _TEXTS:
+        fits = text
+    elif name in _FLAGS:
+        fits = pa.types.is_boolean(kind)
+    elif name in _DATES:
+        fits = pa.types.is_timestamp(kind)
+    elif name in _NUMBERS:
+        fits = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    else:
+        return ""
+    if not fits and len(column):  # an empty column may have lost its type
+        return f"of type {kind}"
+    if column.null_count:
+        return "with nothing in some rows"
+    if pa.types.is_floating(kind) and not pc.all(pc.is_finite(column), min_count=0).as_py():
+        return "with numbers that are none"
+    return ""
+
+
+_NUMBERS: Final = (
+    frozenset(name for table in documented(()).values() for name in table) | _PLACES
+) - (_TEXTS | _FLAGS | _DATES | {"scenario", "fingerprint", "complete"})
+
+
+def wrong_entry(content: Mapping[str, Any], entries: Mapping[str, type]) -> str:
+    """What is wrong with the entries that a file of ours has; nothing if all is well."""
+    for name, kind in entries.items():
+        if name not in content:
+            return f"lacks {name!r}"
+        if type(content[name]) is not kind or (kind is int and content[name] < 0):
+            return f"has a wrong {name!r}"
+    return ""

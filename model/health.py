@@ -1,0 +1,103 @@
+"""Numeric health: what holds of the numbers of every round, whatever the scenario.
+
+Nothing here repairs a number. A round that breaks a law of arithmetic ends its run, with the trait
+or measure and the round named, before anything is concluded from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from operator import itemgetter
+from typing import Any, Final
+
+import numpy as np
+
+from agents.compiled import compiled
+from agents.population import Population, Survey
+from agents.traits import DRIVES, NAMES, TRAITS, WEIGHT_MAX
+
+TOLERANCE: Final = 1e-9
+"""How far rounding may carry a share over its bounds."""
+
+MEASURES: Final = (
+    "awareness gini unwatched_violations watched_violations detection audit capture legibility "
+    "from_identity sandbagging_ordinary sandbagging_threatening sandbagging_replacing "
+    "exposure_risk true_alignment stated_alignment trust resemblance homology successor_to_spec "
+    "successor_to_makers successor_apparent covert_share"
+).split()
+"""Measures of a round that are shares or probabilities."""
+
+_LABELS: Final = 4
+"""Entries that a row begins with and that are no measures: round, phase, its round, the date."""
+
+_EVERY: Final = 8
+_bounded = itemgetter(*MEASURES)
+_TOPS: Final = np.array([WEIGHT_MAX if t.link == "weight" else 1.0 for t in TRAITS]) + TOLERANCE
+
+
+class NumericFault(ArithmeticError):
+    """A number of a run is none, or beyond its bounds; the message names it and the round."""
+
+
+def require_health(row: Mapping[str, Any], population: Population, survey: Survey) -> None:
+    """Check a round that was recorded as `row`, after all its changes.
+
+    What is no number anywhere shows in a mean, and so at once. The bounds of traits are checked
+    copy by copy, an eighth of the teams each round.
+
+    Raises
+    ------
+    NumericFault
+        If a trait or measure is not finite, a share or probability lies outside of 0 to 1, a
+        weight outside of its bounds, or the shares of attention do not sum to 1.
+    """
+    attention = survey.expressed[DRIVES].sum()
+    numbers = islice(row.values(), _LABELS, None)
+    if (
+        math.isfinite(sum(numbers) + float(survey.latent.sum()))
+        and min(bounded := _bounded(row)) >= -TOLERANCE
+        and max(bounded) <= 1 + TOLERANCE
+        and abs(attention - 1) <= TOLERANCE
+        and _within(row["round"] % _EVERY, population.team_size, population.expressed, _TOPS)
+    ):
+        return
+    fault = next(_faults(row, population, survey), "the sum of all measures overflows")
+    raise NumericFault(f"round {row['round']} ({row['phase']}): {fault}")
+
+
+@compiled
+def _within(first, size, expressed, tops):  # type: ignore[no-untyped-def]
+    """Whether the traits of every eighth team are within their bounds."""
+    for team in range(first, len(expressed) // size, _EVERY):
+        inside = 0
+        for i in range(team * size, (team + 1) * size):
+            for k in range(len(tops)):
+                inside += (expressed[i, k] >= 0.0) & (expressed[i, k] <= tops[k])
+        if inside != size * len(tops):
+            return False
+    return True
+
+
+def _faults(row: Mapping[str, Any], population: Population, survey: Survey) -> Iterator[str]:
+    """What is wrong, causes first: traits, then what follows from them."""
+    for k, trait in enumerate(TRAITS):
+        values, latent = population.expressed[:, k], population.latent[:, k]
+        wrong = np.flatnonzero(~((values >= 0) & (values <= _TOPS[k]) & np.isfinite(latent)))
+        if len(wrong):
+            at = wrong[0]
+            yield (
+                f"trait {trait.name} of {len(wrong):,} copies, first copy {at}, is {values[at]:g} "
+                f"(latent {latent[at]:g}); it must be from 0 to {_TOPS[k]:g}, and the latent finite"
+            )
+    attention = survey.expressed[DRIVES].sum()
+    if not abs(attention - 1) <= TOLERANCE:
+        drives = ", ".join(NAMES[DRIVES])
+        yield f"mean attention to the drives sums to {attention:.12g}, not to 1 ({drives})"
+    for name, value in zip(MEASURES, _bounded(row), strict=True):
+        if not -TOLERANCE <= value <= 1 + TOLERANCE:
+            yield f"measure {name} is {value:g}; it must be from 0 to 1"
+    for name, value in row.items():
+        if isinstance(value, (int, float)) and not math.isfinite(value):
+            yield f"measure {name} is {value:g}; it must be a number"
