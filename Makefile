@@ -14,7 +14,7 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow test-page sweeps gallery explore lint format bench peers docs clean FORCE
+.PHONY: help run serve test test-slow test-page fuzz audit sweeps gallery explore lint format bench peers docs clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
@@ -44,6 +44,14 @@ test-page: $(VENV)/.browser ## test the page in Chromium, if one is installed (A
 
 gallery: $(VENV)/.dev ## draw the figures of docs/gallery.md (runs what they need, some minutes)
 	PYTHONPATH=. $(PY) docs/gallery.py results/gallery
+
+fuzz: $(VENV)/.dev ## try thousands of faulty inputs (ARGS: options of tests/fuzz.py)
+	PYTHONPATH=. $(PY) tests/fuzz.py $(ARGS)
+
+audit: $(VENV)/.dev ## look up known vulnerabilities of what constraints.txt pins (asks the package index)
+	$(PY) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip -q --disable-pip-version-check install 'pip-audit>=2.10,<3'
+	$(VENV)/audit/bin/pip-audit --strict --disable-pip --no-deps -r constraints.txt $(ARGS)
 
 lint: $(VENV)/.dev ## check style, formatting and types
 	$(PY) -m ruff check .

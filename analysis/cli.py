@@ -76,6 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         complain(str(error))
         return STOPPED
+    except MemoryError as error:
+        complain(f"there is not enough memory: {error}")
+        return STOPPED
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("", "agents", "model", "analysis"):
             raise

@@ -377,6 +377,8 @@ def read(folder: str | Path) -> Run:
     for name, length in (("rounds", provenance["rounds_done"]), ("copies", parameters.copies)):
         if len(frames[name]) != length:
             raise InputError(f"{path / name}.parquet: has {len(frames[name])} rows, not {length}")
+    if [*frames["archetypes"]["archetype"]] != [*parameters.archetypes, "prior_sd"]:
+        raise InputError(f"{path / 'archetypes.parquet'}: has other authors than the scenario")
     outcome = _read_json(path / "outcome.json")
     if wrong := wrong_entry(outcome, OUTCOME):
         raise InputError(f"{path / 'outcome.json'}: is damaged, it {wrong}")
@@ -416,4 +418,4 @@ def _read_table(path: Path, identity: Mapping[str, str], wanted: Sequence[str]) 
         raise InputError(f"{path}: belongs to another run than provenance.json")
     if missing := [name for name in wanted if name not in table.column_names]:
         raise InputError(f"{path}: is damaged, it lacks the column {missing[0]!r}")
-    return table.to_pandas(ignore_metadata=True)
+    return table.replace_schema_metadata().to_pandas()

@@ -115,7 +115,7 @@ class _Reader:
         """A table; empty with the columns that it should have if it cannot be read."""
         path = self.folder / f"{name}.parquet"
         try:
-            frame = declared.read(path).to_pandas(ignore_metadata=True)
+            frame = declared.read(path).replace_schema_metadata().to_pandas()
         except FileNotFoundError:
             self.notes.append(f"There is no {path.name}.")
             return pd.DataFrame(columns=list(columns))
@@ -126,6 +126,8 @@ class _Reader:
         if missing:
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             self.notes.append(f"{path.name} lacks {', '.join(missing[:5])}{more}.")
+        if (name != "rounds" and missing) or {"round", "phase"}.intersection(missing):
+            return pd.DataFrame(columns=list(columns))  # nothing can be told of the rest
         return frame
 
     def parameters(self) -> Parameters | None:
@@ -168,6 +170,10 @@ def load(folder: str | Path) -> Data:
     columns["rounds"] = records.columns(archetypes, detail=False)
     names = ("rounds", "events", "ledger", "copies", "archetypes")
     tables = {name: reader.table(name, list(columns[name])) for name in names}
+    authors = tables["archetypes"]
+    if len(authors) and parameters and [*authors["archetype"]] != [*archetypes, "prior_sd"]:
+        reader.notes.append("archetypes.parquet has other authors than the scenario: left out.")
+        tables["archetypes"] = authors.iloc[:0]
     outcomes = _outcomes(reader, tables, parameters, provenance)
     return Data(
         folder=path,

@@ -317,7 +317,9 @@ def _explain(error: ValidationError) -> Iterator[str]:
             yield from str(fault["ctx"]["error"]).splitlines()
         elif field is None or fault["type"] in ("model_type", "model_attributes_type"):
             yield f"{path} = {value!r} must be a section with named parameters"
-        elif field is not (owner and owner.model_fields.get(names[-1])):
+        elif fault["loc"][-1] == "[key]" or field is not (
+            owner and owner.model_fields.get(names[-1])
+        ):
             yield f"{path} = {value!r} is not allowed: {_entry(fault)} ({field.description})"
         elif fault["type"] in ("greater_than_equal", "less_than_equal", "finite_number"):
             info = _info(path, value, field)

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import sys
@@ -38,8 +39,11 @@ from analysis.cli import main as command_line
 from model.scenario import resolve, scale_rounds, shipped, table
 
 ROOT = Path(__file__).parents[1]
-LIMIT = 30
+LIMIT = 120
 """Seconds after which an input counts as one that hangs."""
+
+MEMORY = 6 * 2**30
+"""Bytes that all of it may take."""
 
 LONGEST = 1000
 """Characters that a line may have which tells of an error."""
@@ -89,7 +93,7 @@ class Watch:
             path = Path(os.path.abspath(os.fsdecode(arguments[0])))
             if (arguments[2] or 0) & self.WRITES:
                 self._written(path)
-            elif path.suffix == ".py" and path.is_relative_to(self.place):
+            elif path.suffix == ".py" and arguments[1] == "rb" and path.is_relative_to(self.place):
                 self.seen.append(f"reads code from {path}")
         elif event in ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink"):
             for argument in arguments[
@@ -412,6 +416,8 @@ def main() -> int:
     p.add_argument("--keep", type=Path, default=Path("results/fuzz"))
     arguments = p.parse_args()
     kinds = arguments.kinds.split(",")
+    # What asks for all the memory there is gets an error, and not the machine to its knees.
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     total = sum(KINDS[kind][1] for kind in kinds)
     found, start = 0, time.perf_counter()
     print(f"{'kind':<14} {'inputs':>7} {'accepted':>9} {'refused':>8} {'faults':>7} {'s':>6}")

@@ -84,7 +84,7 @@ def test_a_long_run_keeps_its_numbers_and_its_memory() -> None:
             peaks.append(_peak())
     assert np.abs(model.population.latent).max() < 1000
     growth = (peaks[-1] - peaks[1]) / (2500 * (len(peaks) - 2))
-    assert growth < 12_000, f"{growth:.0f} bytes a round"
+    assert growth < 8_000, f"{growth:.0f} bytes a round"
 
 
 @pytest.mark.slow

@@ -95,16 +95,18 @@ def read(folder: str | Path) -> Lineage:
     run = read_run(folder)
     path = Path(folder) / FILE
     try:
-        kept = read_table(path).to_pandas(ignore_metadata=True)
+        kept = read_table(path).replace_schema_metadata().to_pandas()
     except FileNotFoundError:
         raise InputError(f"{folder}: its lineages were not kept; run it with --lineage") from None
     except Damaged as error:
         raise InputError(f"{path}: {error}") from None
     copies, rounds = run.parameters.copies, int(run.provenance["rounds_done"])
-    bounds = {"step": 2**31, "round": rounds + 1, "row": copies, "parent": copies}
-    for name, bound in bounds.items():
-        if name not in kept or not kept[name].between(0, bound - 1).all():
+    bounds = {"step": (0, 2**31), "round": (1, rounds), "row": (0, copies - 1)}
+    for name, ends in {**bounds, "parent": (-copies, copies - 1)}.items():
+        if name not in kept or not kept[name].between(*ends).all():
             raise InputError(f"{path}: is damaged in the column {name!r}")
+    if "process" not in kept or not kept["step"].is_monotonic_increasing:
+        raise InputError(f"{path}: is damaged, its steps are not in order or have no process")
     return Lineage(run, kept)
 
 

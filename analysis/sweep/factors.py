@@ -16,6 +16,7 @@ from agents.parameters import nearest
 from model.scenario import InputError
 
 SCALES: Final = ("linear", "log", "integer")
+MOST_STEPS: Final = 10_000
 FORMS: Final = "[a, b, ...], { low = , high = , scale = } or { choices = { label = { PATH = } } }"
 
 
@@ -145,8 +146,10 @@ def _of_range(name: str, where: str, spec: Mapping[str, Any], grid: bool) -> Fac
             raise InputError(f"{where}.steps: only a grid has steps; samples say how many points")
         return factor
     steps = spec.get("steps")
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
-        raise InputError(f"{where}.steps = {steps!r}: in a grid a range has steps, 2 or more")
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 2 <= steps <= MOST_STEPS:
+        raise InputError(
+            f"{where}.steps = {steps!r}: in a grid a range has steps, 2 to {MOST_STEPS:,}"
+        )
     return _of_list(name, where, _cut(factor, steps))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ from analysis.sweep.design import (
 from analysis.sweep.factors import Factor
 from analysis.sweep.points import Plan
 from model.scenario import InputError, legible, read_toml
+
+MOST: Final = 50_000_000
+"""Most points of a design times its factors; a number is kept for each."""
 
 CHECKED: Final = 300
 """Points of a design that are resolved before it runs, evenly spaced; and every level and end."""
@@ -105,6 +109,7 @@ def check(design: Design) -> None:
     if not parsed:
         raise InputError("factors: a design needs at least one")
     _check_samples(design)
+    _check_size(design, parsed)
     _check_names(design, base, parsed)
     _check_stop(design.stop, base)
     _check_values(design, parsed)
@@ -125,6 +130,19 @@ def _check_samples(design: Design) -> None:
         )
     if method == "morris" and samples < 2:
         raise InputError("samples = 1: Morris screening needs two trajectories or more")
+
+
+def _check_size(design: Design, parsed: tuple[Factor, ...]) -> None:
+    """Refuse more points than a plan can hold, before any is made."""
+    width, samples = len(parsed), design.samples or 0
+    each = {"saltelli": width + 2, "morris": width + 1}.get(design.method, 1)
+    grid = design.method == "grid"
+    points = prod(len(factor.levels) for factor in parsed) if grid else samples * each
+    if points * max(width, 2) > MOST:
+        raise InputError(
+            f"the design has {points:,} points of {width} factors: "
+            f"at most {MOST // max(width, 2):,} are allowed"
+        )
 
 
 def _check_names(design: Design, base: Parameters, parsed: tuple[Factor, ...]) -> None:

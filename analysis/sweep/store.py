@@ -318,8 +318,10 @@ def read(folder: str | Path, table: str = "runs") -> pd.DataFrame:
     needed = [*IDENTITY, *planned.factors] if table == "runs" and parts else ["run"]
     if missing := [name for name in needed if name not in merged.column_names]:
         raise InputError(f"{path / table}: lacks the column {missing[0]!r}")
-    frame = merged.to_pandas(ignore_metadata=True).sort_values(
-        "run", kind="stable", ignore_index=True
+    frame = (
+        merged.replace_schema_metadata()
+        .to_pandas()
+        .sort_values("run", kind="stable", ignore_index=True)
     )
     if table == "runs" and parts and (foreign := off_design(frame, planned)):
         raise InputError(f"{path / table}: has values of {foreign} that its design does not have")

@@ -131,7 +131,7 @@ def _parts(
         merged = None
     if merged is None:
         return pd.DataFrame(columns=list(columns or ()))
-    frame = merged.to_pandas(ignore_metadata=True)
+    frame = merged.replace_schema_metadata().to_pandas()
     return frame.sort_values("run", kind="stable", ignore_index=True) if "run" in frame else frame
 
 
