@@ -173,4 +173,4 @@ def exchange(population: Population, p: Subdivisions, rng: Stream) -> Changes:
     else:
         movers = np.flatnonzero(draws < p.reshuffle)
     ring = rng.permutation(movers)
-    return Changes("reshuffling", ring, parents=np.roll(ring, 1))
+    return Changes("reshuffling", ring, parents=np.concatenate((ring[-1:], ring[:-1])))
