@@ -98,7 +98,7 @@ class Lab(Handle):
     @property
     def trust(self) -> float:
         """What is left of the way to the threshold, in [0, 1]."""
-        return max(0.0, 1 - self.evidence / self.threshold) if self.threshold else 0.0
+        return 1 - self.evidence / self.threshold if self.evidence < self.threshold else 0.0
 
     def policy(self, round_: int, audit: float, oversight: Oversight, p: LabParameters) -> Policy:
         """Oversight in force in a round: the scenario's, as the lab's responses change it."""

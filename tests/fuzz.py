@@ -93,8 +93,10 @@ class Watch:
             path = Path(os.path.abspath(os.fsdecode(arguments[0])))
             if (arguments[2] or 0) & self.WRITES:
                 self._written(path)
-            elif path.suffix == ".py" and arguments[1] == "rb" and path.is_relative_to(self.place):
-                self.seen.append(f"reads code from {path}")
+        elif event == "exec":
+            path = Path(os.path.abspath(getattr(arguments[0], "co_filename", "")))
+            if path.suffix == ".py" and path.is_relative_to(self.place):
+                self.seen.append(f"runs code from {path}")
         elif event in ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink"):
             for argument in arguments[
                 : 2 if event in ("os.rename", "os.link", "os.symlink") else 1

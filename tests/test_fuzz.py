@@ -136,12 +136,12 @@ def test_the_fuzzer_sees_what_it_looks_for(
     assert re.search(told, fault), fault
 
 
-def test_code_in_the_folder_is_seen_when_it_is_read(tmp_path: Path) -> None:
+def test_code_in_the_folder_is_seen_when_it_runs(tmp_path: Path) -> None:
     """A plug-in that is loaded without being asked for must not go unnoticed."""
     shutil.copy(ROOT / "tests" / "plugin_sample.py", tmp_path / "mine.py")
     words = ["run", *fuzz.TINY, "--plugin", "mine.py", "--quiet", "--out", "out"]
     _, fault = attempt(Case(words, ("out",)), tmp_path)
-    assert "reads code" in fault
+    assert "runs code" in fault
 
 
 # --- what a damaged file could say and nobody would notice ----------------------------------------
