@@ -65,31 +65,10 @@ format: $(VENV)/.dev ## format the code and mend what can be mended by itself
 bench: $(VENV)/.dev ## measure speed and memory (ARGS: options of the benchmark)
 	PYTHONPATH=. $(PY) benchmarks/bench.py $(ARGS)
 
-$(VENV)/.peers: $(VENV)/.dev
-	@rm -f $@
-	@echo "installing what it is compared with into $(VENV) (once) ..."
-	@$(PIP) install -c constraints.txt --no-build-isolation '.[peers]'
-	@rm -rf build multicopy.egg-info
-	@touch $@
-
 peers: $(VENV)/.peers ## compare with EGTTools and with a twin of plain Mesa agents
 	PYTHONPATH=.:benchmarks $(PY) benchmarks/peers.py $(ARGS)
 
-$(VENV)/.explore: $(VENV)/.dev
-	@rm -f $@
-	@echo "installing what scenario discovery needs into $(VENV) (once) ..."
-	@$(PIP) install -c constraints.txt --no-build-isolation '.[explore]'
-	@rm -rf build multicopy.egg-info
-	@touch $@
-
 explore: $(VENV)/.explore ## install what `run.py discover` needs
-
-$(VENV)/.docs: $(VENV)/.dev
-	@rm -f $@
-	@echo "installing what the documentation needs into $(VENV) (once) ..."
-	@$(PIP) install -c constraints.txt --no-build-isolation '.[docs]'
-	@rm -rf build multicopy.egg-info
-	@touch $@
 
 docs: $(VENV)/.docs ## write the documentation to site/ (ARGS: options of `mkdocs build`)
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict $(ARGS)
@@ -147,5 +126,15 @@ $(VENV)/.browser: $(VENV)/.serve
 	@rm -f $@
 	@echo "installing what tests in a browser need into $(VENV) (once) ..."
 	@$(PIP) install -c constraints.txt --build-constraint constraints.txt '.[browser]'
+	@rm -rf build multicopy.egg-info
+	@touch $@
+
+$(VENV)/.peers: WHAT = it is compared with
+$(VENV)/.explore: WHAT = scenario discovery needs
+$(VENV)/.docs: WHAT = the documentation needs
+$(VENV)/.peers $(VENV)/.explore $(VENV)/.docs: $(VENV)/.%: $(VENV)/.dev
+	@rm -f $@
+	@echo "installing what $(WHAT) into $(VENV) (once) ..."
+	@$(PIP) install -c constraints.txt --no-build-isolation '.[$*]'
 	@rm -rf build multicopy.egg-info
 	@touch $@

@@ -1,7 +1,8 @@
-"""The tables of a run: every column with its meaning, and a reader that trusts no file."""
+"""The tables of a run: every column with its meaning, and readers that trust no file."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -75,7 +76,7 @@ def documented(archetypes: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 class Damaged(ValueError):
-    """A table that cannot be trusted; the message goes on after its name."""
+    """A file that cannot be trusted; the message goes on after its name."""
 
 
 _TEXTS: Final = frozenset("phase process trait kind text archetype outcome reason message".split())
@@ -146,6 +147,24 @@ def _wrong(name: str, column: pa.ChunkedArray) -> str:
 _NUMBERS: Final = (
     frozenset(name for table in documented(()).values() for name in table) | _PLACES
 ) - (_TEXTS | _FLAGS | _DATES | {"scenario", "fingerprint", "complete"})
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    Damaged
+        If it cannot be read.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise Damaged(f"cannot be read: {error}") from None
 
 
 def wrong_entry(content: Mapping[str, Any], entries: Mapping[str, type]) -> str:

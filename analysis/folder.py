@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from agents.parameters import Parameters
 from agents.personas import PERSONA
 from agents.traits import NAMES
-from analysis.columns import Damaged, documented, wrong_entry
+from analysis.columns import Damaged, documented, read_json, wrong_entry
 from analysis.columns import read as read_table
 from model.collective import CollectiveModel
 from model.records import columns
@@ -396,11 +396,11 @@ def read_complete(folder: str | Path) -> Run:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError:
         raise InputError(f"{path.parent}: is no run folder, it lacks {path.name}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+    except Damaged as error:
+        raise InputError(f"{path}: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: is damaged")
     return content

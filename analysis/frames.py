@@ -6,7 +6,6 @@ table that is missing or of an older layout is told in `notes`, and the rest is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,11 +99,11 @@ class _Reader:
     def json(self, name: str, entries: Mapping[str, type]) -> dict[str, Any]:
         """A JSON file, empty if it is missing or damaged; these entries are of these types."""
         try:
-            content = json.loads((self.folder / name).read_text(encoding="utf-8"))
+            content = declared.read_json(self.folder / name)
         except FileNotFoundError:
             self.notes.append(f"There is no {name}.")
             return {}
-        except (OSError, ValueError, RecursionError):
+        except Damaged:
             content = None
         if not isinstance(content, dict) or wrong_entry(content, entries):
             self.notes.append(f"{name} is damaged and left out.")

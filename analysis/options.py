@@ -49,6 +49,13 @@ def scenario_options(p: argparse.ArgumentParser) -> None:
     plugin_option(p)
 
 
+def workers_option(p: Any) -> None:
+    """Add the option that says how many processes share the runs, to a parser or a group."""
+    p.add_argument(
+        "--workers", type=whole_from_zero, metavar="N", help="processes; 0: none but this"
+    )
+
+
 def plugin_option(p: argparse.ArgumentParser) -> None:
     """Add the option that loads plug-ins."""
     p.add_argument(

@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 
 from analysis.commands.console import DONE, print_table, progress_bar
-from analysis.options import resolved, scenario_options, whole_from_one, whole_from_zero
+from analysis.options import resolved, scenario_options, whole_from_one, workers_option
+
+
+def _shared_options(p: argparse.ArgumentParser, out: str) -> None:
+    scenario_options(p)
+    workers_option(p)
+    p.add_argument("--out", type=Path, metavar="DIR", help=f"default: results/{out}")
+    p.add_argument("--force", action="store_true", help="replace an existing result")
 
 
 def setup_ablate(p: argparse.ArgumentParser) -> None:
@@ -15,12 +22,7 @@ def setup_ablate(p: argparse.ArgumentParser) -> None:
     p.add_argument("--seeds", type=whole_from_one, default=12, metavar="N", help="seeds 0 to N-1")
     p.add_argument("--effects", metavar="E1,E4", help="only these (E1 means all E1-...)")
     p.add_argument("--file", type=Path, metavar="TOML", help="effects of your own, in its form")
-    scenario_options(p)
-    p.add_argument(
-        "--workers", type=whole_from_zero, metavar="N", help="processes; 0: none but this"
-    )
-    p.add_argument("--out", type=Path, metavar="DIR", help="default: results/ablate-SCENARIO")
-    p.add_argument("--force", action="store_true", help="replace an existing result")
+    _shared_options(p, "ablate-SCENARIO")
     p.set_defaults(function=ablate)
 
 
@@ -65,12 +67,7 @@ def setup_personas(p: argparse.ArgumentParser) -> None:
     """Options of `personas`."""
     p.add_argument("--scenario", default="ai2027", help="name or TOML file")
     p.add_argument("--seeds", type=whole_from_one, default=4, metavar="N", help="seeds 0 to N-1")
-    scenario_options(p)
-    p.add_argument(
-        "--workers", type=whole_from_zero, metavar="N", help="processes; 0: none but this"
-    )
-    p.add_argument("--out", type=Path, metavar="DIR", help="default: results/personas-SCENARIO")
-    p.add_argument("--force", action="store_true", help="replace an existing result")
+    _shared_options(p, "personas-SCENARIO")
     p.set_defaults(function=personas)
 
 
@@ -115,12 +112,7 @@ def setup_outcomes(p: argparse.ArgumentParser) -> None:
         help="names or TOML files",
     )
     p.add_argument("--seeds", type=whole_from_one, default=100, metavar="N", help="seeds 0 to N-1")
-    scenario_options(p)
-    p.add_argument(
-        "--workers", type=whole_from_zero, metavar="N", help="processes; 0: none but this"
-    )
-    p.add_argument("--out", type=Path, metavar="DIR", help="default: results/outcomes")
-    p.add_argument("--force", action="store_true", help="replace an existing result")
+    _shared_options(p, "outcomes")
     p.set_defaults(function=outcomes)
 
 

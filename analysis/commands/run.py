@@ -88,18 +88,18 @@ def _simulate(
         except (NumericFault, PluginFault) as fault:
             if not model.records.rows:
                 raise
-            how = _how(overrides, arguments, started, clock)
+            how = _how(overrides, arguments, started, time.perf_counter() - clock)
             folder.write(out, model, {**how, "fault": str(fault)})
             kept = f"{fault}; the tables up to there are in {out}, marked incomplete"
             raise type(fault)(kept) from fault
         seconds = time.perf_counter() - clock
-        folder.write(out, model, _how(overrides, arguments, started, clock))
+        folder.write(out, model, _how(overrides, arguments, started, seconds))
         stop.gently = False
     return model, seconds
 
 
 def _how(
-    overrides: Mapping[str, Any], arguments: argparse.Namespace, started: str, clock: float
+    overrides: Mapping[str, Any], arguments: argparse.Namespace, started: str, seconds: float
 ) -> dict[str, Any]:
     """How a run was made, for its provenance."""
     from analysis import plugins
@@ -111,7 +111,7 @@ def _how(
         "command": shlex.join(["python", "run.py", *arguments.words]),
         "started": started,
         "ended": _now(),
-        "seconds": round(time.perf_counter() - clock, 3),
+        "seconds": round(seconds, 3),
     }
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from analysis.options import scenario_changes, scenario_options, whole_from_zero
+from analysis.options import scenario_changes, scenario_options, workers_option
 
 DONE, SOME_FAILED, STOPPED = 0, 3, 75
 
@@ -29,9 +29,7 @@ def _sweep_options(p: argparse.ArgumentParser) -> None:
     scenario_options(p)
     p.add_argument("--out", type=Path, metavar="DIR", help="default: results/sweep-DESIGN")
     where = p.add_mutually_exclusive_group()
-    where.add_argument(
-        "--workers", type=whole_from_zero, metavar="N", help="processes; 0: none but this"
-    )
+    workers_option(where)
     where.add_argument("--scheduler", metavar="tcp://HOST:PORT", help="join a Dask cluster")
     p.add_argument("--resume", action="store_true", help="go on with what the folder has")
     p.add_argument("--retry-failed", action="store_true", help="resume, and do failed runs again")

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from agents.parameters import nearest
-from analysis.columns import Damaged, wrong_entry
+from analysis.columns import Damaged, read_json, wrong_entry
 from analysis.columns import read as read_table
 from analysis.sweep.design import IDENTITY, Design
 from analysis.sweep.work import Tables
@@ -244,12 +244,12 @@ def manifest(folder: str | Path) -> dict[str, Any]:
         If it holds no sweep, or one of another schema version.
     """
     path = Path(folder) / MANIFEST
-    if not path.exists():
-        raise InputError(f"{folder}: is no folder of a sweep, it lacks {MANIFEST}")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+        found = read_json(path)
+    except FileNotFoundError:
+        raise InputError(f"{folder}: is no folder of a sweep, it lacks {MANIFEST}") from None
+    except Damaged as error:
+        raise InputError(f"{path}: {error}") from None
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         version = found.get("schema") if isinstance(found, dict) else None
         raise InputError(
@@ -311,10 +311,9 @@ def read(folder: str | Path, table: str = "runs") -> pd.DataFrame:
     except Damaged as error:
         raise InputError(f"{error}; sweep again with --resume, which does its runs again") from None
     try:
-        merged = pa.concat_tables(parts).replace_schema_metadata() if parts else None
+        merged = pa.concat_tables(parts) if parts else pa.table({"run": []})
     except pa.ArrowException:
         raise InputError(f"{path / table}: its parts differ in their columns") from None
-    merged = pa.table({"run": []}) if merged is None else merged
     needed = [*IDENTITY, *planned.factors] if table == "runs" and parts else ["run"]
     if missing := [name for name in needed if name not in merged.column_names]:
         raise InputError(f"{path / table}: lacks the column {missing[0]!r}")

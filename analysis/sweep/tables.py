@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 
-from analysis.columns import Damaged
+from analysis.columns import Damaged, read_json
 from analysis.columns import read as read_table
 from analysis.sweep.design import ENDING, IDENTITY, Design
 from analysis.sweep.store import MANIFEST, SCHEMA, off_design
@@ -85,8 +84,8 @@ def gather(folder: str | Path) -> SweepData:
 
 def _manifest(path: Path, notes: list[str]) -> dict[str, Any]:
     try:
-        found = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_json(path / MANIFEST)
+    except (FileNotFoundError, Damaged):
         found = None
     if not isinstance(found, dict):
         notes.append(f"{MANIFEST} is damaged and left out.")
