@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -147,6 +147,12 @@ def _wrong(name: str, column: pa.ChunkedArray) -> str:
 _NUMBERS: Final = (
     frozenset(name for table in documented(()).values() for name in table) | _PLACES
 ) - (_TEXTS | _FLAGS | _DATES | {"scenario", "fingerprint", "complete"})
+
+
+def wrong_rounds(rounds: Iterable[Any]) -> str:
+    """What is wrong with the rounds of a run, a row each; nothing if they count up from 1."""
+    wrong = next((at for at, told in enumerate(rounds, 1) if told != at), 0)
+    return f"has another round than {wrong} in row {wrong}" if wrong else ""
 
 
 def read_json(path: Path) -> Any:

@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from agents.parameters import Parameters
 from agents.personas import PERSONA
 from agents.traits import NAMES
-from analysis.columns import Damaged, documented, read_json, wrong_entry
+from analysis.columns import Damaged, documented, read_json, wrong_entry, wrong_rounds
 from analysis.columns import read as read_table
 from model.collective import CollectiveModel
 from model.records import columns
@@ -377,6 +377,8 @@ def read(folder: str | Path) -> Run:
     for name, length in (("rounds", provenance["rounds_done"]), ("copies", parameters.copies)):
         if len(frames[name]) != length:
             raise InputError(f"{path / name}.parquet: has {len(frames[name])} rows, not {length}")
+    if wrong := wrong_rounds(frames["rounds"]["round"]):
+        raise InputError(f"{path / 'rounds.parquet'}: is damaged, it {wrong}")
     if [*frames["archetypes"]["archetype"]] != [*parameters.archetypes, "prior_sd"]:
         raise InputError(f"{path / 'archetypes.parquet'}: has other authors than the scenario")
     outcome = _read_json(path / "outcome.json")

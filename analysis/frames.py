@@ -17,7 +17,7 @@ from agents.parameters import Parameters, nearest
 from agents.traits import NAMES
 from analysis import columns as declared
 from analysis import robustness
-from analysis.columns import OUTCOMES, Damaged, documented, wrong_entry
+from analysis.columns import OUTCOMES, Damaged, documented, wrong_entry, wrong_rounds
 from analysis.folder import OUTCOME, PROVENANCE, SCHEMA
 from model import records
 from model.scenario import InputError, resolve, table
@@ -127,6 +127,9 @@ class _Reader:
             self.notes.append(f"{path.name} lacks {', '.join(missing[:5])}{more}.")
         if (name != "rounds" and missing) or {"round", "phase"}.intersection(missing):
             return pd.DataFrame(columns=list(columns))  # nothing can be told of the rest
+        if name == "rounds" and (wrong := wrong_rounds(frame["round"])):
+            self.notes.append(f"{path.name} is damaged and left out: it {wrong}.")
+            return pd.DataFrame(columns=list(columns))
         return frame
 
     def parameters(self) -> Parameters | None:

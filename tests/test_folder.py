@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -152,6 +153,15 @@ def truncate(run: Path) -> None:
     path.write_bytes(path.read_bytes()[:5000])
 
 
+def repeat_a_round(run: Path) -> None:
+    path = run / "rounds.parquet"
+    table = pq.read_table(path)
+    told = table["round"].to_numpy().copy()
+    told[3] = 3
+    place = table.column_names.index("round")
+    pq.write_table(table.set_column(place, "round", pa.array(told)), path)
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no folder": (shutil.rmtree, "there is no such folder"),
     "no run": (lambda run: (run / "provenance.json").unlink(), "is no run folder"),
@@ -160,6 +170,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing outcome": (lambda run: (run / "outcome.json").unlink(), "outcome.json"),
     "no table": (lambda run: (run / "rounds.parquet").write_bytes(b"no"), "cannot be read"),
     "half a table": (truncate, "cannot be read"),
+    "a round told twice": (repeat_a_round, "another round than 4"),
     "table of another run": (replace_in("provenance.json", '"seed": 3', '"seed": 4'), "another"),
     "broken provenance": (lambda run: (run / "provenance.json").write_text("{"), "cannot be read"),
     "provenance of a list": (lambda run: (run / "provenance.json").write_text("[]"), "damaged"),

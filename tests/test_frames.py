@@ -119,6 +119,16 @@ def test_what_is_missing_is_said_and_the_rest_is_there(damaged: Path) -> None:
     assert data.outcomes["outcome"].iloc[0] in CLASSES
 
 
+def test_rounds_told_twice_are_left_out(damaged: Path) -> None:
+    """A round that two rows tell of, so that its date is not one, would break it."""
+    rounds = pd.read_parquet(damaged / "rounds.parquet")
+    rounds.loc[3, "round"] = 3
+    rounds.to_parquet(damaged / "rounds.parquet")
+    data = analysis.load(damaged)
+    assert "rounds.parquet is damaged and left out: it has another round than 4" in str(data.notes)
+    assert data.rounds.empty
+
+
 def test_an_older_layout_and_an_unfinished_run_are_said(damaged: Path) -> None:
     """A run that was stopped or is of another version, and is taken for whole, would break it."""
     path = damaged / "provenance.json"
