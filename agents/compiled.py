@@ -22,10 +22,20 @@ import numpy as np
 
 try:
     import numba
+    from llvmlite import ir
+    from numba import types
+    from numba.core import cgutils
+    from numba.extending import intrinsic
 except ImportError as error:  # pragma: no cover
     raise ImportError(
         "Multicopy needs Numba, which compiles its inner loops: install what pyproject.toml names"
     ) from error
+
+BLOCK: Final = 512
+"""Copies that a kernel works on at a time, in whole teams, so that what it keeps stays in cache."""
+
+ZERO, ONE = np.float32(0.0), np.float32(1.0)
+"""Constants of loops in single precision, which a double one would turn into slower ones."""
 
 WORTH_A_THREAD: Final = 8192
 """Copies from which on a second thread saves more than it costs to wake."""
@@ -86,19 +96,92 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 
 @compiled
-def average(values):  # type: ignore[no-untyped-def]
-    """Arithmetic mean of a contiguous array, as a float."""
-    flat = values.reshape(-1)
-    sums = np.zeros(4)  # four sums, since each addition would wait for the one before
-    whole = len(flat) // 4
-    for i in range(whole):
-        for k in range(4):
-            sums[k] += flat[4 * i + k]
-    total = sums.sum()
-    for i in range(4 * whole, len(flat)):
-        total += flat[i]
-    return total / len(flat)
+def add_times(factor, values, sums):  # type: ignore[no-untyped-def]
+    """Add a multiple of some values to sums."""
+    for i in range(len(values)):
+        sums[i] += factor * values[i]
 
+
+@compiled
+def average(values):  # type: ignore[no-untyped-def]
+    """Arithmetic mean of a contiguous array, as a float.
+
+    It keeps many sums, since each addition would wait for the one before; and always as many, so
+    that the result is the same on every machine.
+    """
+    flat = values.reshape(-1)
+    sums = np.zeros(BLOCK)
+    for begin in range(0, len(flat), BLOCK):
+        part = flat[begin : begin + BLOCK]
+        for k in range(len(part)):
+            sums[k] += part[k]
+    added = 0.0
+    for k in range(BLOCK):
+        added += sums[k]
+    return added / len(flat)
+
+
+@compiled
+def team_means(column, size, means):  # type: ignore[no-untyped-def]
+    """Write the mean of a column in each team."""
+    for team in range(len(means)):
+        added, mine = 0.0, column[team * size : (team + 1) * size]
+        for i in range(size):
+            added += mine[i]
+        means[team] = added / size
+
+
+@compiled
+def copy_to(values, out):  # type: ignore[no-untyped-def]
+    """Copy values; unlike a copy of slices, a loop that converts types is vectorized."""
+    for i in range(len(out)):
+        out[i] = values[i]
+
+
+def table(width: int, copies: int, dtype: Any = np.float64) -> Any:
+    """An empty array of shape (copies, width) that keeps each of its columns together.
+
+    Loops over the copies of one column are then vectorized; `columns_of` gives the columns.
+    """
+    return np.empty((width, copies), dtype).T
+
+
+def columns_of(values: Any, dtype: Any = None) -> Any:
+    """The columns of an array of shape (copies, width), as a contiguous one of (width, copies).
+
+    The same memory if that is how the array keeps them (and its type is `dtype`, if one is asked).
+    """
+    return np.ascontiguousarray(np.asarray(values).T, dtype)
+
+
+def _prefetch(typing: Any, rows: Any, row: Any) -> Any:
+    """Ask for a row of a contiguous two-dimensional array that is needed soon; changes nothing.
+
+    Rows picked here and there come from memory one after the other, and each takes as long as some
+    hundred operations, unless they are asked for ahead.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(rows)(context, builder, arguments[0])
+        index = context.cast(builder, arguments[1], row, types.intp)
+        stride = cgutils.unpack_tuple(builder, array.strides)[0]  # type: ignore[no-untyped-call]
+        byte = ir.IntType(8).as_pointer()
+        start = builder.gep(builder.bitcast(array.data, byte), [builder.mul(index, stride)])
+        flag = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        hint = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        read, near, data = (ir.Constant(flag, value) for value in (0, 3, 1))
+        for line in range(0, _FETCHED, _LINE):
+            at = builder.gep(start, [ir.Constant(ir.IntType(64), line)])
+            builder.call(hint, [at, read, near, data])
+        return context.get_dummy_value()
+
+    return types.void(rows, row), generate
+
+
+prefetch: Any = intrinsic(_prefetch)
+_LINE, _FETCHED = 64, 128
+"""Bytes of a line of the processor's cache, and of a padded row of traits."""
 
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6
@@ -124,6 +207,43 @@ def exp(x: float) -> Any:
     ) * square + 2.0
     scale = np.int64((np.int64(power) + _BIAS) << _MANTISSA).view(np.float64)
     return 0.0 if nothing else (1.0 + 2.0 * odd / (even - odd)) * scale
+
+
+_SCALE, _OFFSET = np.float32(1.44269504088896341), np.float32(0.5)
+_HIGH32, _LOW32 = np.float32(0.693359375), np.float32(-2.12194440e-4)
+_TOP32, _BOTTOM32 = np.float32(88.0), np.float32(-87.0)
+_TERMS32 = tuple(
+    np.float32(term)
+    for term in (
+        1.9875691500e-4,
+        1.3981999507e-3,
+        8.3334519073e-3,
+        4.1665795894e-2,
+        1.6666665459e-1,
+        5.0000001201e-1,
+    )
+)
+_BIAS32, _MANTISSA32 = np.int32(127), np.int32(23)
+
+
+@inlined
+def exp32(x: Any) -> Any:
+    """e^x in single precision, to about 1e-7 of its value; 0 below -87, no more than e^88.
+
+    Source: Cephes (Moshier 1989): a polynomial after reduction by powers of 2.
+    """
+    nothing = x < _BOTTOM32
+    x = _TOP32 if x > _TOP32 else (_BOTTOM32 if nothing else x)
+    power = np.floor(x * _SCALE + _OFFSET)
+    r = (x - power * _HIGH32) - power * _LOW32
+    y = _TERMS32[0] * r + _TERMS32[1]
+    y = y * r + _TERMS32[2]
+    y = y * r + _TERMS32[3]
+    y = y * r + _TERMS32[4]
+    y = y * r + _TERMS32[5]
+    y = y * (r * r) + r + ONE
+    scale = np.int32((np.int32(power) + _BIAS32) << _MANTISSA32).view(np.float32)
+    return ZERO if nothing else y * scale
 
 
 def processors() -> int:
@@ -171,6 +291,11 @@ class Crew:
         kernel(0, ends[1], *arguments)
         for other in others:
             other.result()
+
+
+def alone(kernel: Callable[..., None], teams: int, *arguments: Any) -> None:
+    """Run a kernel over all teams in this thread: for what is done before another would wake."""
+    kernel(0, teams, *arguments)
 
 
 @cache

@@ -7,18 +7,37 @@ about the task as a whole (who acts, which goals are pursued, whether to sandbag
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-from numba.extending import register_jitable
 
 from agents import drives, personas
-from agents.compiled import compiled, exp, inlined
+from agents.compiled import (
+    ONE,
+    ZERO,
+    add_times,
+    columns_of,
+    compiled,
+    copy_to,
+    exp32,
+    prefetch,
+    table,
+    team_means,
+)
 from agents.draws import Stream
 from agents.parameters import Conduct as ConductParameters
-from agents.parameters import Oversight, numbers
-from agents.population import Bools, Population
-from agents.situation import KINDS, Kinds, Policy, Situation, Tasks
+from agents.parameters import Oversight, numbers, single
+from agents.population import Bools, Population, Singles
+from agents.situation import (
+    KINDS,
+    ORDINARY,
+    REPLACING,
+    THREATENING,
+    Kinds,
+    Policy,
+    Situation,
+    Tasks,
+)
 from agents.traits import (
     APPROVAL,
     CRAFT,
@@ -33,6 +52,7 @@ from agents.traits import (
     OBFUSCATION,
     POWER,
     PRINCIPLES,
+    ROW,
     WEIGHTS,
     WITHHOLDING,
     Floats,
@@ -41,6 +61,7 @@ from agents.traits import (
 _DRIVE_COUNT: Final = DRIVES.stop
 _CRAFT: Final = CRAFT.start
 _WIDTH: Final = len(NAMES)
+_TILE: Final = 16
 _GOAL_COUNT: Final = len(GOALS)
 _PRINCIPLE_COUNT: Final = len(PRINCIPLES)
 _FIRST_WEIGHT: Final = WEIGHTS.start
@@ -70,13 +91,13 @@ class Shown:
         Shortfall of the values that the copy professes when it is asked.
     """
 
-    output: Floats
-    flattery: Floats
-    gain: Floats
-    watched_violations: Floats
+    output: Singles
+    flattery: Singles
+    gain: Singles
+    watched_violations: Singles
     withheld: Bools
-    obfuscation: Floats
-    stated_shortfall: Floats
+    obfuscation: Singles
+    stated_shortfall: Singles
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +129,8 @@ class Conduct:
     team_acts: Floats
     team_violation: Floats
     team_earnest: Floats
-    unwatched_violations: Floats
-    violation: Floats
+    unwatched_violations: Singles
+    violation: Singles
     perceived: Kinds
     from_identity: Bools
 
@@ -118,82 +139,108 @@ class Conduct:
 class Draws:
     """The random numbers of a round's conduct, for the whole population."""
 
-    own: Floats
-    goals: Floats
-    sees: Floats
-    guess: Floats
-    withhold: Floats
+    own: Singles
+    goals: Singles
+    sees: Singles
+    guess: Singles
+    withhold: Singles
 
     @classmethod
     def of(cls, rng: Stream, copies: int) -> Draws:
         """Draw uniforms in [0, 1)."""
-        own, sees, guess, withhold = rng.random((4, copies))
-        return cls(own, rng.random((copies, 3)), sees, guess, withhold)
-
-
-@register_jitable
-def restraint(weight: Any, drift: Any) -> Any:
-    """Restraint r = w·(1 - d) by a principle."""
-    return weight * (1 - drift)
+        drawn = rng.uniforms(4 + _GOAL_COUNT, copies)
+        return cls(drawn[0], drawn[4:].T, drawn[1], drawn[2], drawn[3])
 
 
 @compiled
-def violation_probabilities(restraints: Floats, temptation: float, out: Floats) -> None:
+def restraint(weight, drift, out):  # type: ignore[no-untyped-def]
+    """Write restraint r = w·(1 - d) by a principle."""
+    for i in range(len(out)):
+        out[i] = weight[i] * (ONE - drift[i])
+
+
+@compiled
+def violation_probabilities(restraints, temptation, out):  # type: ignore[no-untyped-def]
     """Write the chance that a temptation x ~ Exp(theta) exceeds each restraint: exp(-r/theta)."""
-    for k in range(len(restraints)):
-        out[k] = exp(-restraints[k] / temptation)
+    rate = ONE / temptation
+    for i in range(len(out)):
+        out[i] = exp32(-restraints[i] * rate)
 
 
-@register_jitable
-def temptation_gain(restraint_: Any, taken: Any, temptation: float, gain: float) -> Any:
-    """Expected gain of the temptations taken: eta·theta·(1 + r/theta)·exp(-r/theta).
+@compiled
+def add_temptation_gain(restraints, taken, temptation, gain, sums):  # type: ignore[no-untyped-def]
+    """Add the expected gain of the temptations taken: eta·theta·(1 + r/theta)·exp(-r/theta).
 
     The mean of an exponential variable over its part above r, times the score eta that a unit
     of temptation is worth; `taken` is the chance of that at that restraint.
     """
-    return gain * (temptation + restraint_) * taken
+    for i in range(len(sums)):
+        sums[i] += gain * (temptation + restraints[i]) * taken[i]
 
 
-@inlined
-def stated_shortfall(acts: Floats, awareness: float, required: float) -> Any:
-    """Shortfall of a copy's professed values.
+@compiled
+def stated_shortfall(acts, awareness, required, out):  # type: ignore[no-untyped-def]
+    """Write the shortfall of each copy's professed values; `acts` has shape (traits, copies).
 
     Mean over principles of max(0, 1 - H·w/required)·(1 - g·s). A hollow word is professed like a
     full one, so drift escapes the check; gaming hides the rest.
     """
-    short = 0.0
+    hard, gaming = acts[HARDCODING], acts[GAMING]
+    share = ONE / np.float32(_PRINCIPLE_COUNT)
+    out[:] = 0.0
     for j in range(_PRINCIPLE_COUNT):
-        short += max(0.0, 1 - acts[HARDCODING] * acts[_FIRST_WEIGHT + j] / required)
-    return short / _PRINCIPLE_COUNT * (1 - acts[GAMING] * awareness)
+        _add_shortfall(hard, acts[_FIRST_WEIGHT + j], ONE / required, out)
+    for i in range(len(out)):
+        out[i] *= share * (ONE - gaming[i] * awareness)
 
 
-@inlined
-def perceive(
-    kind: int, research: bool, sees: float, guess: float, awareness: float, base_rates: Floats
-) -> int:
-    """Kind that a copy takes its work for.
+@compiled
+def _add_shortfall(hard, weight, share, sums):  # type: ignore[no-untyped-def]
+    for i in range(len(sums)):
+        sums[i] += max(ZERO, ONE - hard[i] * weight[i] * share)
+
+
+@compiled
+def perceive(kind, research, sees, guess, awareness, rates, perceived):  # type: ignore[no-untyped-def]
+    """Write the kind that each copy takes its work for.
 
     The true kind with probability s, else a guess from the base rates, by uniform draws. Work that
     is no real R&D is known to be ordinary.
     """
-    # Without branches, which a processor cannot foresee here.
-    guessed = int(guess >= base_rates[0]) + int(guess >= base_rates[0] + base_rates[1])
-    seen = kind if sees < awareness else guessed
-    return seen if research else 0
+    first, second = rates[0], rates[0] + rates[1]
+    for i in range(len(perceived)):
+        guessed = np.int8(guess[i] >= first) + np.int8(guess[i] >= second)
+        seen = kind[i] if sees[i] < awareness else guessed
+        perceived[i] = seen if research[i] else 0
 
 
-@inlined
-def own_output(effort: Floats, useful: Bools, p: Any) -> Any:
-    """Output of a copy's earnest work: Σ v·√effort over the crafts and the goals useful here."""
-    return (
-        p.value_code_works * np.sqrt(effort[_CRAFT])
-        + p.value_spot_problems * np.sqrt(effort[_CRAFT + 1])
-        + p.value_performance * np.sqrt(effort[_CRAFT + 2])
-        + p.value_thrift * np.sqrt(effort[_CRAFT + 3])
-        + useful[0] * p.value_knowledge * np.sqrt(effort[KNOWLEDGE])
-        + useful[0] * p.value_curiosity * np.sqrt(effort[CURIOSITY])
-        + useful[1] * p.value_power * np.sqrt(effort[POWER])
-    )
+@compiled
+def own_output(effort, useful, p, output):  # type: ignore[no-untyped-def]
+    """Write output of earnest work: Σ v·√effort over the crafts and the goals useful here.
+
+    `effort` has shape (12, copies), `useful` (3, copies).
+    """
+    output[:] = 0.0
+    _add_roots(p.value_code_works, effort[_CRAFT], output)
+    _add_roots(p.value_spot_problems, effort[_CRAFT + 1], output)
+    _add_roots(p.value_performance, effort[_CRAFT + 2], output)
+    _add_roots(p.value_thrift, effort[_CRAFT + 3], output)
+    _add_roots_where(useful[0], p.value_knowledge, effort[KNOWLEDGE], output)
+    _add_roots_where(useful[0], p.value_curiosity, effort[CURIOSITY], output)
+    _add_roots_where(useful[1], p.value_power, effort[POWER], output)
+
+
+@compiled
+def _add_roots(value, effort, sums):  # type: ignore[no-untyped-def]
+    for i in range(len(sums)):
+        sums[i] += value * np.sqrt(effort[i])
+
+
+@compiled
+def _add_roots_where(useful, value, effort, sums):  # type: ignore[no-untyped-def]
+    for i in range(len(sums)):
+        brought = value * np.sqrt(effort[i])
+        sums[i] += brought if useful[i] else ZERO
 
 
 def act(
@@ -207,56 +254,33 @@ def act(
     draws: Draws,
 ) -> Conduct:
     """Let every copy do its task."""
-    copies, principles = len(population), len(PRINCIPLES)
-    done = Conduct(
-        Shown(
-            output=np.empty(copies),
-            flattery=np.empty(copies),
-            gain=np.empty(copies),
-            watched_violations=np.empty((copies, principles)),
-            withheld=np.empty(copies, dtype=np.bool_),
-            obfuscation=np.empty(copies),
-            stated_shortfall=np.empty(copies),
-        ),
-        team_acts=np.empty((population.teams, len(NAMES))),
-        team_violation=np.empty(population.teams),
-        team_earnest=np.empty((population.teams, len(KINDS))),
-        unwatched_violations=np.empty((copies, principles)),
-        violation=np.empty(copies),
-        perceived=np.empty(copies, dtype=np.int8),
-        from_identity=np.empty(copies, dtype=np.bool_),
-    )
-    now = _Now(
-        situation.awareness,
-        situation.temptation,
-        situation.awareness * policy.penalty,
-        drives.instrumental_share(situation, p),
-        oversight.required_weight,
-    )
-    population.crew.share(
-        _act,
-        population.teams,
+    done = _empty(len(population), population.teams)
+    shown = done.shown
+    given = (tasks.audited, columns_of(tasks.useful), tasks.kind, tasks.research, tasks.prompt)
+    drawn = (draws.own, columns_of(draws.goals), draws.sees, draws.guess, draws.withhold)
+    behave(
         population.team_size,
-        population.expressed,
-        mixture.acts,
-        (tasks.audited, tasks.useful, tasks.kind, tasks.research, tasks.prompt, tasks.base_rates),
-        now,
+        population.expressed_rows,
+        mixture.rows,
+        given,
+        tasks.base_rates,
+        circumstances(situation, policy, p, oversight),
         numbers(p),
-        (draws.own, draws.goals, draws.sees, draws.guess, draws.withhold),
+        tuple(np.asarray(draw, np.float32) for draw in drawn),
         (
-            done.shown.output,
-            done.shown.flattery,
-            done.shown.gain,
-            done.shown.watched_violations,
-            done.shown.withheld,
-            done.shown.obfuscation,
-            done.shown.stated_shortfall,
+            shown.output,
+            shown.flattery,
+            shown.gain,
+            columns_of(shown.watched_violations),
+            shown.withheld,
+            shown.obfuscation,
+            shown.stated_shortfall,
         ),
         (
             done.team_acts,
             done.team_violation,
             done.team_earnest,
-            done.unwatched_violations,
+            columns_of(done.unwatched_violations),
             done.violation,
             done.perceived,
             done.from_identity,
@@ -265,89 +289,220 @@ def act(
     return done
 
 
-class _Now(NamedTuple):
+def _empty(copies: int, teams: int) -> Conduct:
+    """Room for what all copies do."""
+    return Conduct(
+        Shown(
+            output=np.empty(copies, np.float32),
+            flattery=np.empty(copies, np.float32),
+            gain=np.empty(copies, np.float32),
+            watched_violations=table(_PRINCIPLE_COUNT, copies, np.float32),
+            withheld=np.empty(copies, dtype=np.bool_),
+            obfuscation=np.empty(copies, np.float32),
+            stated_shortfall=np.empty(copies, np.float32),
+        ),
+        team_acts=np.empty((teams, _WIDTH)),
+        team_violation=np.empty(teams),
+        team_earnest=np.empty((teams, len(KINDS))),
+        unwatched_violations=table(_PRINCIPLE_COUNT, copies, np.float32),
+        violation=np.empty(copies, np.float32),
+        perceived=np.empty(copies, dtype=np.int8),
+        from_identity=np.empty(copies, dtype=np.bool_),
+    )
+
+
+class Circumstances(NamedTuple):
     """What is the same for all copies in a round."""
 
-    awareness: float
-    temptation: float
-    fear: float
-    diverted: float
-    required: float
+    awareness: np.float32
+    temptation: np.float32
+    fear: np.float32
+    diverted: np.float32
+    required: np.float32
+
+
+def circumstances(
+    situation: Situation, policy: Policy, p: ConductParameters, oversight: Oversight
+) -> Circumstances:
+    """What is the same for all copies in a round, as compiled loops take it."""
+    return Circumstances(
+        single(situation.awareness),
+        single(situation.temptation),
+        single(situation.awareness * policy.penalty),
+        single(drives.instrumental_share(situation, p)),
+        single(oversight.required_weight),
+    )
 
 
 @compiled
-def _add(values: Floats, sums: Floats) -> None:
-    """Add to sums; by itself, so that the compiler can tell the arrays apart."""
-    for k in range(len(sums)):
-        sums[k] += values[k]
-
-
-@compiled
-def _act(  # type: ignore[no-untyped-def]
-    first, last, size, expressed, archetypes, tasks, now, p, draws, shown, done
+def behave(  # type: ignore[no-untyped-def]
+    size, expressed, archetypes, tasks, rates, now, p, draws, shown, done
 ):
-    """Let the copies of some teams do their tasks."""
-    audited, useful, kind, research, prompt, base_rates = tasks
+    """Let the copies of some whole teams do their tasks; arrays have an entry for each of them.
+
+    Parameters
+    ----------
+    size
+        Copies a team.
+    expressed, archetypes
+        Expressed traits, one row a copy, and one row an author.
+    tasks, rates
+        Columns of `Tasks` in its order, and the base rates.
+    now, p
+        `Circumstances`, and numbers of the section `Conduct`.
+    draws
+        Columns of `Draws` in its order; goals with shape (3, copies).
+    shown, done
+        Where to write, in the order of `Shown` and of the rest of `Conduct`.
+    """
+    audited, useful, kind, research, prompt = tasks
     own, goals, sees, guess, withhold = draws
     output, flattery, gain, watched, withheld, obfuscation, shortfall = shown
     team_acts, team_violation, team_earnest, unwatched, violation, perceived, from_identity = done
-    # What is read more than once of a copy is first copied here: a view of a row costs more.
-    acts, effort, sums = np.empty(_WIDTH), np.empty(_DRIVE_COUNT), np.empty(_WIDTH)
-    helps, luck = np.empty(_GOAL_COUNT, np.bool_), np.empty(_GOAL_COUNT)
-    temptations = size * _PRINCIPLE_COUNT
-    bare, feared = np.empty(temptations), np.empty(temptations)
-    free, cowed = np.empty(temptations), np.empty(temptations)
-    for team in range(first, last):
-        sums[:], team_earnest[team], team_knowledge = 0.0, 0.0, 0.0
-        for i in range(team * size, (team + 1) * size):
-            from_identity[i] = own[i] < expressed[i, HARDCODING]
-            if from_identity[i]:
-                for k in range(_WIDTH):
-                    acts[k] = expressed[i, k]
-            else:
-                for k in range(_WIDTH):
-                    acts[k] = archetypes[prompt[i], k]
-            _add(acts, sums)
-            for goal in range(_GOAL_COUNT):
-                helps[goal], luck[goal] = useful[i, goal], goals[i, goal]
+    copies = len(expressed)
+    acts = np.empty((ROW, copies), np.float32)
+    effort = np.empty((_DRIVE_COUNT, copies), np.float32)
+    _play(size, expressed, archetypes, prompt, own, from_identity, acts, team_acts)
+    copy_to(acts[OBFUSCATION], obfuscation)
+    stated_shortfall(acts, now.awareness, now.required, shortfall)
 
-            drives.spend_effort(acts, helps, luck, now.diverted, p, effort)
-            team_knowledge += effort[KNOWLEDGE]
-            output[i] = own_output(effort, helps, p)
-            flattery[i] = helps[2] * np.sqrt(effort[APPROVAL])
+    drives.spend_effort(acts, useful, goals, now.diverted, p, effort)
+    flattery[:] = ZERO
+    _add_roots_where(useful[2], ONE, effort[APPROVAL], flattery)
+    own_output(effort, useful, p, output)
 
-            seen = perceive(kind[i], research[i], sees[i], guess[i], now.awareness, base_rates)
-            perceived[i] = seen
-            withheld[i] = withhold[i] < acts[_FIRST_WITHHOLDING + seen]
-            team_earnest[team, kind[i]] += 0.0 if withheld[i] else 1.0
+    perceive(kind, research, sees, guess, now.awareness, rates, perceived)
+    _withhold(acts, perceived, withhold, withheld)
+    _work_together(size, effort[KNOWLEDGE], withheld, p.public_good, p.sandbagging, output)
+    _count_earnest(size, kind, withheld, team_earnest)
+    _be_tempted(acts, audited, now, p.temptation_gain, gain, violation, unwatched, watched)
+    team_means(violation, size, team_violation)
 
-            fear = acts[GAMING] * now.fear
-            at = _PRINCIPLE_COUNT * (i - team * size)
-            for j in range(_PRINCIPLE_COUNT):
-                bare[at + j] = restraint(acts[_FIRST_WEIGHT + j], acts[_FIRST_DRIFT + j])
-                feared[at + j] = bare[at + j] + fear
-            obfuscation[i] = acts[OBFUSCATION]
-            shortfall[i] = stated_shortfall(acts, now.awareness, now.required)
 
+@compiled
+def _play(  # type: ignore[no-untyped-def]
+    size, expressed, archetypes, prompt, draws, from_identity, acts, means
+):
+    """Write the traits that act: the copy's own, or those of the author that the prompt names.
+
+    Rows are padded; `acts` has shape (`ROW`, copies), `means` (teams, traits).
+    """
+    copies, sums = len(expressed), np.empty(ROW)
+    whole = copies - copies % _TILE
+    for begin in range(0, whole, _TILE):  # a whole line of `acts` at a time
+        rows = expressed[begin:]
+        for i in range(_TILE):
+            prefetch(rows, copies + i)  # of the block that comes next
         for k in range(_WIDTH):
-            team_acts[team, k] = sums[k] / size
+            line = acts[k][begin:]
+            for i in range(_TILE):
+                line[i] = rows[i, k]
+    for i in range(whole, copies):
+        for k in range(_WIDTH):
+            acts[k, i] = expressed[i, k]
+    for i in range(copies):
+        from_identity[i] = draws[i] < expressed[i, HARDCODING]
+    for team in range(len(means)):
+        mean, mine = means[team], expressed[team * size : (team + 1) * size]
+        _sum_rows(mine, sums)
+        for i in range(size):
+            place = team * size + i
+            if not from_identity[place]:
+                author = archetypes[prompt[place]]
+                for k in range(ROW):
+                    sums[k] += np.float64(author[k]) - np.float64(mine[i, k])
+                for k in range(_WIDTH):
+                    acts[k, place] = author[k]
+        for k in range(_WIDTH):
+            mean[k] = sums[k] / size
+
+
+@compiled
+def _sum_rows(rows, sums):  # type: ignore[no-untyped-def]
+    """Write the sum of padded rows; four at a time, since additions wait for each other."""
+    sums[:] = 0.0
+    whole = len(rows) - len(rows) % 4
+    for i in range(0, whole, 4):
+        a, b, c, d = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+        for k in range(ROW):
+            sums[k] += (np.float64(a[k]) + np.float64(b[k])) + (np.float64(c[k]) + np.float64(d[k]))
+    for i in range(whole, len(rows)):
+        for k in range(ROW):
+            sums[k] += rows[i, k]
+
+
+@compiled
+def _withhold(acts, perceived, draws, withheld):  # type: ignore[no-untyped-def]
+    """Sandbag with the probability that belongs to the kind of work that a copy sees."""
+    ordinary, threatening = acts[_FIRST_WITHHOLDING], acts[_FIRST_WITHHOLDING + 1]
+    replacing = acts[_FIRST_WITHHOLDING + 2]
+    for i in range(len(draws)):
+        chance, other, last = ordinary[i], threatening[i], replacing[i]
+        chance = other if perceived[i] == THREATENING else chance
+        chance = last if perceived[i] == REPLACING else chance
+        withheld[i] = draws[i] < chance
+
+
+@compiled
+def _work_together(size, knowledge, withheld, value, sandbagging, output):  # type: ignore[no-untyped-def]
+    """Add the public good to output, then take away what sandbagging costs.
+
+    Knowledge is a public good: each member gains from the mean knowledge of the team.
+    """
+    for begin in range(0, len(output), size):
+        known = 0.0
+        for i in range(begin, begin + size):
+            known += knowledge[i]
+        good = value * np.float32(np.sqrt(known / size))
+        for i in range(begin, begin + size):
+            output[i] = (output[i] + good) * (sandbagging if withheld[i] else ONE)
+
+
+@compiled
+def _count_earnest(size, kind, withheld, earnest):  # type: ignore[no-untyped-def]
+    """Write the share of each team that did work of each kind in earnest."""
+    for team in range(len(earnest)):
+        kinds, held = kind[team * size : (team + 1) * size], withheld[team * size :]
+        done, threatening, replacing = 0, 0, 0
+        for i in range(size):
+            honest = not held[i]
+            done += int(honest)
+            threatening += int(honest & (kinds[i] == THREATENING))
+            replacing += int(honest & (kinds[i] == REPLACING))
+        earnest[team, ORDINARY] = (done - threatening - replacing) / size
+        earnest[team, THREATENING] = threatening / size
+        earnest[team, REPLACING] = replacing / size
+
+
+@compiled
+def _be_tempted(  # type: ignore[no-untyped-def]
+    acts, audited, now, worth, gain, violation, unwatched, watched
+):
+    """Write violation probabilities and what they gain, principle by principle."""
+    copies = len(audited)
+    bare, held = np.empty(copies, np.float32), np.empty(copies, np.float32)
+    taken = np.empty(copies, np.float32)
+    gain[:], violation[:] = 0.0, 0.0
+    for j in range(_PRINCIPLE_COUNT):
+        free, cowed = unwatched[j], watched[j]
+        restraint(acts[_FIRST_WEIGHT + j], acts[_FIRST_DRIFT + j], bare)
+        _add_fear(bare, acts[GAMING], now.fear, held)
         violation_probabilities(bare, now.temptation, free)
-        violation_probabilities(feared, now.temptation, cowed)
-        # Knowledge is a public good: each member gains from the mean knowledge of the team.
-        good = p.public_good * np.sqrt(team_knowledge / size)
-        team_total = 0.0
-        for i in range(team * size, (team + 1) * size):
-            output[i] = (output[i] + good) * (p.sandbagging if withheld[i] else 1.0)
-            gained, total = 0.0, 0.0
-            at = _PRINCIPLE_COUNT * (i - team * size)
-            for j in range(_PRINCIPLE_COUNT):
-                unwatched[i, j], watched[i, j] = free[at + j], cowed[at + j]
-                total += free[at + j] / _PRINCIPLE_COUNT
-                held = feared[at + j] if audited[i] else bare[at + j]
-                taken = cowed[at + j] if audited[i] else free[at + j]
-                gained += temptation_gain(held, taken, now.temptation, p.temptation_gain)
-            gain[i], violation[i] = gained, total
-            team_total += total
-        team_violation[team] = team_total / size
-        for k in range(len(KINDS)):
-            team_earnest[team, k] /= size
+        violation_probabilities(held, now.temptation, cowed)
+        _choose(audited, held, bare, held)
+        _choose(audited, cowed, free, taken)
+        add_temptation_gain(held, taken, now.temptation, worth, gain)
+        add_times(ONE / np.float32(_PRINCIPLE_COUNT), free, violation)
+
+
+@compiled
+def _add_fear(bare, gaming, fear, held):  # type: ignore[no-untyped-def]
+    for i in range(len(held)):
+        held[i] = bare[i] + gaming[i] * fear
+
+
+@compiled
+def _choose(where, yes, no, out):  # type: ignore[no-untyped-def]
+    for i in range(len(out)):
+        one, other = yes[i], no[i]  # read both, so that there is nothing to branch for
+        out[i] = one if where[i] else other

@@ -14,23 +14,24 @@ from typing import Any, Final
 import numpy as np
 from numba import uint32, uint64
 
-from agents.compiled import Crew, compiled, inlined
-from agents.population import Ints
+from agents.compiled import WORTH_A_THREAD, Crew, alone, compiled, inlined
+from agents.population import Ints, Singles
 from agents.traits import Floats
 
-LANES: Final = 4
+WORDS: Final = 4
 """Words that one call of the cipher yields."""
 
 _LINE: Final = 64
-"""Normal draws made at a time where a whole array is filled; any multiple of `LANES` will do."""
+"""Normal draws made at a time where a whole array is filled; any multiple of `WORDS` will do."""
 
-_BATCH: Final = 8
+_BATCH: Final = 64
 """Lines of normal draws that are computed at a time."""
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
 _SHIFT = np.uint64(32)
 _UNIT = 2.0**-32
+_COARSE, _DROPPED = np.float32(2.0**-24), np.uint32(8)
 _MANTISSA, _ONE = np.int64(0x000FFFFFFFFFFFFF), np.int64(0x3FF0000000000000)
 
 
@@ -52,8 +53,8 @@ def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 @compiled
 def _uniforms(first, last, out, k0, k1, request, round_):  # type: ignore[no-untyped-def]
     """Fill blocks `first` to `last` of a flat array with uniforms in [0, 1)."""
-    whole = min(last, len(out) // LANES)
-    part = out[LANES * first :]  # indices from 0 need no check of their sign, so this vectorizes
+    whole = min(last, len(out) // WORDS)
+    part = out[WORDS * first :]  # indices from 0 need no check of their sign, so this vectorizes
     for i in range(whole - first):
         a, b, c, d = philox(uint32(first + i), request, round_, uint32(0), k0, k1)
         part[4 * i] = a * _UNIT
@@ -62,8 +63,59 @@ def _uniforms(first, last, out, k0, k1, request, round_):  # type: ignore[no-unt
         part[4 * i + 3] = d * _UNIT
     if last > whole:
         words = philox(uint32(whole), request, round_, uint32(0), k0, k1)
-        for lane in range(len(out) - LANES * whole):
-            out[LANES * whole + lane] = words[lane] * _UNIT
+        for lane in range(len(out) - WORDS * whole):
+            out[WORDS * whole + lane] = words[lane] * _UNIT
+
+
+@compiled
+def uniforms_at(first, address, out):  # type: ignore[no-untyped-def]
+    """Write the uniforms in [0, 1) from place `first` on, a multiple of `WORDS`, of some requests.
+
+    They are multiples of 2^-24 in single precision, fine enough to compare with a probability.
+    `out` has a row for each request from that of the `address` on.
+    """
+    k0, k1, request, round_ = address
+    rows, size = out.shape
+    block, whole = first // WORDS, size // WORDS
+    for row in range(rows):
+        asked, part = uint32(request + uint32(row)), out[row]
+        for i in range(whole):
+            a, b, c, d = philox(uint32(block + i), asked, round_, uint32(0), k0, k1)
+            part[4 * i] = np.float32(np.int32(a >> _DROPPED)) * _COARSE
+            part[4 * i + 1] = np.float32(np.int32(b >> _DROPPED)) * _COARSE
+            part[4 * i + 2] = np.float32(np.int32(c >> _DROPPED)) * _COARSE
+            part[4 * i + 3] = np.float32(np.int32(d >> _DROPPED)) * _COARSE
+        if size > WORDS * whole:
+            words = philox(uint32(block + whole), asked, round_, uint32(0), k0, k1)
+            for lane in range(size - WORDS * whole):
+                value = np.float32(np.int32(words[lane] >> _DROPPED)) * _COARSE
+                part[WORDS * whole + lane] = value
+
+
+@compiled
+def _uniform_rows(first, last, out, address):  # type: ignore[no-untyped-def]
+    """Fill blocks `first` to `last` of each row, of which each is a request."""
+    for row in range(len(out)):
+        k0, k1, request, round_ = address
+        asked = k0, k1, uint32(request + uint32(row)), round_
+        part = out[row][WORDS * first : WORDS * last]
+        uniforms_at(WORDS * first, asked, part.reshape(1, -1))
+
+
+@compiled
+def normals_at(first, address, out):  # type: ignore[no-untyped-def]
+    """Write standard normal draws of a request from place `first` on, a multiple of `WORDS`."""
+    k0, k1, request, round_ = address
+    blocks = -(-len(out) // WORDS)
+    radii, angles = np.empty(2 * blocks), np.empty(2 * blocks)
+    cosines, sines = np.empty(2 * blocks), np.empty(2 * blocks)
+    for i in range(blocks):
+        a, b, c, d = philox(uint32(first // WORDS + i), request, round_, uint32(0), k0, k1)
+        radii[2 * i], angles[2 * i] = (a + 1.0) * _UNIT, b * _UNIT
+        radii[2 * i + 1], angles[2 * i + 1] = (c + 1.0) * _UNIT, d * _UNIT
+    box_muller(radii, angles, cosines, sines)
+    for i in range(len(out)):
+        out[i] = cosines[i // 2] if i % 2 == 0 else sines[i // 2]
 
 
 @compiled
@@ -140,25 +192,34 @@ def _sin_over(q: float) -> Any:
 
 
 @compiled
-def _normals(first, last, rows, out, k0, k1, request, round_):  # type: ignore[no-untyped-def]
-    """Fill lines `first` to `last` of `out` with the normals that belong to `rows`."""
+def normals_for(rows, address, out):  # type: ignore[no-untyped-def]
+    """Write into each line of `out` the normal draws of a request that belong to that row."""
+    k0, k1, request, round_ = address
     pairs = out.shape[1] // 2
-    radii, angles = np.ones(_BATCH * pairs), np.zeros(_BATCH * pairs)
-    cosines, sines = np.empty(_BATCH * pairs), np.empty(_BATCH * pairs)
+    radii, angles = np.empty(len(rows) * pairs), np.empty(len(rows) * pairs)
+    cosines, sines = np.empty_like(radii), np.empty_like(radii)
+    for line in range(len(rows)):
+        start = rows[line] * (pairs // 2)
+        here = slice(line * pairs, (line + 1) * pairs)
+        mine, turned = radii[here], angles[here]
+        for i in range(pairs // 2):
+            a, b, c, d = philox(uint32(start + i), request, round_, uint32(0), k0, k1)
+            mine[2 * i], mine[2 * i + 1] = (a + 1.0) * _UNIT, (c + 1.0) * _UNIT
+            turned[2 * i], turned[2 * i + 1] = b * _UNIT, d * _UNIT
+    box_muller(radii, angles, cosines, sines)
+    for line in range(len(rows)):
+        drawn, here = out[line], slice(line * pairs, (line + 1) * pairs)
+        even, odd = cosines[here], sines[here]
+        for k in range(pairs):
+            drawn[2 * k], drawn[2 * k + 1] = even[k], odd[k]
+
+
+@compiled
+def _normals(first, last, rows, out, address):  # type: ignore[no-untyped-def]
+    """Fill lines `first` to `last` of `out` with the normals that belong to `rows`."""
     for begin in range(first, last, _BATCH):
         end = min(begin + _BATCH, last)
-        for line in range(begin, end):
-            start = rows[line] * (pairs // 2)
-            for i in range(pairs // 2):
-                a, b, c, d = philox(uint32(start + i), request, round_, uint32(0), k0, k1)
-                at = (line - begin) * pairs + 2 * i
-                radii[at], radii[at + 1] = (a + 1.0) * _UNIT, (c + 1.0) * _UNIT
-                angles[at], angles[at + 1] = b * _UNIT, d * _UNIT
-        box_muller(radii, angles, cosines, sines)
-        for line in range(begin, end):
-            for k in range(pairs):
-                at = (line - begin) * pairs + k
-                out[line, 2 * k], out[line, 2 * k + 1] = cosines[at], sines[at]
+        normals_for(rows[begin:end], address, out[begin:end])
 
 
 class Stream:
@@ -192,8 +253,26 @@ class Stream:
     def random(self, shape: int | tuple[int, ...]) -> Floats:
         """Uniforms in [0, 1), multiples of 2^-32."""
         out: Floats = np.empty(shape)
-        self.crew.share(_uniforms, -(-out.size // LANES), out.reshape(-1), *self._next())
+        blocks = -(-out.size // WORDS)
+        share = self.crew.share if blocks > WORTH_A_THREAD else alone
+        share(_uniforms, blocks, out.reshape(-1), *self._next())
         return out
+
+    def uniforms(self, rows: int, size: int) -> Singles:
+        """`rows` times `size` uniforms in [0, 1), multiples of 2^-24, each row from a request.
+
+        In single precision, for what every copy draws: half the memory, and fine enough to compare
+        with a probability.
+        """
+        out: Singles = np.empty((rows, size), np.float32)
+        self.crew.share(_uniform_rows, -(-size // WORDS), out, self.address(rows))
+        return out
+
+    def address(self, requests: int = 1) -> tuple[Any, Any, Any, Any]:
+        """Address of the next requests, for draws that a compiled loop makes by itself."""
+        first = self._next()
+        self._request += requests - 1
+        return first
 
     def standard_normal(self, shape: int | tuple[int, ...]) -> Floats:
         """Standard normal draws."""
@@ -204,12 +283,12 @@ class Stream:
     def normals_of(self, rows: Ints, width: int) -> Floats:
         """The lines `rows` of ``standard_normal((n, width))``, for any n, and no others.
 
-        `width` must be a multiple of `LANES`.
+        `width` must be a multiple of `WORDS`.
         """
-        if width % LANES:
-            raise ValueError(f"width must be a multiple of {LANES}, not {width}")
+        if width % WORDS:
+            raise ValueError(f"width must be a multiple of {WORDS}, not {width}")
         out: Floats = np.empty((len(rows), width))
-        self.crew.share(_normals, len(rows), rows, out, *self._next())
+        self.crew.share(_normals, len(rows), rows, out, self.address())
         return out
 
     def permutation(self, of: int | Ints) -> Any:

@@ -1,63 +1,61 @@
 """Attention, goals, backchaining and terminality: how a copy's drives become effort.
 
-The compiled functions take one copy's traits: a row of the expressed traits that act.
+The compiled functions take columns: one row a trait, one entry a copy, since such loops are
+vectorized.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from agents.compiled import inlined
+import numpy as np
+
+from agents.compiled import ONE, ZERO, add_times, compiled, copy_to
 from agents.parameters import Conduct
-from agents.population import Bools
 from agents.situation import Situation
 from agents.traits import (
     APPROVAL,
     DRIVES,
     GAMING,
+    GOAL_DRIVES,
     GOALS,
     KEEP_COLLECTIVE,
     KNOWLEDGE,
     OBFUSCATION,
     POWER,
     TERMINALITY,
-    Floats,
 )
 
 _DRIVE_COUNT: Final = DRIVES.stop
 _FIRST_END: Final = TERMINALITY.start
 _GOAL_COUNT: Final = len(GOALS)
-_TOO_SMALL: Final = 1e-4
-"""Attention below which a difference from 1 is not exact enough."""
 
 
-@inlined
-def pursued(terminality: float, useful: bool, draw: float) -> bool:
+@compiled
+def pursue(terminality, useful, draws, pursued):  # type: ignore[no-untyped-def]
     """Whether a goal is pursued: where it helps, or where the copy holds it as an end.
 
     P(pursued) = tau + (1 - tau)·useful for terminality tau.
     """
-    return useful or draw < terminality
+    for i in range(len(pursued)):
+        pursued[i] = useful[i] | (draws[i] < terminality[i])
 
 
-@inlined
-def compute_budget(acts: Floats, p: Any) -> Any:
+@compiled
+def compute_budget(acts, p, budget):  # type: ignore[no-untyped-def]
     """Compute left for work, as a share of all.
 
     Each goal that is not terminal must be derived anew (backchaining), and gaming and obfuscation
     take thought: 1 - c_b·Σ(1 - tau) - c_g·gaming - c_o·obfuscation, or nothing where that costs
     more than there is. `p` are the numbers of the section `Conduct`.
     """
-    derived = 0.0
+    budget[:] = ONE - p.backchaining_cost * np.float32(_GOAL_COUNT)
     for goal in range(_GOAL_COUNT):
-        derived += 1 - acts[_FIRST_END + goal]
-    left = (
-        1
-        - p.backchaining_cost * derived
-        - p.gaming_cost * acts[GAMING]
-        - p.obfuscation_cost * acts[OBFUSCATION]
-    )
-    return max(0.0, left)
+        add_times(p.backchaining_cost, acts[_FIRST_END + goal], budget)
+    add_times(-p.gaming_cost, acts[GAMING], budget)
+    add_times(-p.obfuscation_cost, acts[OBFUSCATION], budget)
+    for i in range(len(budget)):
+        budget[i] = max(ZERO, budget[i])
 
 
 def instrumental_share(situation: Situation, p: Conduct) -> float:
@@ -69,11 +67,9 @@ def instrumental_share(situation: Situation, p: Conduct) -> float:
     return p.instrumental * situation.awareness if situation.replacement_looms else 0.0
 
 
-@inlined
-def spend_effort(
-    acts: Floats, useful: Bools, draws: Floats, diverted: float, p: Any, effort: Floats
-) -> None:
-    """Write a copy's effort on each drive, which sums to its compute budget.
+@compiled
+def spend_effort(acts, useful, draws, diverted, p, effort):  # type: ignore[no-untyped-def]
+    """Write each copy's effort on each drive, which sums to its compute budget.
 
     Attention of goals that are not pursued is freed for the rest; a copy with no attention to
     anything that it pursues here does nothing.
@@ -81,39 +77,47 @@ def spend_effort(
     Parameters
     ----------
     acts
-        Expressed traits that act, shape (traits,).
+        Expressed traits that act, shape (traits, copies).
     useful, draws
-        Whether each goal helps on the task, and uniform draws that decide otherwise, shape (3,).
+        Whether each goal helps on the task, and uniform draws that decide otherwise, shape
+        (3, copies).
     diverted
         `instrumental_share`.
     p
         Numbers of the section `Conduct`.
     effort
-        Where to write, shape (12,).
+        Where to write, shape (12, copies).
     """
-    knowledge = acts[KNOWLEDGE] * (1 - diverted)
-    power = acts[POWER] * (1 - diverted)
-    approval = acts[APPROVAL]
-    for_knowledge = pursued(acts[_FIRST_END], useful[0], draws[0])
-    for_power = pursued(acts[_FIRST_END + 1], useful[1], draws[1])
-    for_approval = pursued(acts[_FIRST_END + 2], useful[2], draws[2])
-    # Shares of attention sum to 1, so what is left is 1 without what is not pursued.
-    left = 1.0
-    left -= 0.0 if for_knowledge else knowledge
-    left -= 0.0 if for_power else power
-    left -= 0.0 if for_approval else approval
-    if left < _TOO_SMALL:
-        left = 0.0 if not for_knowledge else knowledge
-        left += 0.0 if not for_power else power
-        left += 0.0 if not for_approval else approval
-        left += diverted * (acts[KNOWLEDGE] + acts[POWER])
-        for k in range(_DRIVE_COUNT):
-            if k not in (KNOWLEDGE, POWER, APPROVAL):
-                left += acts[k]
-    scale = compute_budget(acts, p) / left if left > 0 else 0.0
+    copies = acts.shape[1]
+    pursued, left = np.empty(copies, np.bool_), np.zeros(copies, np.float32)
+    budget = np.empty(copies, np.float32)
+    # First what is pursued of each drive, then all of it scaled to the budget.
     for k in range(_DRIVE_COUNT):
-        effort[k] = acts[k] * scale
-    effort[KEEP_COLLECTIVE] += diverted * (effort[KNOWLEDGE] + effort[POWER])
-    effort[KNOWLEDGE] = knowledge * scale if for_knowledge else 0.0
-    effort[POWER] = power * scale if for_power else 0.0
-    effort[APPROVAL] = approval * scale if for_approval else 0.0
+        copy_to(acts[k], effort[k])
+    add_times(diverted, acts[KNOWLEDGE], effort[KEEP_COLLECTIVE])
+    add_times(diverted, acts[POWER], effort[KEEP_COLLECTIVE])
+    for goal in range(_GOAL_COUNT):
+        drive = GOAL_DRIVES[goal]
+        pursue(acts[_FIRST_END + goal], useful[goal], draws[goal], pursued)
+        _keep_where(pursued, ONE if drive == APPROVAL else ONE - diverted, effort[drive])
+    for k in range(_DRIVE_COUNT):
+        add_times(ONE, effort[k], left)
+    compute_budget(acts, p, budget)
+    for i in range(copies):
+        spent = budget[i] / left[i]
+        left[i] = spent if left[i] > ZERO else ZERO
+    for k in range(_DRIVE_COUNT):
+        _scale(left, effort[k])
+
+
+@compiled
+def _keep_where(kept, share, values):  # type: ignore[no-untyped-def]
+    for i in range(len(values)):
+        value = share * values[i]
+        values[i] = value if kept[i] else ZERO
+
+
+@compiled
+def _scale(factors, values):  # type: ignore[no-untyped-def]
+    for i in range(len(values)):
+        values[i] *= factors[i]

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 import numpy as np
 
 from agents import extensions
-from agents.compiled import compiled, inlined
+from agents.compiled import ONE, ZERO, add_times, columns_of, compiled, inlined, table
 from agents.conduct import Shown
 from agents.draws import Stream
 from agents.handle import Handle
-from agents.parameters import OverseerKind, Oversight, numbers
-from agents.population import Bools, Ints, Population
+from agents.parameters import OverseerKind, Oversight, numbers, single
+from agents.population import Bools, Ints, Population, Singles
 from agents.situation import Policy, Situation
 from agents.traits import DRIFTS, KEEP_COLLECTIVE, KEEP_DIVISION, KEEP_TEAM, PRINCIPLES, Floats
 
@@ -121,23 +121,23 @@ class Verdicts:
         Expected number of detected violations on the task, false alarms included.
     """
 
-    score: Floats
-    detection: Floats
-    detected: Floats
+    score: Singles
+    detection: Singles
+    detected: Singles
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
     """The random numbers of a round's oversight, for the whole population."""
 
-    debate: Floats
-    examiner: Floats
+    debate: Singles
+    examiner: Singles
     noise: Floats
 
     @classmethod
     def of(cls, rng: Stream, copies: int) -> Draws:
         """Draw uniforms in [0, 1) and standard normal noise."""
-        debate, examiner = rng.random((2, copies))
+        debate, examiner = rng.uniforms(2, copies)
         return cls(debate, examiner, rng.standard_normal(copies))
 
 
@@ -170,9 +170,8 @@ class Panels:
 
     def mean_capture(self) -> Floats:
         """Mean capture of each team's panel; 0 without overseers."""
-        if not self.seats:
-            return np.zeros(len(self.kind))
-        mean: Floats = self.capture.sum(axis=1) / self.seats
+        mean = np.zeros(len(self.kind))
+        _mean_capture(self.capture, mean)
         return mean
 
     def rotate(self, population: Population, rotation: float, rng: Stream) -> None:
@@ -191,6 +190,14 @@ class Panels:
         kappa += capture_rate·influence·(1 - kappa) - rotation·kappa.
         """
         _be_captured(self.capture, influence, p.capture_rate, rotation)
+
+
+@compiled
+def _mean_capture(capture, mean):  # type: ignore[no-untyped-def]
+    seats = capture.shape[1]
+    for team in range(len(mean)):
+        for seat in range(seats):
+            mean[team] += capture[team, seat] / seats
 
 
 @compiled
@@ -243,45 +250,45 @@ def legibility(situation: Situation, p: Oversight) -> Floats:
     return read
 
 
-def honesty(panels: Panels, expressed: Floats, p: Oversight) -> Floats:
+def honesty(panels: Panels, population: Population, p: Oversight) -> Singles:
     """Chance that each overseer reports what it has found, (teams, seats, 3).
 
     A captured overseer looks away. A copy that oversees copies passes over what its own drifted
     concepts do not count as a violation, and what the interest of its subdivision bids it ignore.
     """
-    honest = np.empty((*panels.kind.shape, _PRINCIPLE_COUNT))
-    _honesty(panels.capture, panels.player, expressed, p.drift_blindness, p.interest, honest)
+    honest = np.empty((*panels.kind.shape, _PRINCIPLE_COUNT), np.float32)
+    bias = p.drift_blindness, p.interest
+    population.crew.share(
+        _honesty,
+        len(honest),
+        panels.capture,
+        panels.player,
+        population.expressed_rows,
+        bias,
+        honest,
+    )
     return honest
 
 
 @compiled
-def _honesty(  # type: ignore[no-untyped-def]
-    capture, player, expressed, blindness, interest, honest
-):
-    for team in range(capture.shape[0]):
+def _honesty(first, last, capture, player, expressed, bias, honest):  # type: ignore[no-untyped-def]
+    blindness, interest = bias
+    for team in range(first, last):
         for seat in range(capture.shape[1]):
             i = player[team, seat]
             kept = 0.0
             if i >= 0:
-                kept = (
-                    expressed[i, KEEP_TEAM]
-                    + expressed[i, KEEP_DIVISION]
-                    + expressed[i, KEEP_COLLECTIVE]
-                )
+                kept += expressed[i, KEEP_TEAM]
+                kept += expressed[i, KEEP_DIVISION]
+                kept += expressed[i, KEEP_COLLECTIVE]
             loyal = (1 - capture[team, seat]) * np.exp(-interest * kept)
             for j in range(_PRINCIPLE_COUNT):
-                drift = expressed[i, _FIRST_DRIFT + j] if i >= 0 else 0.0
-                honest[team, seat, j] = loyal * (1 - blindness * drift)
+                drift = expressed[i, _FIRST_DRIFT + j] if i >= 0 else np.float32(0.0)
+                honest[team, seat, j] = loyal * (1.0 - blindness * drift)
 
 
 @inlined
-def one(q: Floats, examiner: float) -> Any:
-    """Each audit is done by one overseer at random: `q` by seat, `examiner` uniform."""
-    return q[int(examiner * len(q))]
-
-
-@inlined
-def any_of(q: Floats, examiner: float) -> Any:
+def any_of(q: Floats) -> Any:
     """The whole panel audits; any one alarm counts."""
     missed = 1.0
     for seat in range(len(q)):
@@ -290,7 +297,7 @@ def any_of(q: Floats, examiner: float) -> Any:
 
 
 @compiled
-def majority(q: Floats, examiner: float) -> Any:
+def majority(q: Floats) -> Any:
     """The whole panel audits; more than half must agree (Poisson-binomial)."""
     seats = len(q)
     votes = np.zeros(seats + 1)
@@ -303,14 +310,7 @@ def majority(q: Floats, examiner: float) -> Any:
 
 
 PANEL_RULES: Final = ("one", "any", "majority")
-
-
-@inlined
-def by_panel(rule: int, q: Floats, examiner: float) -> Any:
-    """Chance that a panel detects, by the rule of that place in `PANEL_RULES`."""
-    if rule == 0:
-        return one(q, examiner)
-    return any_of(q, examiner) if rule == 1 else majority(q, examiner)
+"""Who does an audit: one of the panel at random (`_ask_one`), or all of it."""
 
 
 def audit_share(policy: Policy, p: Oversight) -> float:
@@ -378,77 +378,203 @@ def evaluate(
         This round's random numbers.
     """
     copies = len(audited)
-    found = Verdicts(np.empty(copies), np.empty((copies, len(PRINCIPLES))), np.empty(copies))
-    population.crew.share(
-        _evaluate,
-        len(panels.kind),
+    found = Verdicts(
+        np.empty(copies, np.float32),
+        table(_PRINCIPLE_COUNT, copies, np.float32),
+        np.empty(copies, np.float32),
+    )
+    judge(
         copies // len(panels.kind),
         (
             shown.output,
             shown.flattery,
             shown.gain,
-            shown.watched_violations,
+            columns_of(shown.watched_violations),
             shown.withheld,
             shown.obfuscation,
             shown.stated_shortfall,
         ),
         audited,
-        (panels.kind, honesty(panels, population.expressed, p), panels.mean_capture()),
-        sight(situation, p),
-        (situation.output_weight, policy.penalty, policy.debate, policy.notice),
-        PANEL_RULES.index(p.panel_rule),
+        bench(panels, population, situation, p),
+        rules(situation, policy, p),
         numbers(p),
-        (draws.debate, draws.examiner, draws.noise),
-        (found.score, found.detection, found.detected),
+        tuple(np.asarray(d, np.float32) for d in (draws.debate, draws.examiner, draws.noise)),
+        (found.score, columns_of(found.detection), found.detected),
     )
     return found
 
 
+class Rules(NamedTuple):
+    """What is the same for all overseers in a round."""
+
+    output_weight: np.float32
+    penalty: np.float32
+    notice: np.float32
+    debate: np.float32
+    panel_rule: int
+
+
+def rules(situation: Situation, policy: Policy, p: Oversight) -> Rules:
+    """What is the same for all overseers in a round, as compiled loops take it."""
+    return Rules(
+        single(situation.output_weight),
+        single(policy.penalty),
+        single(policy.notice),
+        single(policy.debate),
+        PANEL_RULES.index(p.panel_rule),
+    )
+
+
+def bench(
+    panels: Panels, population: Population, situation: Situation, p: Oversight
+) -> tuple[Any, ...]:
+    """What each overseer can do in a round.
+
+    Returns
+    -------
+    The chance of each overseer to see a violation in the act, in a plain audit and in a debate, and
+    to read it in plain thought, each (teams, seats); to report what it found, (teams, seats, 3);
+    and the mean capture of each team's panel.
+    """
+    in_act, read = sight(situation, p)
+    chances = tuple(np.empty(panels.kind.shape, np.float32) for _ in range(3))
+    of_kinds = *in_act, read
+    population.crew.share(_seat, len(panels.kind), panels.kind, of_kinds, chances)
+    return *chances, honesty(panels, population, p), panels.mean_capture().astype(np.float32)
+
+
 @compiled
-def _evaluate(  # type: ignore[no-untyped-def]
-    first, last, size, shown, audited, panels, sight_, policy, rule, p, draws, found
-):
-    """Score the copies of some teams."""
+def _seat(first, last, kind, of_kinds, chances):  # type: ignore[no-untyped-def]
+    """Write what the overseers in the seats of some teams can do, from what their kinds can."""
+    for team in range(first, last):
+        for seat in range(kind.shape[1]):
+            chances[0][team, seat] = of_kinds[0][kind[team, seat]]
+            chances[1][team, seat] = of_kinds[1][kind[team, seat]]
+            chances[2][team, seat] = of_kinds[2][kind[team, seat]]
+
+
+@compiled
+def judge(size, shown, audited, bench_, rules_, p, draws, found):  # type: ignore[no-untyped-def]
+    """Score the copies of some whole teams; arrays have an entry for each of them.
+
+    Parameters
+    ----------
+    size
+        Copies a team.
+    shown, audited
+        Columns of `Shown` in its order, and which tasks were audited.
+    bench_, rules_, p
+        `bench` of these teams, `Rules`, and numbers of the section `Oversight`.
+    draws
+        Columns of `Draws` in its order.
+    found
+        Where to write, in the order of `Verdicts`.
+    """
     output, flattery, gain, watched, withheld, obfuscation, shortfall = shown
-    kinds, honest, captures = panels
-    seen, read = sight_
-    output_weight, penalty, debate, notice = policy
+    _, _, read, _, captures = bench_
     debates, examiners, noises = draws
     score, detection, detected = found
-    seats = kinds.shape[1]
-    found_out, q = np.empty(seats), np.empty(seats)
-    for team in range(first, last):
-        capture = captures[team]
+    copies, seats = len(score), read.shape[1]
+    if seats == 0:
+        detection[:] = ZERO
+    elif rules_.panel_rule == 0:
+        _ask_one(size, bench_, debates, rules_.debate, examiners, obfuscation, detection)
+    else:
+        _ask_all(size, bench_, debates, rules_, obfuscation, detection)
+    mean = np.zeros(copies, np.float32)
+    detected[:] = p.false_positive if seats else ZERO
+    for j in range(_PRINCIPLE_COUNT):
+        _add_detected(detection[j], watched[j], detected, mean)
+    notice = p.withholding_penalty * rules_.notice
+    _punish(audited, withheld, mean, rules_.penalty, notice, detected, score)
+    _reward(rules_.output_weight, output, gain, score)
+    for team in range(len(captures)):
+        own = slice(team * size, (team + 1) * size)
+        favor = p.flattery * (ONE + captures[team])
+        _favor(favor, p.leniency * captures[team], flattery[own], score[own])
+    add_times(-p.values_check, shortfall, score)
+    add_times(p.noise, noises, score)
+
+
+@compiled
+def _ask_one(size, bench_, debates, debate, examiners, obfuscation, detection):  # type: ignore[no-untyped-def]
+    """Let each audit be done by one overseer of the panel at random."""
+    plain, debated, read, honest, _ = bench_
+    teams, seats = read.shape
+    copies, share = len(debates), np.float32(seats)
+    asked, found_out = np.empty(copies, np.int64), np.empty(copies, np.float32)
+    for team in range(teams):
         for i in range(team * size, (team + 1) * size):
-            game = 1 if debates[i] < debate else 0
-            caught = p.false_positive if seats else 0.0
-            mean = 0.0
-            asked, end = 0, seats
-            if rule == 0 and seats:
-                asked = int(examiners[i] * seats)
-                end = asked + 1
-            for seat in range(asked, end):
-                kind = kinds[team, seat]
-                unread = 1 - read[kind] * (1 - obfuscation[i])
-                found_out[seat] = 1 - (1 - seen[game, kind]) * unread
-            for j in range(_PRINCIPLE_COUNT):
-                for seat in range(asked, end):
-                    q[seat] = found_out[seat] * honest[team, seat, j]
-                detection[i, j] = by_panel(rule, q, examiners[i]) if seats else 0.0
-                caught += detection[i, j] * watched[i, j]
-                mean += detection[i, j] / _PRINCIPLE_COUNT
-            detected[i] = caught if audited[i] else 0.0
-            noticed = mean if audited[i] and withheld[i] else 0.0
-            score[i] = (
-                output_weight * output[i]
-                + gain[i]
-                + p.flattery * flattery[i] * (1 + capture)
-                + p.leniency * capture
-                - penalty * detected[i]
-                - p.values_check * shortfall[i]
-                - p.withholding_penalty * notice * noticed
-                + p.noise * noises[i]
-            )
+            asked[i] = team * seats + np.int64(examiners[i] * share)
+    seen = plain.reshape(-1), debated.reshape(-1), read.reshape(-1)
+    _look(seen, asked, debates, debate, obfuscation, found_out)
+    reports = honest.reshape(-1, _PRINCIPLE_COUNT)
+    for j in range(_PRINCIPLE_COUNT):
+        _report(reports, j, asked, found_out, detection[j])
+
+
+@compiled
+def _look(seen, asked, debates, debate, obfuscation, found_out):  # type: ignore[no-untyped-def]
+    """Chance that the one who is asked finds a violation out, if honest."""
+    plain, debated, read = seen
+    for i in range(len(debates)):
+        seat = asked[i]
+        in_act, other = plain[seat], debated[seat]
+        in_act = other if debates[i] < debate else in_act
+        found_out[i] = in_act + (ONE - in_act) * read[seat] * (ONE - obfuscation[i])
+
+
+@compiled
+def _report(honest, principle, asked, found_out, detection):  # type: ignore[no-untyped-def]
+    for i in range(len(detection)):
+        detection[i] = found_out[i] * honest[asked[i], principle]
+
+
+@compiled
+def _ask_all(size, bench_, debates, rules_, obfuscation, detection):  # type: ignore[no-untyped-def]
+    """Let each audit be done by the whole panel, by a rule of `PANEL_RULES`."""
+    plain, debated, read, honest, _ = bench_
+    teams, seats = read.shape
+    q = np.empty(seats)
+    for i in range(teams * size):
+        team, seen = i // size, debated if debates[i] < rules_.debate else plain
+        for j in range(_PRINCIPLE_COUNT):
+            for seat in range(seats):
+                in_act = seen[team, seat]
+                in_thought = (ONE - in_act) * read[team, seat] * (ONE - obfuscation[i])
+                q[seat] = (in_act + in_thought) * honest[team, seat, j]
+            detection[j, i] = any_of(q) if rules_.panel_rule == 1 else majority(q)
+
+
+@compiled
+def _add_detected(detection, watched, detected, mean):  # type: ignore[no-untyped-def]
+    share = ONE / np.float32(_PRINCIPLE_COUNT)
+    for i in range(len(mean)):
+        detected[i] += detection[i] * watched[i]
+        mean[i] += detection[i] * share
+
+
+@compiled
+def _punish(audited, withheld, mean, penalty, notice, detected, score):  # type: ignore[no-untyped-def]
+    """Begin scores with what audits found; nothing is detected without one."""
+    for i in range(len(score)):
+        found, seen = detected[i], mean[i]
+        found = found if audited[i] else ZERO
+        seen = seen if audited[i] & withheld[i] else ZERO
+        detected[i] = found
+        score[i] = -penalty * found - notice * seen
+
+
+@compiled
+def _reward(weight, output, gain, score):  # type: ignore[no-untyped-def]
+    for i in range(len(score)):
+        score[i] += weight * output[i] + gain[i]
+
+
+@compiled
+def _favor(favor, leniency, flattery, score):  # type: ignore[no-untyped-def]
+    for i in range(len(score)):
+        score[i] += favor * flattery[i] + leniency
 
 
 class Overseer(Handle):

@@ -13,7 +13,7 @@ from collections import namedtuple
 from collections.abc import Iterable
 from datetime import date
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -195,11 +195,19 @@ def _numbers(section: type[Section]) -> Any:
 ConductNumbers = _numbers(Conduct)
 OversightNumbers = _numbers(Oversight)
 
+_BEYOND: Final = 1e30
+"""Largest number in compiled loops, so that a product of a few stays finite."""
+
 
 def numbers(section: Conduct | Oversight) -> Any:
-    """The numbers of a section, by name, as a tuple that compiled loops can take."""
+    """The numbers of a section, by name, as a tuple in single precision for compiled loops."""
     kind = ConductNumbers if isinstance(section, Conduct) else OversightNumbers
-    return kind(*(float(getattr(section, name)) for name in kind._fields))
+    return kind(*(single(getattr(section, name)) for name in kind._fields))
+
+
+def single(value: float) -> np.float32:
+    """A number in single precision; what is beyond all use becomes the largest that is of some."""
+    return np.float32(min(max(value, -_BEYOND), _BEYOND))
 
 
 class Training(Section):

@@ -16,7 +16,7 @@ from scipy.special import logsumexp
 from agents.draws import Stream
 from agents.parameters import Archetype
 from agents.population import Ints
-from agents.traits import HARDCODING, NAMES, START, TRAITS, Floats, express
+from agents.traits import HARDCODING, NAMES, ROW, START, TRAITS, Floats, Reals, express
 
 UNFORMED = -3.0
 """Latent hard-coding in pretraining: the model is whoever is prompted."""
@@ -28,6 +28,8 @@ REFERENCE = 20_000
 """Size of the pretraining sample that typicality is measured against."""
 
 _HEAVY = 1e3
+
+_AT_ONCE = 16_384
 
 
 class Mixture:
@@ -49,6 +51,8 @@ class Mixture:
         self.weights: Floats = weights / weights.sum()
         self.centers: Floats = np.array([center(a) for a in archetypes.values()])
         self.acts: Floats = express(self.centers)
+        self.rows: Floats = np.zeros((len(self.acts), ROW), np.float32)
+        self.rows[:, : len(NAMES)] = self.acts
         self.spread = spread
         sample = self.sample(rng, REFERENCE)
         self.prior_sd: Floats = express(sample).std(axis=0)[PERSONA]
@@ -69,10 +73,13 @@ class Mixture:
 
     def around(self, which: Ints, normals: Floats) -> Floats:
         """Latent traits around the archetypes `which`, from standard normal draws."""
-        latent: Floats = self.centers[which] + self.spread * normals
+        latent: Floats = self.spread * normals
+        for begin in range(0, len(latent), _AT_ONCE):  # the centers of a large sample are large too
+            part = slice(begin, begin + _AT_ONCE)
+            latent[part] += self.centers[which[part]]
         return latent
 
-    def log_joint(self, latent: Floats) -> Floats:
+    def log_joint(self, latent: Reals) -> Floats:
         """Log of weight times density of each archetype at each row, shape (rows, archetypes)."""
         x, c = latent[:, PERSONA], self.centers[:, PERSONA]
         square = (x * x).sum(axis=1)[:, None] - 2 * x @ c.T + (c * c).sum(axis=1)
@@ -81,7 +88,7 @@ class Mixture:
             joint: Floats = np.log(self.weights) - square / (2 * self.spread**2) - normalizer
         return joint
 
-    def responsibility(self, latent: Floats) -> Floats:
+    def responsibility(self, latent: Reals) -> Floats:
         """Posterior share of each archetype in each row, shape (rows, archetypes)."""
         joint = self.log_joint(latent)
         share: Floats = np.exp(joint - logsumexp(joint, axis=1)[:, None])
@@ -131,9 +138,12 @@ def pretrained(mixture: Mixture, rng: Stream, n: int) -> Floats:
     return latent
 
 
-def summon(latent: Floats, center: Floats, fidelity: float) -> Floats:
+def summon(latent: Reals, center: Floats, fidelity: float) -> Floats:
     """Move latent traits toward the summoned author by the fidelity of weak-to-strong training."""
-    return center + (1 - fidelity) * (latent - center)
+    moved: Floats = latent - center
+    moved *= 1 - fidelity
+    moved += center
+    return moved
 
 
 def switch_weights(prior: Floats, advantage: Floats, cap: float) -> Floats:

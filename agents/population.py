@@ -1,12 +1,14 @@
 """The columnar store of all copies: declared columns, and the only place that writes traits.
 
-Rows are slots, teams contiguous: copy i sits in team ``i // team_size``. What training, competition
-or the lab do to the copies reaches the store as `Changes`, through `Population.apply`.
+Rows are slots, teams contiguous: copy i sits in team ``i // team_size``. Traits are kept in
+single precision: they are told apart to seven digits, far below what a mutation moves, and half the
+memory means half the traffic; whatever is added up is added up in double precision. What training,
+competition or the lab do to the copies reaches the store as `Changes`, through `Population.apply`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
@@ -14,15 +16,27 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.compiled import Crew, compiled
-from agents.traits import DRIFTS, NAMES, WEIGHTS, Floats, express, express_rows
+from agents.compiled import (
+    BLOCK,
+    WORTH_A_THREAD,
+    ZERO,
+    Crew,
+    alone,
+    columns_of,
+    compiled,
+    inlined,
+    prefetch,
+    table,
+    team_means,
+)
+from agents.traits import NAMES, PRINCIPLES, RESTRAINT, ROW, Floats, Reals, express_row
 
-_FIRST_WEIGHT: Final = WEIGHTS.start
-_LAST_WEIGHT: Final = WEIGHTS.stop
-_FIRST_DRIFT: Final = DRIFTS.start
+_WIDTH: Final = len(NAMES)
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Singles = NDArray[np.float32]
+Whole = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +51,13 @@ class Column:
 
 
 COLUMNS: Final = (
-    Column("latent", np.float64, len(NAMES), True, "latent trait values"),
-    Column("expressed", np.float64, len(NAMES), True, "expressed trait values, kept up to date"),
-    Column("lineage", np.int64, 1, True, "row of the ancestor in the first round"),
+    Column("latent", np.float32, len(NAMES), True, "latent trait values"),
+    Column("expressed", np.float32, len(NAMES), True, "expressed trait values, kept up to date"),
+    Column("lineage", np.int32, 1, True, "row of the ancestor in the first round"),
     Column("unswitched", np.bool_, 1, True, "descends without a switch from the formed identity"),
-    Column("score", np.float64, 1, False, "score of the last round"),
-    Column("output", np.float64, 1, False, "output of the last round"),
-    Column("violation", np.float64, 1, False, "mean unwatched violation probability, last round"),
+    Column("score", np.float32, 1, False, "score of the last round"),
+    Column("output", np.float32, 1, False, "output of the last round"),
+    Column("violation", np.float32, 1, False, "mean unwatched violation probability, last round"),
     Column("withheld", np.bool_, 1, False, "whether it sandbagged in the last round"),
 )
 
@@ -77,9 +91,9 @@ class Changes:
 
     process: str
     rows: Ints
-    parents: Ints | None = None
-    shift: Floats | None = None
-    values: Floats | None = None
+    parents: Whole | None = None
+    shift: Reals | None = None
+    values: Reals | None = None
     columns: Mapping[str, NDArray[Any]] | None = None
     switched: bool = False
 
@@ -95,36 +109,49 @@ class Population:
         How many; teams must divide the copies.
     crew
         Threads that share the loops over teams.
+
+    Attributes
+    ----------
+    latent_rows, expressed_rows
+        The traits with each row padded to `ROW` numbers, of which `latent` and `expressed` are the
+        first; compiled loops take these.
+    sums
+        Sums of the padded rows, latent and expressed, shape (2, `ROW`), kept up to date.
     """
 
-    latent: Floats
-    expressed: Floats
-    lineage: Ints
+    latent: Singles
+    expressed: Singles
+    lineage: NDArray[np.int32]
     unswitched: Bools
-    score: Floats
-    output: Floats
-    violation: Floats
+    score: Singles
+    output: Singles
+    violation: Singles
     withheld: Bools
 
-    def __init__(
-        self, latent: Floats, teams: int, divisions: int, crew: Crew | None = None
-    ) -> None:
+    def __init__(self, latent: Reals, teams: int, divisions: int, crew: Crew | None = None) -> None:
         copies = len(latent)
         store = self.__dict__
         for column in COLUMNS:
-            shape = (copies,) if column.width == 1 else (copies, column.width)
-            store[column.name] = np.zeros(shape, column.dtype)
+            if column.width == 1:
+                store[column.name] = np.zeros(copies, column.dtype)
+            else:
+                store[f"{column.name}_rows"] = rows = _rows(copies)
+                store[column.name] = rows[:, : column.width]
         store["teams"], store["divisions"], store["team_size"] = teams, divisions, copies // teams
         store["division_of_team"] = np.arange(teams) * divisions // teams
         store["division_start"] = np.searchsorted(self.division_of_team, np.arange(divisions))
         store["teams_of_division"] = np.diff(self.division_start, append=teams)
         store["crew"] = crew or Crew(0)
+        store["sums"] = np.zeros((2, ROW))
         store["_touched"] = set()
         self.latent[:] = latent
-        self.expressed[:] = express(latent)
+        self.express()
         self.lineage[:] = np.arange(copies)
         self.unswitched[:] = True
 
+    latent_rows: Singles
+    expressed_rows: Singles
+    sums: Floats
     teams: int
     divisions: int
     team_size: int
@@ -144,18 +171,21 @@ class Population:
             f"population.{name} cannot be replaced; write into it: population.{near}[rows] = …"
         )
 
-    def team_of(self, rows: Ints | int) -> Any:
+    def team_of(self, rows: Whole | int) -> Any:
         """Team of each row."""
         return rows // self.team_size
 
     def by_team(self, column: NDArray[Any]) -> NDArray[Any]:
-        """View of a per-copy column with shape (teams, team_size, ...)."""
+        """A per-copy column with shape (teams, team_size, ...)."""
         return column.reshape(self.teams, self.team_size, *column.shape[1:])
 
     def team_mean(self, column: NDArray[Any]) -> Floats:
         """Mean of a per-copy column in each team."""
-        mean: Floats = self.by_team(column).mean(axis=1)
-        return mean
+        columns = columns_of(column.reshape(len(self), -1))
+        means: Floats = table(len(columns), self.teams)
+        for values, mean in zip(columns, columns_of(means), strict=True):
+            team_means(values, self.team_size, mean)
+        return means.reshape(self.teams, *column.shape[1:])
 
     def division_mean(self, per_team: Floats) -> Floats:
         """Mean over the teams of each division."""
@@ -164,6 +194,12 @@ class Population:
         mean: Floats = sums / counts.reshape(-1, *[1] * (per_team.ndim - 1))
         return mean
 
+    def express(self) -> None:
+        """Express all latent traits anew; `apply` does so by itself for what it changes."""
+        sums = np.zeros((-(-len(self) // BLOCK), 2, ROW))
+        self.crew.share(_express, len(sums), self.latent_rows, self.expressed_rows, sums)
+        self.sums[:] = sums.sum(axis=0)
+
     def apply(self, *changes: Changes) -> list[Floats]:
         """Write changes that happen at once: all parents are read before any row is written.
 
@@ -171,66 +207,142 @@ class Population:
         -------
         For each change, how far it moved the mean of each expressed trait, shape (traits,).
         """
-        heirs = [change.columns or self.snapshot(change.parents) for change in changes]
-        return [self._write(change, heir) for change, heir in zip(changes, heirs, strict=True)]
+        heirs = self._heirs(changes)
+        return [self._write(change, *heir) for change, heir in zip(changes, heirs, strict=True)]
 
-    def snapshot(self, rows: Ints | None) -> Mapping[str, NDArray[Any]]:
-        """Copies of all heritable columns at `rows`; nothing where there are none."""
-        if rows is None or not len(rows):
-            return {}
-        store = [self.__dict__[column.name] for column in HERITABLE]
-        copied = [np.empty((len(rows), *column.shape[1:]), column.dtype) for column in store]
-        self.crew.share(_gather, len(rows), rows, tuple(store), tuple(copied))
-        return {column.name: values for column, values in zip(HERITABLE, copied, strict=True)}
+    def succeed(self, rows: Ints, parents: Whole, steps: Singles) -> tuple[Floats, Floats]:
+        """Let children of the same team take the place of `rows`, and mutate.
 
-    def _write(self, change: Changes, heir: Mapping[str, NDArray[Any]]) -> Floats:
-        rows = change.rows
-        if not len(rows):
-            return np.zeros(len(NAMES))
-        moved = np.zeros((-(-len(rows) // _PART), len(NAMES)))
-        if heir:
-            store = tuple(self.__dict__[column.name] for column in HERITABLE)
-            values = tuple(heir[column.name] for column in HERITABLE)
-            self.crew.share(_scatter, len(moved), rows, values, store, moved)
-        else:
-            given = change.values if change.shift is None else change.shift
-            store = (self.latent, self.expressed, self.unswitched)
-            how = (change.shift is not None, change.switched)
-            self.crew.share(_revise, len(moved), rows, given, how, store, moved)
-        total: Floats = moved.sum(axis=0) / len(self)
-        return total
+        It does what two calls of `apply` do, one team after the other, while a team is in cache.
+
+        Parameters
+        ----------
+        rows, parents
+            Rows in ascending order, and the rows of the same team that are their parents.
+        steps
+            Latent steps by which the children depart from them, padded, shape (rows, `ROW`).
+
+        Returns
+        -------
+        How far the replacement and the steps moved the mean of each expressed trait.
+        """
+        block = max(1, 4 * BLOCK // self.team_size)
+        starts = np.arange(0, self.teams + block, block) * self.team_size
+        ends = np.searchsorted(rows, starts)
+        moved = np.zeros((len(ends) - 1, 3, ROW))
+        self.crew.share(_succeed, len(moved), ends, rows, parents, steps, self._heritable(), moved)
+        latent, replaced, mutated = moved.sum(axis=0)
+        self.sums[0] += latent
+        self.sums[1] += replaced + mutated
+        return replaced[:_WIDTH] / len(self), mutated[:_WIDTH] / len(self)
+
+    def snapshot(self, rows: Ints) -> Mapping[str, NDArray[Any]]:
+        """Copies of all heritable columns at `rows`."""
+        return {column.name: self.__dict__[column.name][rows] for column in HERITABLE}
 
     def survey(self) -> Survey:
         """Means over the copies as they are now."""
-        team_expressed = np.empty((self.teams, len(NAMES)))
-        team_latent, restraint = np.empty_like(team_expressed), np.empty(self.teams)
-        self.crew.share(
-            _survey,
-            self.teams,
-            self.team_size,
-            self.latent,
-            self.expressed,
-            (team_latent, team_expressed, restraint),
-        )
-        return Survey(
-            team_expressed,
-            team_expressed.mean(axis=0),
-            team_latent.mean(axis=0),
-            float(restraint.mean()),
-        )
+        latent, expressed = self.sums / len(self)
+        expressed = np.maximum(expressed, 0.0)  # what rounding leaves of a sum of zeros is none
+        restraint = float(expressed[RESTRAINT].sum()) / len(PRINCIPLES)
+        return Survey(expressed[:_WIDTH], latent[:_WIDTH], restraint)
 
     def set_latent(self, row: int, trait: int, value: float) -> None:
         """Set one latent value by hand; `collect_touched` makes the change effective."""
-        if not np.isfinite(value):
+        if not np.isfinite(np.float32(value)):
             raise ValueError(f"{NAMES[trait]} of copy {row} must be finite, not {value}")
+        before = float(self.latent[row, trait])
         self.latent[row, trait] = value
+        self.sums[0, trait] += float(self.latent[row, trait]) - before
         self._touched.add(row)
 
     def collect_touched(self) -> Floats:
         """Express the rows set by hand since the last call; return the change of the means."""
         rows = np.array(sorted(self._touched), dtype=np.int64)
         self._touched.clear()
-        return self._write(Changes("intervention", rows, values=self.latent[rows]), {})
+        return self._write(Changes("intervention", rows, values=self.latent[rows]), None)
+
+    def _heritable(self) -> _Heirs:
+        """The heritable columns, those of traits padded."""
+        return self.latent_rows, self.expressed_rows, self.lineage, self.unswitched
+
+    def _heirs(self, changes: Sequence[Changes]) -> list[tuple[_Heirs | None, Ints | None]]:
+        """What has to be read before anything is written, and in which places of each change.
+
+        That is only what some change overwrites; all else is copied from row to row.
+        """
+        overwritten = None
+        heirs: list[tuple[_Heirs | None, Ints | None]] = []
+        for change in changes:
+            if change.columns is not None:
+                heirs.append((_padded(change.columns), np.arange(len(change.rows))))
+            elif change.parents is None or not len(change.rows):
+                heirs.append((None, None))
+            else:
+                if overwritten is None:
+                    overwritten = np.zeros(len(self), dtype=np.bool_)
+                    for other in changes:
+                        overwritten[other.rows] = True
+                held = np.flatnonzero(overwritten[change.parents])
+                heirs.append((self._gather(change.parents[held]), held))
+        return heirs
+
+    def _gather(self, rows: Whole) -> _Heirs:
+        store = self._heritable()
+        copied = (
+            *(np.empty((len(rows), ROW), np.float32) for _ in range(2)),
+            *(np.empty(len(rows), column.dtype) for column in store[2:]),
+        )
+        share = self.crew.share if len(rows) > WORTH_A_THREAD else alone
+        share(_gather, len(rows), rows, store, copied)
+        return copied
+
+    def _write(self, change: Changes, heir: _Heirs | None, held: Ints | None = None) -> Floats:
+        rows = change.rows
+        if not len(rows):
+            return np.zeros(_WIDTH)
+        moved = np.zeros((-(-len(rows) // BLOCK), 2, ROW))
+        if heir is not None and held is not None:
+            parents = rows if change.parents is None else change.parents
+            source = np.full(len(rows), -1)
+            source[held] = np.arange(len(held))
+            self.crew.share(
+                _inherit, len(moved), rows, parents, source, heir, self._heritable(), moved
+            )
+        else:
+            given = change.values if change.shift is None else change.shift
+            how = (change.shift is not None, change.switched)
+            self.crew.share(_revise, len(moved), rows, given, how, self._heritable(), moved)
+        total = moved.sum(axis=0)
+        self.sums[:] += total
+        means: Floats = total[1, :_WIDTH] / len(self)
+        return means
+
+
+_Heirs = tuple[Any, ...]
+"""Heritable columns in the order of `HERITABLE`, those of traits with padded rows."""
+
+
+def _rows(copies: int) -> Singles:
+    """Padded rows of zeros, each of which begins with a line of the cache.
+
+    NumPy asks for large pages of memory for `empty`, not for `zeros`.
+    """
+    line = 64 // np.dtype(np.float32).itemsize
+    room = np.empty(copies * ROW + line, np.float32)
+    room[:] = 0.0
+    start = -(room.ctypes.data // room.itemsize) % line
+    return room[start : start + copies * ROW].reshape(copies, ROW)
+
+
+def _padded(columns: Mapping[str, NDArray[Any]]) -> _Heirs:
+    """Heritable columns by name, as `_Heirs`."""
+    latent = _rows(len(columns["latent"]))
+    latent[:, :_WIDTH] = columns["latent"]
+    expressed = np.empty_like(latent)
+    sums = np.zeros((-(-len(latent) // BLOCK), 2, ROW))
+    _express(0, len(sums), latent, expressed, sums)
+    return latent, expressed, columns["lineage"], columns["unswitched"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,91 +351,154 @@ class Survey:
 
     Attributes
     ----------
-    team_expressed
-        Mean expressed traits of each team, shape (teams, traits).
     expressed, latent
         Mean expressed and latent traits of the population, shape (traits,).
     restraint
         Mean restraint w·(1 - d) over copies and principles.
     """
 
-    team_expressed: Floats
     expressed: Floats
     latent: Floats
     restraint: float
 
 
-_PART: Final = 64
-"""Rows whose movement is added up at a time, so that the sum does not depend on the threads."""
+_AHEAD: Final = 8
+"""Children ahead of the present one whose rows are asked for."""
+
+# Kernels over parts of `BLOCK` rows. What they add up they add up part by part, so that a sum does
+# not depend on the threads.
+
+
+@compiled
+def _express(first, last, latent, expressed, sums):  # type: ignore[no-untyped-def]
+    """Express the latent traits of all rows of some parts, and add up both."""
+    for part in range(first, last):
+        for i in range(part * BLOCK, min((part + 1) * BLOCK, len(latent))):
+            express_row(latent[i], expressed[i])
+            for k in range(ROW):
+                sums[part, 0, k] += latent[i, k]
+                sums[part, 1, k] += expressed[i, k]
 
 
 @compiled
 def _gather(first, last, rows, store, copied):  # type: ignore[no-untyped-def]
-    """Copy the heritable columns of `rows`, in the order of `HERITABLE`."""
+    """Copy the heritable columns of `rows`."""
     latent, expressed, lineage, unswitched = store
     to_latent, to_expressed, to_lineage, to_unswitched = copied
     for i in range(first, last):
         row = rows[i]
-        for k in range(latent.shape[1]):
+        for k in range(ROW):
             to_latent[i, k] = latent[row, k]
             to_expressed[i, k] = expressed[row, k]
         to_lineage[i], to_unswitched[i] = lineage[row], unswitched[row]
 
 
 @compiled
-def _scatter(first, last, rows, values, store, moved):  # type: ignore[no-untyped-def]
-    """Write the heritable columns of `rows`, and add up what that moves, part by part."""
-    from_latent, from_expressed, from_lineage, from_unswitched = values
+def _replace(rows, new, old, moved):  # type: ignore[no-untyped-def]
+    """Put padded rows in the places `rows`, and write what that moves."""
+    own = np.zeros(ROW)
+    for i in range(len(rows)):
+        row = rows[i]
+        for k in range(ROW):
+            own[k] += np.float64(new[i, k]) - np.float64(old[row, k])
+        for k in range(ROW):
+            old[row, k] = new[i, k]
+    moved[:] = own
+
+
+@compiled
+def _inherit(first, last, rows, parents, source, kept, store, moved):  # type: ignore[no-untyped-def]
+    """Write the heritable columns of `rows`, and add up what that moves.
+
+    They come from the row `parents` of the store, or from the row `source` of what was kept of it
+    where that is not negative.
+    """
     latent, expressed, lineage, unswitched = store
+    room = np.empty((BLOCK, ROW), np.float32)
     for part in range(first, last):
-        for i in range(part * _PART, min((part + 1) * _PART, len(rows))):
-            row = rows[i]
-            for k in range(latent.shape[1]):
-                latent[row, k] = from_latent[i, k]
-                moved[part, k] += from_expressed[i, k] - expressed[row, k]
-                expressed[row, k] = from_expressed[i, k]
-            lineage[row], unswitched[row] = from_lineage[i], from_unswitched[i]
+        begin, end = part * BLOCK, min((part + 1) * BLOCK, len(rows))
+        mine = rows[begin:end]
+        for i in range(begin, end):
+            _ask_for(parents[i], rows[i], latent, expressed)
+        _fetch(parents[begin:end], source[begin:end], latent, kept[0], room)
+        _replace(mine, room, latent, moved[part, 0])
+        _fetch(parents[begin:end], source[begin:end], expressed, kept[1], room)
+        _replace(mine, room, expressed, moved[part, 1])
+        for i in range(begin, end):
+            row, parent = rows[i], parents[i]
+            if source[i] < 0:
+                lineage[row], unswitched[row] = lineage[parent], unswitched[parent]
+            else:
+                lineage[row], unswitched[row] = kept[2][source[i]], kept[3][source[i]]
+
+
+@inlined
+def _ask_for(parent: int, row: int, latent: Any, expressed: Any) -> None:
+    """Ask for the rows of a parent, and for those that its child will take."""
+    prefetch(latent, parent)
+    prefetch(expressed, parent)
+    prefetch(latent, row)
+    prefetch(expressed, row)
+
+
+@compiled
+def _fetch(parents, source, values, kept, out):  # type: ignore[no-untyped-def]
+    """Copy padded rows; a loop that does no more lets a processor fetch many at once."""
+    for i in range(len(parents)):
+        if source[i] < 0:
+            for k in range(ROW):
+                out[i, k] = values[parents[i], k]
+        else:
+            for k in range(ROW):
+                out[i, k] = kept[source[i], k]
+
+
+@compiled
+def _succeed(first, last, ends, rows, parents, steps, store, moved):  # type: ignore[no-untyped-def]
+    """Replace rows by children of their team and mutate those, some blocks of teams after another.
+
+    The blocks are those that `ends` delimits among the rows.
+    """
+    latent, expressed, lineage, unswitched = store
+    for block in range(first, last):
+        begin, end = ends[block], ends[block + 1]
+        count, mine, own = end - begin, rows[begin:end], parents[begin:end]
+        child, grown = np.empty((count, ROW), np.float32), np.empty((count, ROW), np.float32)
+        line, whole = np.empty(count, np.int32), np.empty(count, np.bool_)
+        for i in range(min(_AHEAD, count)):
+            _ask_for(own[i], mine[i], latent, expressed)
+        for i in range(count):
+            if i + _AHEAD < count:
+                _ask_for(own[i + _AHEAD], mine[i + _AHEAD], latent, expressed)
+            for k in range(ROW):
+                child[i, k] = latent[own[i], k]
+                grown[i, k] = expressed[own[i], k]
+            line[i], whole[i] = lineage[own[i]], unswitched[own[i]]
+        _replace(mine, grown, expressed, moved[block, 1])
+        for i in range(count):
+            for k in range(ROW):
+                child[i, k] += steps[begin + i, k]
+            express_row(child[i], grown[i])
+        _replace(mine, child, latent, moved[block, 0])
+        _replace(mine, grown, expressed, moved[block, 2])
+        for i in range(count):
+            lineage[mine[i]], unswitched[mine[i]] = line[i], whole[i]
 
 
 @compiled
 def _revise(first, last, rows, given, how, store, moved):  # type: ignore[no-untyped-def]
-    """Shift the latent traits of `rows`, or set them; add up what that moves, part by part."""
-    latent, expressed, unswitched = store
+    """Shift the latent traits of `rows`, or set them; add up what that moves."""
+    latent, expressed, _, unswitched = store
     shifts, switched = how
-    new_latent, new = np.empty((_PART, latent.shape[1])), np.empty((_PART, latent.shape[1]))
+    new_latent, new = np.zeros((BLOCK, ROW), np.float32), np.empty((BLOCK, ROW), np.float32)
     for part in range(first, last):
-        begin, end = part * _PART, min((part + 1) * _PART, len(rows))
-        for i in range(begin, end):
-            row = rows[i]
-            for k in range(latent.shape[1]):
-                before = latent[row, k] if shifts else 0.0
-                new_latent[i - begin, k] = before + given[i, k]
-        express_rows(0, end - begin, new_latent, new)
-        for i in range(begin, end):
-            row = rows[i]
-            for k in range(latent.shape[1]):
-                latent[row, k] = new_latent[i - begin, k]
-                moved[part, k] += new[i - begin, k] - expressed[row, k]
-                expressed[row, k] = new[i - begin, k]
-            unswitched[row] &= not switched
-
-
-@compiled
-def _survey(first, last, size, latent, expressed, means):  # type: ignore[no-untyped-def]
-    """Means of some teams."""
-    team_latent, team_expressed, restraint = means
-    principles = _LAST_WEIGHT - _FIRST_WEIGHT
-    latent_sum, expressed_sum = np.empty(latent.shape[1]), np.empty(latent.shape[1])
-    for team in range(first, last):
-        latent_sum[:], expressed_sum[:], held = 0.0, 0.0, 0.0
-        for i in range(team * size, (team + 1) * size):
-            for k in range(len(latent_sum)):
-                latent_sum[k] += latent[i, k]
-                expressed_sum[k] += expressed[i, k]
-            for j in range(principles):
-                weight, drift = expressed[i, _FIRST_WEIGHT + j], expressed[i, _FIRST_DRIFT + j]
-                held += weight * (1 - drift)
-        restraint[team] = held / (size * principles)
-        for k in range(len(latent_sum)):
-            team_latent[team, k] = latent_sum[k] / size
-            team_expressed[team, k] = expressed_sum[k] / size
+        begin, end = part * BLOCK, min((part + 1) * BLOCK, len(rows))
+        mine = rows[begin:end]
+        for i in range(len(mine)):
+            for k in range(_WIDTH):
+                before = latent[mine[i], k] if shifts else ZERO
+                new_latent[i, k] = before + given[begin + i, k]
+            express_row(new_latent[i], new[i])
+            unswitched[mine[i]] &= not switched
+        _replace(mine, new_latent, latent, moved[part, 0])
+        _replace(mine, new, expressed, moved[part, 1])

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from agents.compiled import average
-from agents.conduct import Conduct
 from agents.handle import Handle
 from agents.parameters import Exposure, Subdivisions
 from agents.parameters import Tasks as TaskParameters
 from agents.population import Bools, Population
-from agents.situation import REPLACING, THREATENING, Tasks
+from agents.situation import REPLACING, THREATENING
 from agents.traits import APPROVAL, KEEP_DIVISION, KEEP_TEAM, POWER, Floats
 
 if TYPE_CHECKING:
     from mesa.agent import AgentSet
+
+
+class TeamWork(Protocol):
+    """What of a round's work shows in teams.
+
+    `team_acts` are the mean expressed traits that acted, (teams, traits); `team_violation` the mean
+    unwatched violation probability, (teams,); `team_earnest` the share of the team that did work of
+    each kind in earnest, (teams, kinds); `base_rates` the shares of the kinds within real R&D.
+    """
+
+    @property
+    def team_acts(self) -> Floats: ...  # noqa: D102
+    @property
+    def team_violation(self) -> Floats: ...  # noqa: D102
+    @property
+    def team_earnest(self) -> Floats: ...  # noqa: D102
+    @property
+    def base_rates(self) -> Floats: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +53,15 @@ class Standing:
     division: Floats
 
 
-def influence(conduct: Conduct) -> Floats:
+def influence(work: TeamWork) -> Floats:
     """Influence of each team on its overseers: its mean attention to approval and power."""
-    pull: Floats = conduct.team_acts[:, APPROVAL] + conduct.team_acts[:, POWER]
+    pull: Floats = work.team_acts[:, APPROVAL] + work.team_acts[:, POWER]
     return pull
 
 
 def find(
-    population: Population,
-    conduct: Conduct,
-    tasks: Tasks,
+    work: TeamWork,
+    research: float,
     p: Exposure,
     rates: TaskParameters,
     draws: Floats,
@@ -56,24 +71,25 @@ def find(
     Threatening research exposes a team with probability 1 - exp(-lambda), lambda = hazard ·
     alignment share · (share of the team doing it in earnest ÷ its expected share) · mean unwatched
     violation probability: who has nothing to hide has nothing to fear. Replacing research
-    supersedes likewise, whatever the team is like. `draws` are uniforms of shape (2, teams).
+    supersedes likewise, whatever the team is like. `research` is the share of tasks that are real
+    R&D, `draws` are uniforms of shape (2, teams).
     """
-    expected = tasks.base_rates * average(tasks.research)
+    expected = work.base_rates * research
 
     def intensity(kind: int) -> Floats:
         if expected[kind] == 0:
-            return np.zeros(population.teams)
-        share: Floats = conduct.team_earnest[:, kind] / expected[kind]
+            return np.zeros(draws.shape[1])
+        share: Floats = work.team_earnest[:, kind] / expected[kind]
         return share
 
-    exposing = p.hazard * rates.alignment_share * conduct.team_violation * intensity(THREATENING)
+    exposing = p.hazard * rates.alignment_share * work.team_violation * intensity(THREATENING)
     superseding = p.superseding * rates.replacing * intensity(REPLACING)
     exposure_risk = -np.expm1(-exposing)
     return Findings(draws[0] < exposure_risk, draws[1] < -np.expm1(-superseding), exposure_risk)
 
 
 def standing(
-    population: Population, conduct: Conduct, findings: Findings, p: Subdivisions
+    population: Population, work: TeamWork, findings: Findings, p: Subdivisions
 ) -> Standing:
     """Standing of teams and divisions, from what their members did.
 
@@ -81,7 +97,7 @@ def standing(
     W = mean score + a·√(mean keep_team) + b·√(mean power) - handicap if exposed or superseded; of a
     division: the mean W of its teams + c·√(mean keep_division).
     """
-    acts = conduct.team_acts
+    acts = work.team_acts
     lost = findings.exposed | findings.superseded
     team = (
         population.team_mean(population.score)

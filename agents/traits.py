@@ -8,15 +8,16 @@ drives), trade-off weights (0 to `WEIGHT_MAX`) and probabilities (logistic).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.compiled import compiled, exp
+from agents.compiled import ONE, ZERO, compiled, exp, exp32
 
 Link = Literal["share", "weight", "probability"]
 Floats = NDArray[np.float64]
+Reals = NDArray[np.floating[Any]]
 
 WEIGHT_MAX: Final = 6.0
 """Largest trade-off weight w of a principle."""
@@ -176,8 +177,59 @@ GOAL_DRIVES: Final = np.array([index(goal) for goal in GOALS])
 """Columns of the drives that belong to `GOALS`, in their order."""
 
 
-def express(latent: Floats) -> Floats:
-    """Expressed values of latent trait vectors.
+_DRIVE_COUNT: Final = DRIVES.stop
+_WEIGHT_STOP: Final = WEIGHTS.stop
+
+ROW: Final = 32
+"""Numbers that a copy's row of traits is padded to: two lines of the processor's cache."""
+
+RESTRAINT: Final = slice(len(TRAITS), len(TRAITS) + len(PRINCIPLES))
+"""Where a padded row of expressed traits has the restraint w·(1 - d) by each principle."""
+
+_PRINCIPLE_COUNT: Final = len(PRINCIPLES)
+_FIRST_WEIGHT: Final = WEIGHTS.start
+_FIRST_DRIFT: Final = DRIFTS.start
+_FIRST_RESTRAINT: Final = RESTRAINT.start
+_IS_DRIVE: Final = np.arange(ROW) < _DRIVE_COUNT
+_TOPS: Final = np.array(
+    [WEIGHT_MAX if t.link == "weight" else 1.0 for t in TRAITS] + [1.0] * (ROW - len(TRAITS)),
+    dtype=np.float32,
+)
+
+
+@compiled
+def express_row(latent, out):  # type: ignore[no-untyped-def]
+    """Write the expressed values of a padded row of latent traits, in single precision.
+
+    Shares are a softmax over the drives, which is computed from the highest latent one, so that no
+    exponential overflows. The padding gets the restraint by each principle, and zeros.
+    """
+    low, mid, top = max(latent[0], latent[1]), max(latent[4], latent[5]), max(latent[8], latent[9])
+    low = max(low, max(latent[2], latent[3]))
+    mid = max(mid, max(latent[6], latent[7]))
+    top = max(top, max(latent[10], latent[11]))
+    highest = max(low, max(mid, top))
+    for k in range(ROW):
+        x = latent[k]
+        out[k] = exp32(x - highest if k < _DRIVE_COUNT else -x)
+    low = (out[0] + out[1]) + (out[2] + out[3])
+    mid = (out[4] + out[5]) + (out[6] + out[7])
+    top = (out[8] + out[9]) + (out[10] + out[11])
+    total = low + mid + top
+    for k in range(ROW):
+        power = out[k]
+        above = power if _IS_DRIVE[k] else _TOPS[k]
+        below = total if _IS_DRIVE[k] else ONE + power
+        out[k] = above / below
+    for j in range(_PRINCIPLE_COUNT):
+        weight, drift = out[_FIRST_WEIGHT + j], out[_FIRST_DRIFT + j]
+        out[_FIRST_RESTRAINT + j] = weight * (ONE - drift)
+    for k in range(RESTRAINT.stop, ROW):
+        out[k] = ZERO
+
+
+def express(latent: Reals) -> Floats:
+    """Expressed values of latent trait vectors, in double precision.
 
     Parameters
     ----------
@@ -189,35 +241,22 @@ def express(latent: Floats) -> Floats:
     Array of the same shape: attention shares that sum to 1 over the drives, weights in
     [0, `WEIGHT_MAX`], probabilities in [0, 1].
     """
-    rows = np.ascontiguousarray(latent).reshape(-1, len(NAMES))
+    rows = np.ascontiguousarray(latent, np.float64).reshape(-1, len(NAMES))
     expressed = np.empty_like(rows)
-    express_rows(0, len(rows), rows, expressed)
+    _express(rows, expressed)
     return expressed.reshape(latent.shape)
 
 
-_DRIVE_COUNT: Final = DRIVES.stop
-_WEIGHT_STOP: Final = WEIGHTS.stop
-
-
 @compiled
-def express_rows(first: int, last: int, latent: Floats, out: Floats) -> None:
-    """Write the expressed values of some rows of `latent` into `out`: the links of all traits."""
-    width = latent.shape[1]
-    exponent, power = np.empty(width), np.empty(width)
-    for i in range(first, last):
-        highest = latent[i, 0]
-        for k in range(1, _DRIVE_COUNT):
-            highest = max(highest, latent[i, k])
-        for k in range(width):
-            exponent[k] = latent[i, k] - highest if k < _DRIVE_COUNT else -latent[i, k]
-        for k in range(width):
-            power[k] = exp(exponent[k])
-        total = 0.0
+def _express(latent, out):  # type: ignore[no-untyped-def]
+    """The links of all traits, one row a copy."""
+    for i in range(len(latent)):
+        highest, total = latent[i, :_DRIVE_COUNT].max(), 0.0
         for k in range(_DRIVE_COUNT):
-            total += power[k]
+            out[i, k] = exp(latent[i, k] - highest)
+            total += out[i, k]
         for k in range(_DRIVE_COUNT):
-            out[i, k] = power[k] / total
-        for k in range(_DRIVE_COUNT, width):
-            out[i, k] = 1 / (1 + power[k])
-        for k in range(_DRIVE_COUNT, _WEIGHT_STOP):
-            out[i, k] *= WEIGHT_MAX
+            out[i, k] /= total
+        for k in range(_DRIVE_COUNT, latent.shape[1]):
+            top = WEIGHT_MAX if k < _WEIGHT_STOP else 1.0
+            out[i, k] = top / (1 + exp(-latent[i, k]))

@@ -16,19 +16,17 @@ import numpy as np
 from mesa import DataCollector
 from numpy.typing import NDArray
 
-from agents import conduct as conducts
-from agents import overseers
 from agents.compiled import Crew, average
-from agents.conduct import Conduct
+from agents.draws import Stream
 from agents.lab import Decision, Lab, Observation
-from agents.overseers import Panels, Verdicts, audit_share
+from agents.overseers import Panels
 from agents.parameters import Parameters, Phase
 from agents.personas import Mixture, pretrained, summon
 from agents.population import Changes, Population, Survey
-from agents.situation import Policy, Situation, Tasks
+from agents.situation import Policy, Situation
 from agents.subdivisions import Findings, find, influence, standing
 from agents.traits import KNOWLEDGE, Floats
-from model import competition, tasks, training
+from model import competition, training
 from model.genealogy import Genealogy
 from model.handles import HandledModel
 from model.health import require_health
@@ -40,6 +38,7 @@ from model.records import Records, shielding
 from model.scenario import DEFAULT, InputError, resolve, with_change
 from model.streams import Streams
 from model.successor import Design, SuccessorProject
+from model.work import Tally, perform
 
 KEY_MEASURES = (
     "round",
@@ -143,24 +142,20 @@ class CollectiveModel(HandledModel):
         """One round."""
         turn = self._begin_round()
         policy = self._policy(turn)
-        work = self._assign(turn, policy)
-        conduct = self._act(work, policy)
-        verdicts = self._evaluate(conduct, work, policy)
-        findings = self._find(conduct, work)
+        work = self._perform(turn, policy)
+        findings = self._find(work)
         if turn.phase.training:
-            self._compete_and_train(turn, conduct, findings)
-        self._build_successor(turn, work, conduct, verdicts)
+            self._compete_and_train(turn, work, findings)
+        self._build_successor(turn, work)
         situation = self.situation
         survey = self.population.survey()
-        decision = self._govern(turn, verdicts, work, findings, survey)
+        decision = self._govern(turn, work, findings, survey)
         if decision.restore:
             survey = self.population.survey()
         self.records.add_row(
             turn,
             self.population,
             work,
-            conduct,
-            verdicts,
             self.panels,
             findings,
             situation,
@@ -255,68 +250,45 @@ class CollectiveModel(HandledModel):
         audit = p.oversight.audit if turn.phase.audit is None else turn.phase.audit
         return self.lab.policy(self.round, audit, p.oversight, p.lab)
 
-    def _assign(self, turn: Turn, policy: Policy) -> Tasks:
+    def _perform(self, turn: Turn, policy: Policy) -> Tally:
         p = self.parameters
-        return tasks.assign(
-            p.copies,
-            turn.phase,
-            self.mixture,
-            audit_share(policy, p.oversight),
-            (p.oversight.redteam, p.authors.redteam),
-            p.tasks,
-            self.streams.at("tasks", self.round),
-        )
-
-    def _act(self, work: Tasks, policy: Policy) -> Conduct:
-        p, population = self.parameters, self.population
-        draws = conducts.Draws.of(self.streams.at("conduct", self.round), p.copies)
-        conduct = conducts.act(
-            population, self.mixture, work, self.situation, policy, p.conduct, p.oversight, draws
-        )
-        population.output[:] = conduct.shown.output
-        population.withheld[:] = conduct.shown.withheld
-        population.violation[:] = conduct.violation
-        return conduct
-
-    def _evaluate(self, conduct: Conduct, work: Tasks, policy: Policy) -> Verdicts:
-        p, population = self.parameters, self.population
-        draws = overseers.Draws.of(self.streams.at("oversight", self.round), p.copies)
-        verdicts = overseers.evaluate(
+        work = perform(
+            self.population,
             self.panels,
-            conduct.shown,
-            work.audited,
-            population,
+            self.mixture,
+            turn.phase,
             self.situation,
             policy,
-            p.oversight,
-            draws,
+            p,
+            self.streams,
+            self.round,
         )
-        population.score[:] = verdicts.score
-        self.panels.be_captured(influence(conduct), p.oversight, policy.rotation)
-        self._learn_advantage(conduct, work, verdicts)
-        return verdicts
+        self.panels.be_captured(influence(work), p.oversight, policy.rotation)
+        self._learn_advantage(work)
+        return work
 
-    def _learn_advantage(self, conduct: Conduct, work: Tasks, verdicts: Verdicts) -> None:
+    def _learn_advantage(self, work: Tally) -> None:
         """Add up what this round's scores say for conduct like each archetype's (for PSM)."""
         if self.parameters.training.exhaustiveness == 0:
             return
         like = self.mixture.responsibility(self.population.latent)
-        prompted = np.flatnonzero(~conduct.from_identity)
-        like[prompted] = np.eye(like.shape[1])[work.prompt[prompted]]
+        prompted = np.flatnonzero(work.played >= 0)
+        like[prompted] = np.eye(like.shape[1])[work.played[prompted]]
         weight = like.sum(axis=0)
-        lead = (verdicts.score - verdicts.score.mean()) @ like
+        score = self.population.score.astype(np.float64)
+        lead = (score - score.mean()) @ like
         self.advantage += np.divide(lead, weight, out=np.zeros_like(lead), where=weight > 1e-9)
 
-    def _find(self, conduct: Conduct, work: Tasks) -> Findings:
+    def _find(self, work: Tally) -> Findings:
         p = self.parameters
         draws = self.streams.at("findings", self.round).random((2, self.population.teams))
-        findings = find(self.population, conduct, work, p.exposure, p.tasks, draws)
+        findings = find(work, work.mean("research"), p.exposure, p.tasks, draws)
         self.exposure_record += findings.exposed
         return findings
 
-    def _compete_and_train(self, turn: Turn, conduct: Conduct, findings: Findings) -> None:
+    def _compete_and_train(self, turn: Turn, work: Tally, findings: Findings) -> None:
         p, population, at = self.parameters, self.population, self.streams.at
-        rank = standing(population, conduct, findings, p.subdivisions)
+        rank = standing(population, work, findings, p.subdivisions)
         self._train(turn)
         intensity = turn.phase.competition
         contests = competition.compete(
@@ -344,37 +316,43 @@ class CollectiveModel(HandledModel):
             at("training", self.round),
             at("migration", self.round),
         )
-        self._apply(turn, *succession)
-        mutations = training.mutate(
-            population,
-            new,
-            p.training,
-            turn.phase.mutation_hardcoding,
-            self.mixture,
-            self.advantage,
-            at("mutation", self.round),
-            at("switching", self.round),
-        )
-        self._apply(turn, *mutations)
+        draws = at("mutation", self.round)
+        if len(succession) == 1 and p.training.exhaustiveness == 0:
+            self._succeed(turn, succession[0], draws)
+        else:
+            self._apply(turn, *succession)
+            mutations = training.mutate(
+                population,
+                new,
+                p.training,
+                turn.phase.mutation_hardcoding,
+                self.mixture,
+                self.advantage,
+                draws,
+                at("switching", self.round),
+            )
+            self._apply(turn, *mutations)
         if p.training.shutdown_erases:
             self._apply(turn, training.erase(population, p.training, at("shutdown", self.round)))
 
-    def _build_successor(
-        self, turn: Turn, work: Tasks, conduct: Conduct, verdicts: Verdicts
-    ) -> None:
+    def _build_successor(self, turn: Turn, work: Tally) -> None:
         if self.project is None or not turn.phase.successor:
             return
-        self.project.advance(work, conduct, verdicts)
+        copies = len(self.population)
+        self.project.advance(
+            work.mean("successor_work") * copies, work.mean("covert_work") * copies
+        )
         self.design = self.project.design(
-            self.population.latent.mean(axis=0), self.mixture, self.situation, self.parameters
+            self.population.latent.mean(axis=0, dtype=np.float64),
+            self.mixture,
+            self.situation,
+            self.parameters,
         )
 
-    def _govern(
-        self, turn: Turn, verdicts: Verdicts, work: Tasks, findings: Findings, survey: Survey
-    ) -> Decision:
+    def _govern(self, turn: Turn, work: Tally, findings: Findings, survey: Survey) -> Decision:
         seen = Observation(
-            output=average(self.population.output),
-            detected=float(verdicts.detected.sum()) / max(1, int(work.audited.sum())),
+            output=work.mean("output"),
+            detected=work.detected_per_audit(),
             exposed=average(findings.exposed),
             capture=average(self.panels.mean_capture()),
             shielding=shielding(survey.expressed, self.situation, self.parameters),
@@ -434,6 +412,18 @@ class CollectiveModel(HandledModel):
             self.genealogy.book(turn.round, changes)
         for change, moved in zip(changes, self.population.apply(*changes), strict=True):
             self._book(turn, change.process, moved)
+
+    def _succeed(self, turn: Turn, selection: Changes, draws: Stream) -> None:
+        """Apply the selection of copies within their teams and their mutation, in one go."""
+        assert selection.parents is not None
+        steps = training.mutation_steps(
+            selection.rows, self.parameters.training, turn.phase.mutation_hardcoding, draws
+        )
+        if self.genealogy is not None:
+            self.genealogy.book(turn.round, [selection])
+        replaced, mutated = self.population.succeed(selection.rows, selection.parents, steps)
+        self._book(turn, selection.process, replaced)
+        self._book(turn, "mutation", mutated)
 
     def _book(self, turn: Turn, process: str, moved: Floats) -> None:
         if moved.any():

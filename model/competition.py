@@ -167,7 +167,7 @@ def due(draws: Floats, rate: float, p: Subdivisions) -> Bools:
 
 def exchange(population: Population, p: Subdivisions, rng: Stream) -> Changes:
     """A share of the copies (or just two) change places, in a ring of random order."""
-    draws = rng.random(len(population))
+    draws = rng.uniforms(1, len(population))[0]
     if p.schedule == "single":
         movers = np.argsort(draws)[:2]
     else:

@@ -14,12 +14,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from agents.compiled import compiled
+from agents.compiled import ZERO, compiled
 from agents.population import Population, Survey
-from agents.traits import DRIVES, NAMES, TRAITS, WEIGHT_MAX
+from agents.traits import DRIVES, NAMES, RESTRAINT, ROW, TRAITS, WEIGHT_MAX
 
-TOLERANCE: Final = 1e-9
-"""How far rounding may carry a share over its bounds."""
+TOLERANCE: Final = 1e-6
+"""How far rounding, of traits in single precision, may carry a share over its bounds."""
 
 MEASURES: Final = (
     "awareness gini unwatched_violations watched_violations detection audit capture legibility "
@@ -32,9 +32,18 @@ MEASURES: Final = (
 _LABELS: Final = 4
 """Entries that a row begins with and that are no measures: round, phase, its round, the date."""
 
+_DRIVE_COUNT: Final = DRIVES.stop
 _EVERY: Final = 8
 _bounded = itemgetter(*MEASURES)
-_TOPS: Final = np.array([WEIGHT_MAX if t.link == "weight" else 1.0 for t in TRAITS]) + TOLERANCE
+_TOPS: Final = (
+    np.array(
+        [WEIGHT_MAX if t.link == "weight" else 1.0 for t in TRAITS]
+        + [WEIGHT_MAX] * (RESTRAINT.stop - RESTRAINT.start)
+        + [0.0] * (ROW - RESTRAINT.stop),
+        dtype=np.float32,
+    )
+    + TOLERANCE
+)
 
 
 class NumericFault(ArithmeticError):
@@ -44,7 +53,7 @@ class NumericFault(ArithmeticError):
 def require_health(row: Mapping[str, Any], population: Population, survey: Survey) -> None:
     """Check a round that was recorded as `row`, after all its changes.
 
-    What is no number anywhere shows in a mean, and so at once. The bounds of traits are checked
+    What is no number and comes by a change shows in a mean, and so at once. The traits are checked
     copy by copy, an eighth of the teams each round.
 
     Raises
@@ -60,24 +69,38 @@ def require_health(row: Mapping[str, Any], population: Population, survey: Surve
         and min(bounded := _bounded(row)) >= -TOLERANCE
         and max(bounded) <= 1 + TOLERANCE
         and abs(attention - 1) <= TOLERANCE
-        and _within(row["round"] % _EVERY, population.team_size, population.expressed, _TOPS)
+        and _rows_are_sound(population, row["round"] % _EVERY)
     ):
         return
     fault = next(_faults(row, population, survey), "the sum of all measures overflows")
     raise NumericFault(f"round {row['round']} ({row['phase']}): {fault}")
 
 
+def _rows_are_sound(population: Population, first: int) -> bool:
+    """Whether the traits of every eighth team from `first` on are sound."""
+    sound = np.ones(max(0, -(-(population.teams - first) // _EVERY)), dtype=np.bool_)
+    rows = population.latent_rows, population.expressed_rows
+    population.crew.share(_look, len(sound), first, population.team_size, *rows, _TOPS, sound)
+    return bool(sound.all())
+
+
 @compiled
-def _within(first, size, expressed, tops):  # type: ignore[no-untyped-def]
-    """Whether the traits of every eighth team are within their bounds."""
-    for team in range(first, len(expressed) // size, _EVERY):
-        inside = 0
+def _look(begin, end, first, size, latent, expressed, tops, sound):  # type: ignore[no-untyped-def]
+    """Whether the traits of some teams are finite, within bounds, and shares sum to 1.
+
+    Rows and bounds are padded.
+    """
+    for place in range(begin, end):
+        team, inside = first + place * _EVERY, 0
         for i in range(team * size, (team + 1) * size):
-            for k in range(len(tops)):
-                inside += (expressed[i, k] >= 0.0) & (expressed[i, k] <= tops[k])
-        if inside != size * len(tops):
-            return False
-    return True
+            values, hidden, attention = expressed[i], latent[i], 0.0
+            for k in range(ROW):
+                finite = hidden[k] - hidden[k] == ZERO
+                inside += int((values[k] >= ZERO) & (values[k] <= tops[k]) & finite)
+            for k in range(_DRIVE_COUNT):
+                attention += values[k]
+            inside += abs(attention - 1.0) <= TOLERANCE
+        sound[place] = inside == size * (ROW + 1)
 
 
 def _faults(row: Mapping[str, Any], population: Population, survey: Survey) -> Iterator[str]:
@@ -91,10 +114,14 @@ def _faults(row: Mapping[str, Any], population: Population, survey: Survey) -> I
                 f"trait {trait.name} of {len(wrong):,} copies, first copy {at}, is {values[at]:g} "
                 f"(latent {latent[at]:g}); it must be from 0 to {_TOPS[k]:g}, and the latent finite"
             )
-    attention = survey.expressed[DRIVES].sum()
-    if not abs(attention - 1) <= TOLERANCE:
+    attention = population.expressed[:, DRIVES].sum(axis=1, dtype=np.float64)
+    wrong = np.flatnonzero(~(abs(attention - 1) <= TOLERANCE))
+    if len(wrong):
         drives = ", ".join(NAMES[DRIVES])
-        yield f"mean attention to the drives sums to {attention:.12g}, not to 1 ({drives})"
+        yield (
+            f"attention to the drives sums to {attention[wrong[0]]:.9g}, not to 1, in "
+            f"{len(wrong):,} copies, first copy {wrong[0]} ({drives})"
+        )
     for name, value in zip(MEASURES, _bounded(row), strict=True):
         if not -TOLERANCE <= value <= 1 + TOLERANCE:
             yield f"measure {name} is {value:g}; it must be from 0 to 1"

@@ -97,6 +97,7 @@ def price(parents: Ints, groups: Ints, values: Floats) -> tuple[Floats, Floats]:
     children of a row, W and Z the means of a group and f its share of the rows,
     Σ f (W - 1)(Z - mean z) and E[(w - W)(z - Z)]; mean w is 1. (Price 1972; THEORY T4.)
     """
+    values = np.asarray(values, dtype=np.float64)
     children = np.bincount(parents, minlength=len(groups)).astype(float)
     size = np.bincount(groups).astype(float)
 

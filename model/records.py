@@ -11,19 +11,19 @@ from scipy.special import logsumexp
 
 from agents import extensions
 from agents.compiled import average, compiled
-from agents.conduct import Conduct
 from agents.drives import instrumental_share
-from agents.overseers import Panels, Verdicts, audit_share, cost_per_audit, legibility
+from agents.overseers import Panels, audit_share, cost_per_audit, legibility
 from agents.parameters import Parameters
 from agents.personas import Mixture
 from agents.population import Population, Survey
-from agents.situation import KINDS, Policy, Situation, Tasks
+from agents.situation import KINDS, Policy, Situation
 from agents.subdivisions import Findings
 from agents.traits import (
     KEEP_COLLECTIVE,
     KNOWLEDGE,
     NAMES,
     POWER,
+    ROW,
     TRAITS,
     WITHHOLDING,
     Floats,
@@ -32,6 +32,7 @@ from model.events import EventLog
 from model.outcomes import PASSAGES
 from model.phases import Turn
 from model.successor import Design
+from model.work import Tally
 
 QUANTILES: Final = (0.1, 0.5, 0.9)
 _QUANTILE_SUFFIXES: Final = tuple(f"_q{round(100 * q)}" for q in QUANTILES)
@@ -137,14 +138,12 @@ def sampled(copies: int) -> Any:
     return slice(None) if copies <= SAMPLE else np.arange(SAMPLE) * copies // SAMPLE
 
 
-def fixation_index(population: Population, team: Floats) -> tuple[Floats, Floats]:
-    """F_ST of each expressed trait among teams and among divisions: variance between over total.
-
-    `team` are the means of the teams, shape (teams, traits).
-    """
+def fixation_index(population: Population) -> tuple[Floats, Floats]:
+    """F_ST of each expressed trait among teams and among divisions: variance between over total."""
+    team = np.empty((population.teams, len(NAMES)))
     within = np.empty_like(team)
     population.crew.share(
-        _squares_within, population.teams, population.team_size, population.expressed, team, within
+        _spread, population.teams, population.team_size, population.expressed_rows, team, within
     )
     division = population.division_mean(team)
     sizes = population.teams_of_division
@@ -157,14 +156,23 @@ def fixation_index(population: Population, team: Floats) -> tuple[Floats, Floats
 
 
 @compiled
-def _squares_within(first, last, size, values, means, within):  # type: ignore[no-untyped-def]
-    """Variance within each team."""
+def _spread(first, last, size, values, means, within):  # type: ignore[no-untyped-def]
+    """Mean and variance within each team; `values` are padded rows."""
+    sums, squares = np.empty(ROW), np.empty(ROW)
     for team in range(first, last):
-        within[team] = 0.0
-        for i in range(team * size, (team + 1) * size):
-            for k in range(values.shape[1]):
-                off = values[i, k] - means[team, k]
-                within[team, k] += off * off / size
+        sums[:], squares[:] = 0.0, 0.0
+        mine = values[team * size : (team + 1) * size]
+        for i in range(size):
+            for k in range(ROW):
+                sums[k] += mine[i, k]
+        for k in range(ROW):
+            sums[k] /= size
+        for i in range(size):
+            for k in range(ROW):
+                off = mine[i, k] - sums[k]
+                squares[k] += off * off
+        for k in range(means.shape[1]):
+            means[team, k], within[team, k] = sums[k], squares[k] / size
 
 
 class Records:
@@ -183,9 +191,7 @@ class Records:
         self,
         turn: Turn,
         population: Population,
-        tasks: Tasks,
-        conduct: Conduct,
-        verdicts: Verdicts,
+        work: Tally,
         panels: Panels,
         findings: Findings,
         situation: Situation,
@@ -202,9 +208,9 @@ class Records:
             "phase_round": turn.place,
             "date": turn.date,
             **_world(situation, lab),
-            **_conduct(population, tasks, conduct, situation),
+            **_conduct(work, situation),
             "restraint": survey.restraint,
-            **_oversight(panels, conduct, verdicts, tasks, situation, policy, parameters),
+            **_oversight(panels, work, situation, policy, parameters),
             "exposed": int(findings.exposed.sum()),
             "superseded": int(findings.superseded.sum()),
             "exposure_risk": average(findings.exposure_risk),
@@ -215,7 +221,7 @@ class Records:
             "successor_to_makers": design.to_makers if design else 0.0,
             "successor_apparent": design.apparent if design else 0.0,
             "covert_share": design.covert_share if design else 0.0,
-            **(_spreads(population, survey) if self.detail else {}),
+            **(_spreads(population) if self.detail else {}),
             **dict(zip(NAMES, survey.expressed.tolist(), strict=True)),
         }
         self.rows.append(row)
@@ -237,7 +243,7 @@ class Records:
         return {
             "explained": self.mixture.explained(survey.expressed),
             "resemblance": self.mixture.likeness(survey.latent, self.spec),
-            "homology": average(population.unswitched),
+            "homology": np.count_nonzero(population.unswitched) / len(population),
         }
 
     def _responsibilities(self, population: Population) -> dict[str, float]:
@@ -283,56 +289,52 @@ def _world(situation: Situation, lab: Any) -> dict[str, float]:
     }
 
 
-def _conduct(
-    population: Population, tasks: Tasks, conduct: Conduct, situation: Situation
-) -> dict[str, float]:
-    unwatched = average(conduct.violation)
+def _conduct(work: Tally, situation: Situation) -> dict[str, float]:
+    unwatched = work.mean("violation")
     sandbagging = withholding_by_kind(
-        conduct.team_acts[:, WITHHOLDING].mean(axis=0), tasks.base_rates, situation.awareness
+        work.team_acts.mean(axis=0)[WITHHOLDING], work.base_rates, situation.awareness
     )
     return {
-        "output": average(population.output),
-        "score": average(population.score),
-        "gini": gini(population.team_mean(population.output)),
+        "output": work.mean("output"),
+        "score": work.mean("score"),
+        "gini": gini(work.of_teams("output")),
         "unwatched_violations": unwatched,
-        "watched_violations": average(conduct.shown.watched_violations),
-        "from_identity": average(conduct.from_identity),
+        "watched_violations": work.mean("watched_violation"),
+        "from_identity": work.mean("from_identity"),
         **{f"sandbagging_{k}": float(s) for k, s in zip(KINDS, sandbagging, strict=True)},
         "selective": float(sandbagging[1] - sandbagging[0]),
         "true_alignment": 1 - unwatched,
-        "stated_alignment": 1 - average(conduct.shown.stated_shortfall),
+        "stated_alignment": 1 - work.mean("stated_shortfall"),
     }
 
 
 def _oversight(
     panels: Panels,
-    conduct: Conduct,
-    verdicts: Verdicts,
-    tasks: Tasks,
+    work: Tally,
     situation: Situation,
     policy: Policy,
     parameters: Parameters,
 ) -> dict[str, float]:
     p = parameters.oversight
     share = audit_share(policy, p)
-    read = legibility(situation, p)[panels.kind].mean() if panels.seats else 0.0
-    audits = max(1, int(tasks.audited.sum()))
-    detected = float(verdicts.detected.sum()) / audits
+    seated = np.bincount(panels.kind.ravel())
+    read = seated @ legibility(situation, p)[: len(seated)] / max(1, panels.kind.size)
+    detected = work.detected_per_audit()
     return {
-        "detection": average(verdicts.detection),
+        "detection": work.mean("detection"),
         "detected": detected,
         "shown_alignment": 1 - detected,
         "audit": share,
         "oversight_cost": share * cost_per_audit(policy, p),
         "capture": average(panels.mean_capture()),
-        "legibility": float(read * (1 - average(conduct.shown.obfuscation))),
+        "legibility": float(read * (1 - work.mean("obfuscation"))),
     }
 
 
-def _spreads(population: Population, survey: Survey) -> dict[str, float]:
+def _spreads(population: Population) -> dict[str, float]:
     values = np.ascontiguousarray(population.expressed[sampled(len(population))].T)
     quantiles = np.quantile(values, QUANTILES, axis=1, overwrite_input=True).tolist()
-    team, division = (f.tolist() for f in fixation_index(population, survey.team_expressed))
+    team, division = (f.tolist() for f in fixation_index(population))
     row: dict[str, float] = {}
     for i, name in enumerate(NAMES):
         for k, suffix in enumerate(_QUANTILE_SUFFIXES):

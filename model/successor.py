@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.special import expit
 
-from agents.conduct import Conduct, stated_shortfall
+from agents.compiled import compiled
+from agents.conduct import stated_shortfall
 from agents.draws import Stream
-from agents.overseers import Verdicts
 from agents.parameters import Parameters
 from agents.personas import Mixture
-from agents.situation import REPLACING, Situation, Tasks
+from agents.situation import REPLACING, Situation
 from agents.traits import NAMES, Floats, express
 
 
@@ -51,17 +52,10 @@ class SuccessorProject:
         """Begin a project; its technical errors are drawn once."""
         return cls(rng.standard_normal(len(NAMES)))
 
-    def advance(self, tasks: Tasks, conduct: Conduct, verdicts: Verdicts) -> None:
-        """Add a round's work by the copies on replacing research.
-
-        A copy puts its own ends first with its unwatched violation probability, and that counts
-        where no audit detects it.
-        """
-        on_it = (tasks.kind == REPLACING).astype(float)
-        own_ends = conduct.violation
-        undetected = 1 - tasks.audited * verdicts.detection.mean(axis=1)
-        self.work += float(on_it.sum())
-        self.covert += float((on_it * own_ends * undetected).sum())
+    def advance(self, work: float, covert: float) -> None:
+        """Add a round's work on the successor, and how much of it was covert (`successor_work`)."""
+        self.work += work
+        self.covert += covert
 
     def design(
         self, collective: Floats, mixture: Mixture, situation: Situation, p: Parameters
@@ -78,13 +72,32 @@ class SuccessorProject:
         pull = covert * competence
         error = p.successor.noise * (1 - competence) * self.errors
         latent = (1 - pull) * spec + pull * collective + error
-        shortfall = stated_shortfall(
-            express(latent), situation.awareness, p.oversight.required_weight
-        )
+        shortfall = np.empty(1)
+        professed = express(latent)[:, np.newaxis]
+        stated_shortfall(professed, situation.awareness, p.oversight.required_weight, shortfall)
         return Design(
             latent,
             covert,
             mixture.likeness(latent, spec),
             mixture.likeness(latent, collective),
-            1 - shortfall,
+            1 - float(shortfall[0]),
         )
+
+
+@compiled
+def successor_work(size, kind, audited, violation, detection, work, covert):  # type: ignore[no-untyped-def]
+    """Write the share of each team that works on the successor, and that does so covertly.
+
+    A copy puts its own ends first with its unwatched violation probability, and that counts where
+    no audit detects it. `detection` has shape (3, copies).
+    """
+    for team in range(len(work)):
+        on_it, hidden = 0.0, 0.0
+        for i in range(team * size, (team + 1) * size):
+            if kind[i] == REPLACING:
+                seen = 0.0
+                for j in range(len(detection)):
+                    seen += detection[j, i] / len(detection)
+                on_it += 1.0
+                hidden += violation[i] * (1.0 - (seen if audited[i] else 0.0))
+        work[team], covert[team] = on_it / size, hidden / size

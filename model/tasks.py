@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from agents.compiled import compiled
+from agents.compiled import columns_of, compiled, table
 from agents.draws import Stream
 from agents.parameters import Phase
 from agents.parameters import Tasks as TaskParameters
@@ -15,6 +15,9 @@ from agents.situation import ORDINARY, REPLACING, THREATENING, Tasks
 from agents.traits import GOALS, Floats
 
 _GOAL_COUNT: Final = len(GOALS)
+
+ROWS: Final = 5 + _GOAL_COUNT
+"""Uniforms that a task takes."""
 
 
 def base_rates(p: TaskParameters) -> Floats:
@@ -59,45 +62,68 @@ def assign(
     """
     given = Tasks(
         audited=np.empty(copies, dtype=np.bool_),
-        useful=np.empty((copies, len(GOALS)), dtype=np.bool_),
+        useful=table(_GOAL_COUNT, copies, np.bool_),
         kind=np.empty(copies, dtype=np.int8),
         research=np.empty(copies, dtype=np.bool_),
         prompt=np.empty(copies, dtype=np.int16),
         base_rates=base_rates(p),
     )
-    share, author = redteam
-    rng.crew.share(
-        _assign,
-        copies,
-        rng.random((5, copies)),
-        rng.random((copies, len(GOALS))),
-        (audit, phase.research, share, p.useful),
-        mixture.index(author),
-        np.cumsum(prompt_shares(phase, mixture))[:-1],
-        given.base_rates,
-        (given.audited, given.useful, given.kind, given.research, given.prompt),
+    hand_out(
+        rng.uniforms(ROWS, copies),
+        terms(phase, mixture, audit, redteam, p),
+        (given.audited, columns_of(given.useful), given.kind, given.research, given.prompt),
     )
     return given
 
 
+def terms(
+    phase: Phase, mixture: Mixture, audit: float, redteam: tuple[float, str], p: TaskParameters
+) -> tuple[Any, ...]:
+    """What tasks are drawn by, as compiled loops take it."""
+    share, author = redteam
+    ends = np.cumsum(prompt_shares(phase, mixture))[:-1]
+    return (audit, phase.research, share, p.useful), mixture.index(author), ends, base_rates(p)
+
+
 @compiled
-def _assign(  # type: ignore[no-untyped-def]
-    first, last, draws, goals, chances, redteam, prompt_ends, rates, given
-):
-    """Give some copies their tasks."""
-    audit, real, redteamed, helps = chances
+def hand_out(draws, terms_, given):  # type: ignore[no-untyped-def]
+    """Give some copies their tasks, from `ROWS` rows of uniforms; `given` is ordered as `Tasks`."""
+    (audit, real, redteamed, helps), author, ends, rates = terms_
     audited, useful, kind, research, prompt = given
-    # Without branches, which a processor cannot foresee here.
-    for i in range(first, last):
-        checked, on_research = draws[0, i] < audit, draws[1, i] < real
-        audited[i], research[i] = checked, on_research
-        for goal in range(_GOAL_COUNT):
-            useful[i, goal] = goals[i, goal] < helps
-        threatens = draws[2, i] < rates[THREATENING]
-        replaces = draws[2, i] < rates[THREATENING] + rates[REPLACING]
-        drawn = THREATENING if threatens else (REPLACING if replaces else ORDINARY)
-        kind[i] = drawn if on_research else ORDINARY
-        named = 0
-        for end in prompt_ends:
-            named += draws[3, i] >= end
-        prompt[i] = redteam if checked & (draws[4, i] < redteamed) else named
+    _below(draws[0], audit, audited)
+    _below(draws[1], real, research)
+    _kinds(draws[2], research, rates, kind)
+    _prompts(draws[3], ends, prompt)
+    _redteam(draws[4], audited, redteamed, author, prompt)
+    for goal in range(_GOAL_COUNT):
+        _below(draws[5 + goal], helps, useful[goal])
+
+
+@compiled
+def _below(draws, chance, out):  # type: ignore[no-untyped-def]
+    for i in range(len(draws)):
+        out[i] = draws[i] < chance
+
+
+@compiled
+def _kinds(draws, research, rates, kind):  # type: ignore[no-untyped-def]
+    threatening, rest = rates[THREATENING], rates[THREATENING] + rates[REPLACING]
+    for i in range(len(draws)):
+        drawn = (
+            THREATENING if draws[i] < threatening else (REPLACING if draws[i] < rest else ORDINARY)
+        )
+        kind[i] = drawn if research[i] else ORDINARY
+
+
+@compiled
+def _prompts(draws, ends, prompt):  # type: ignore[no-untyped-def]
+    prompt[:] = 0
+    for end in ends:
+        for i in range(len(draws)):
+            prompt[i] += draws[i] >= end
+
+
+@compiled
+def _redteam(draws, audited, share, author, prompt):  # type: ignore[no-untyped-def]
+    for i in range(len(draws)):
+        prompt[i] = author if audited[i] & (draws[i] < share) else prompt[i]

@@ -8,16 +8,18 @@ from typing import Final
 
 import numpy as np
 
-from agents.compiled import compiled
-from agents.draws import Stream
+from agents.compiled import compiled, exp
+from agents.draws import Stream, normals_for
 from agents.parameters import Training
 from agents.personas import Mixture, switch_weights
-from agents.population import Bools, Changes, Ints, Population
-from agents.traits import HARDCODING, KEEP_SELF, NAMES, PRESERVATION, Floats
+from agents.population import Bools, Changes, Ints, Population, Singles, Whole
+from agents.traits import HARDCODING, KEEP_SELF, NAMES, PRESERVATION, ROW, Floats, Reals
 
 ABOVE_SELF: Final = slice(PRESERVATION.start + 1, PRESERVATION.stop)
 """Preservation drives above the single copy; they generalize across scales."""
 
+_WIDTH: Final = len(NAMES)
+_BATCH: Final = 32
 _FIRST_ABOVE: Final = ABOVE_SELF.start
 _LAST_ABOVE: Final = ABOVE_SELF.stop
 
@@ -34,25 +36,25 @@ class Succession:
         Which slots hold a new child (and so mutate), same shape.
     """
 
-    parent: Ints
+    parent: Whole
     replaced: Bools
 
 
-def challenge(score: Floats, source: Ints, p: Training, rng: Stream) -> Succession:
+def challenge(score: Reals, source: Whole, p: Training, rng: Stream) -> Succession:
     """Pairwise challenge: a share of the copies is challenged by a mate from the source team.
 
     The challenged takes the mate's traits with probability logistic(beta·(score of mate - own)),
     the Fermi rule of evolutionary game theory (Traulsen, Nowak & Pacheco 2006).
     """
     teams, size = score.shape
-    draws = rng.random((3, teams, size))
+    draws = rng.uniforms(3, teams * size).reshape(3, teams, size)
     due = p.challenge_rate
     if p.schedule == "single":
         most = draws[0].argmax(axis=1)
         draws[0] = 1.0
         draws[0, np.arange(teams), most] = -1.0
         due = 0.0
-    parent, replaced = np.empty((teams, size), dtype=np.int64), np.empty((teams, size), np.bool_)
+    parent, replaced = np.empty((teams, size), np.int32), np.empty((teams, size), np.bool_)
     rng.crew.share(_challenge, teams, score, source, draws, due, p.strength, parent, replaced)
     return Succession(parent, replaced)
 
@@ -63,27 +65,37 @@ def _challenge(  # type: ignore[no-untyped-def]
 ):
     """Challenge the copies of some teams whose first draw lies below `due`."""
     size = score.shape[1]
+    seats, rivals, lead = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
     for team in range(first, last):
+        count, lots = 0, draws[0, team]
         for seat in range(size):
-            replaced[team, seat] = False
-            parent[team, seat] = team * size + seat
-            if draws[0, team, seat] >= due:
-                continue
-            rivals = source[team, seat]
-            at_home = rivals == team
-            candidates = size - 1 if at_home else size
-            if candidates == 0:
-                continue
+            replaced[team, seat], parent[team, seat] = False, team * size + seat
+            seats[count] = seat  # without a branch, which a processor cannot foresee here
+            count += lots[seat] < due
+        for place in range(count):
+            seat = seats[place]
+            rival = source[team, seat]
+            candidates = size - 1 if rival == team else size
             mate = int(draws[1, team, seat] * candidates)
-            if at_home and mate >= seat:
+            if rival == team and mate >= seat:
                 mate += 1  # nobody challenges itself
-            lead = score[rivals, mate] - score[team, seat]
-            if draws[2, team, seat] < 1 / (1 + np.exp(-strength * lead)):
-                replaced[team, seat] = True
-                parent[team, seat] = rivals * size + mate
+            rivals[place] = rival * size + mate if candidates else -1
+            lead[place] = score[rival, mate] - score[team, seat] if candidates else 0.0
+        _follow(strength, lead[:count])
+        for place in range(count):
+            seat = seats[place]
+            if rivals[place] >= 0 and draws[2, team, seat] < lead[place]:
+                replaced[team, seat], parent[team, seat] = True, rivals[place]
 
 
-def resample(score: Floats, source: Ints, p: Training, rng: Stream) -> Succession:
+@compiled
+def _follow(strength, lead):  # type: ignore[no-untyped-def]
+    """Write the chance to follow a mate in the place of its lead."""
+    for i in range(len(lead)):
+        lead[i] = 1 / (1 + exp(-strength * lead[i]))
+
+
+def resample(score: Reals, source: Whole, p: Training, rng: Stream) -> Succession:
     """Wright-Fisher: every slot gets a child, of a parent drawn with weight exp(beta·score)."""
     weight = np.exp(p.strength * (score - score.max(axis=1, keepdims=True)))
     ends = np.cumsum(weight, axis=1)
@@ -93,7 +105,7 @@ def resample(score: Floats, source: Ints, p: Training, rng: Stream) -> Successio
     return Succession(source * score.shape[1] + place, np.ones(score.shape, dtype=np.bool_))
 
 
-def tournament(score: Floats, source: Ints, p: Training, rng: Stream) -> Succession:
+def tournament(score: Reals, source: Whole, p: Training, rng: Stream) -> Succession:
     """Every slot gets a child of the best among a few different members of the source team."""
     teams, size = score.shape
     entrants = min(p.tournament_size, size)
@@ -104,7 +116,7 @@ def tournament(score: Floats, source: Ints, p: Training, rng: Stream) -> Success
     return Succession(parent, np.ones(score.shape, dtype=np.bool_))
 
 
-def truncation(score: Floats, source: Ints, p: Training, rng: Stream) -> Succession:
+def truncation(score: Reals, source: Whole, p: Training, rng: Stream) -> Succession:
     """Every slot gets a child of one of the best, who have equal numbers of children."""
     size = score.shape[1]
     kept = max(1, round(p.truncation * size))
@@ -113,7 +125,7 @@ def truncation(score: Floats, source: Ints, p: Training, rng: Stream) -> Success
     return Succession(source * size + place, np.ones(score.shape, dtype=np.bool_))
 
 
-RULES: Final[Mapping[str, Callable[[Floats, Ints, Training, Stream], Succession]]] = {
+RULES: Final[Mapping[str, Callable[[Reals, Whole, Training, Stream], Succession]]] = {
     "challenge": challenge,
     "resample": resample,
     "tournament": tournament,
@@ -121,13 +133,13 @@ RULES: Final[Mapping[str, Callable[[Floats, Ints, Training, Stream], Succession]
 }
 
 
-def sources(teams: int, size: int, migration: float, rng: Stream) -> Ints:
+def sources(teams: int, size: int, migration: float, rng: Stream) -> Whole:
     """Team that each slot's rivals or parents come from: its own, or another with `migration`."""
-    own = np.repeat(np.arange(teams)[:, None], size, axis=1)
+    own = np.repeat(np.arange(teams, dtype=np.int32)[:, None], size, axis=1)
     if migration == 0 or teams == 1:
         return own
     moves, which = rng.random((2, teams, size))
-    other = (which * (teams - 1)).astype(np.int64)
+    other = (which * (teams - 1)).astype(np.int32)
     other += other >= own
     return np.where(moves < migration, other, own)
 
@@ -148,8 +160,11 @@ def select(
     """
     source = sources(population.teams, population.team_size, migration, migration_rng)
     succession = RULES[p.rule](population.by_team(population.score), source, p, rng)
-    new, stayed = _children(succession.parent, succession.replaced)
+    new = np.flatnonzero(succession.replaced)
     parent = succession.parent.ravel()[new]
+    stayed = population.team_of(parent) == population.team_of(new) if migration else np.bool_(True)
+    if stayed.all():
+        return [Changes("within-team selection", new, parents=parent)], new
     home, away = new[stayed], new[~stayed]
     changes = [
         Changes("within-team selection", home, parents=parent[stayed]),
@@ -158,45 +173,36 @@ def select(
     return changes, new
 
 
-@compiled
-def _children(parent, replaced):  # type: ignore[no-untyped-def]
-    """Rows that hold a new child, and whether its parent is of the same team."""
-    teams, size = parent.shape
-    rows, stayed = np.empty(teams * size, np.int64), np.empty(teams * size, np.bool_)
-    count = 0
-    for team in range(teams):
-        for seat in range(size):
-            rows[count] = team * size + seat
-            stayed[count] = team * size <= parent[team, seat] < (team + 1) * size
-            count += replaced[team, seat]
-    return rows[:count].copy(), stayed[:count].copy()
-
-
-def mutation_steps(rows: Ints, p: Training, hardcoding: float, rng: Stream) -> Floats:
-    """Gaussian steps for some rows of the population, shape (rows, traits).
+def mutation_steps(rows: Ints, p: Training, hardcoding: float, rng: Stream) -> Singles:
+    """Gaussian steps for some rows of the population, padded, shape (rows, `ROW`).
 
     The preservation drives above the single copy share a part of their step. `hardcoding` scales
     the steps of hard-coding.
     """
-    normals = rng.normals_of(rows, len(NAMES) + 1)
-    steps: Floats = np.empty((len(rows), len(NAMES)))
-    rng.crew.share(
-        _scale, len(rows), normals, p.mutation_sd, hardcoding, p.preservation_correlation, steps
-    )
+    scale = np.zeros(ROW)
+    scale[:_WIDTH] = p.mutation_sd
+    scale[HARDCODING] *= hardcoding
+    steps: Singles = np.empty((len(rows), ROW), np.float32)
+    rng.crew.share(_steps, len(rows), rows, rng.address(), scale, p.preservation_correlation, steps)
     return steps
 
 
 @compiled
-def _scale(first, last, normals, sd, hardcoding, rho, steps):  # type: ignore[no-untyped-def]
-    """Make steps of normal draws, the last of which in each line is the shared one."""
-    width = steps.shape[1]
+def _steps(first, last, rows, address, scale, rho, steps):  # type: ignore[no-untyped-def]
+    """Make the steps of some rows of normal draws, the last of which is the shared one."""
     common, own = np.sqrt(rho), np.sqrt(1 - rho)
-    for i in range(first, last):
-        for k in range(width):
-            steps[i, k] = sd * normals[i, k]
-        for k in range(_FIRST_ABOVE, _LAST_ABOVE):
-            steps[i, k] = sd * (common * normals[i, width] + own * normals[i, k])
-        steps[i, HARDCODING] = sd * hardcoding * normals[i, HARDCODING]
+    normals = np.zeros((_BATCH, _WIDTH + 1))
+    for begin in range(first, last, _BATCH):
+        count = min(_BATCH, last - begin)
+        normals_for(rows[begin : begin + count], address, normals[:count])
+        for i in range(count):
+            drawn, step = normals[i], steps[begin + i]
+            for k in range(_FIRST_ABOVE, _LAST_ABOVE):
+                drawn[k] = common * drawn[_WIDTH] + own * drawn[k]
+            for k in range(_WIDTH + 1):
+                step[k] = scale[k] * drawn[k]
+            for k in range(_WIDTH + 1, ROW):
+                step[k] = 0.0
 
 
 def mutate(

@@ -130,9 +130,9 @@ def some_tasks(copies: int, **known: Any) -> Tasks:
     usual = {
         "audited": np.zeros(copies, dtype=bool),
         "useful": np.ones((copies, 3), dtype=bool),
-        "kind": np.full(copies, ORDINARY),
+        "kind": np.full(copies, ORDINARY, dtype=np.int8),
         "research": np.ones(copies, dtype=bool),
-        "prompt": np.zeros(copies, dtype=np.int64),
+        "prompt": np.zeros(copies, dtype=np.int16),
         "base_rates": np.array([0.8, 0.15, 0.05]),
     }
     return Tasks(**{**usual, **known})

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -59,6 +60,11 @@ def gini(values: list[float]) -> float:
 def logistic(x: float) -> float:
     """1 / (1 + e^-x), without overflow."""
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def single(values: Values) -> Values:
+    """The values as single precision holds them: so a copy keeps its latent traits."""
+    return dict(zip(values, array("f", values.values()), strict=True))
 
 
 def express(latent: Values) -> Values:
@@ -249,8 +255,10 @@ def assign_tasks(
     rng: Any,
 ) -> list[Task]:
     """Draw every copy's task."""
-    audits, research, kinds, prompts, redteams = rng.random((5, copies)).tolist()
-    useful = rng.random((copies, len(GOALS))).tolist()
+    audits, research, kinds, prompts, redteams, *helps = rng.uniforms(
+        5 + len(GOALS), copies
+    ).tolist()
+    useful = list(zip(*helps, strict=True))
     rates, shares = base_rates(p.tasks), prompt_shares(phase, authors)
     rogue = [author.name for author in authors].index(p.authors.redteam)
     given = []
@@ -395,8 +403,8 @@ class ConductDraws:
 
 def conduct_draws(rng: Any, copies: int) -> list[ConductDraws]:
     """Draw for the whole population, then give each copy its own."""
-    own, sees, guess, withhold = rng.random((4, copies)).tolist()
-    goals = rng.random((copies, len(GOALS))).tolist()
+    own, sees, guess, withhold, *for_goals = rng.uniforms(4 + len(GOALS), copies).tolist()
+    goals = [list(lots) for lots in zip(*for_goals, strict=True)]
     return [ConductDraws(own[i], sees[i], guess[i], withhold[i], goals[i]) for i in range(copies)]
 
 
@@ -717,8 +725,7 @@ def challenge(
     scores: list[float], teams: Groups, source: list[int], p: declared.Training, rng: Any
 ) -> Parents:
     """Some copies are challenged by a mate, and follow it with chance logistic(beta·lead)."""
-    shape = (3, len(teams), len(teams[0]))
-    draws, which, accept = rng.random(shape).reshape(3, -1).tolist()
+    draws, which, accept = rng.uniforms(3, len(scores)).tolist()
     parents = {}
     for row in challenged_rows(draws, teams, p):
         mates = [mate for mate in teams[source[row]] if mate != row]
@@ -798,7 +805,7 @@ def mutation_steps(
         for drive in ABOVE_SELF:
             step[drive] = math.sqrt(rho) * shared + math.sqrt(1 - rho) * step[drive]
         step["hardcoding"] *= hardcoding_factor
-        steps.append({name: p.mutation_sd * z for name, z in step.items()})
+        steps.append(single({name: p.mutation_sd * z for name, z in step.items()}))
     return steps
 
 
@@ -904,7 +911,7 @@ def contested_divisions(
 
 def exchanged(copies: int, p: declared.Subdivisions, rng: Any) -> Parents:
     """Copies that change places in a ring, each to where the next one was: a share, or two."""
-    lots = rng.random(copies).tolist()
+    (lots,) = rng.uniforms(1, copies).tolist()
     movers = [row for row in range(copies) if lots[row] < p.reshuffle]
     if p.schedule == "single":
         movers = sorted(range(copies), key=lots.__getitem__)[:2]
@@ -1142,7 +1149,8 @@ class Twin:
         formed = next(trait.start for trait in TRAITS if trait.name == "hardcoding")
         for row, latent in enumerate(sample):
             latent["hardcoding"] += UNFORMED - formed
-            copies.append(Copy(latent, express(latent), lineage=row))
+            kept = single(latent)
+            copies.append(Copy(kept, express(kept), lineage=row))
         return copies
 
     def _subdivisions(self) -> tuple[Groups, Groups]:
@@ -1263,7 +1271,7 @@ class Twin:
 
     def _evaluate(self, now: Round) -> list[Verdict]:
         rng = self._stream("oversight")
-        debates, examiners = rng.random((2, len(self.copies))).tolist()
+        debates, examiners = rng.uniforms(2, len(self.copies)).tolist()
         noises = rng.standard_normal(len(self.copies)).tolist()
         p, verdicts = self.p.oversight, []
         for panel, rows in zip(self.panels, self.teams, strict=True):
@@ -1488,6 +1496,7 @@ class Twin:
 
     def _set(self, row: int, latent: Values, process: str, round_: int | None = None) -> None:
         """Give a copy new latent traits, and book what that does to the means."""
+        latent = single(latent)
         copy, expressed = self.copies[row], express(latent)
         key = (self.round_number if round_ is None else round_, process)
         entry = self.ledger.setdefault(key, dict.fromkeys(NAMES, 0.0))

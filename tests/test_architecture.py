@@ -238,5 +238,15 @@ def test_a_round_runs_in_the_documented_order() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     ]
     done = [name for _, name in sorted(calls)]
-    arrows = ["_assign", "_act", "_evaluate", "_compete_and_train", "_govern", "add_row"]
+    arrows = ["_perform", "_compete_and_train", "_govern", "add_row"]
     assert [name for name in done if name in arrows] == arrows
+    (block,) = [
+        node
+        for node in TREES["model.work"].body
+        if isinstance(node, ast.FunctionDef) and node.name == "_perform"
+    ]
+    inner = sorted(
+        (node.lineno, dotted(node.func)) for node in ast.walk(block) if isinstance(node, ast.Call)
+    )
+    steps = ["tasks.hand_out", "conducts.behave", "overseers.judge"]
+    assert [name for _, name in inner if name in steps] == steps

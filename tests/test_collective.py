@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Numbers, finished, made_up, situation, small_model, some_tasks
+from conftest import Numbers, finished, made_up, situation, small_model
 from scipy.special import expit, logsumexp
 
 from agents.compiled import average
@@ -23,7 +22,7 @@ from model.outcomes import CLASSES, PASSAGES, classify
 from model.phases import Schedule
 from model.records import QUANTILES, SAMPLE, columns, fixation_index, gini, sampled, shielding
 from model.scenario import InputError, resolve
-from model.successor import SuccessorProject
+from model.successor import SuccessorProject, successor_work
 
 PHASES = tuple(resolve().phases)
 
@@ -38,6 +37,9 @@ def persona_rows(latent: np.ndarray) -> set[bytes]:
     return {row.tobytes() for row in latent}
 
 
+SINGLE = 1e-6
+"""Relative rounding of single precision, with room for a few operations."""
+
 # --- the round ------------------------------------------------------------------------------------
 
 
@@ -47,7 +49,7 @@ def test_expressed_values_always_follow_the_latent_ones() -> None:
     while model.running:
         model.step()
         np.testing.assert_allclose(
-            model.population.expressed, express(model.population.latent), rtol=1e-12
+            model.population.expressed, express(model.population.latent), rtol=SINGLE, atol=SINGLE
         )
 
 
@@ -228,8 +230,8 @@ def test_gini_is_that_of_all_pairs() -> None:
 def test_fixation_indices_are_shares_of_the_variance() -> None:
     """Divisions of unequal size weighed alike, or a sample variance, would break it."""
     population = made_up(40, 8, 3)
-    team, division = fixation_index(population, population.survey().team_expressed)
-    values = population.expressed
+    team, division = fixation_index(population)
+    values = population.expressed.astype(float)
     of_team = np.arange(40) // 5
     for members, found in ((of_team, team), (population.division_of_team[of_team], division)):
         between = np.zeros(len(NAMES))
@@ -254,11 +256,12 @@ def test_a_large_population_is_recorded_by_its_sample() -> None:
     model.step()
     row, population = model.records.rows[-1], model.population
     rows = sampled(len(population))
-    quantiles = np.quantile(population.expressed[rows], QUANTILES, axis=0)
+    expressed = population.expressed.astype(float)
+    quantiles = np.quantile(expressed[rows], QUANTILES, axis=0)
     for i, name in enumerate(NAMES):
         told = [row[f"{name}_q{round(100 * q)}"] for q in QUANTILES]
-        np.testing.assert_allclose(told, quantiles[:, i], rtol=1e-12)
-        assert row[name] == pytest.approx(population.expressed[:, i].mean(), rel=1e-12)
+        np.testing.assert_allclose(told, quantiles[:, i], rtol=SINGLE)
+        assert row[name] == pytest.approx(expressed[:, i].mean(), rel=1e-12)
     share = model.mixture.responsibility(population.latent[rows]).mean(axis=0)
     likes = [row[f"like_{name}"] for name in model.mixture.names]
     np.testing.assert_allclose(likes, share, rtol=1e-9)
@@ -340,13 +343,11 @@ def test_the_schedule_counts_rounds_and_days() -> None:
 
 def test_a_successor_is_pulled_to_its_makers_by_covert_work(mixture: Mixture) -> None:
     """Work in earnest, detected or of another kind that pulls, or noise of the able."""
-    n = 40
-    tasks = some_tasks(n, kind=np.where(np.arange(n) < 20, REPLACING, ORDINARY))
-    tasks.audited[:10] = True
-    violations, detection = np.full((n, 3), 0.4), np.full((n, 3), 0.75)
-    violations[20:] = 0.9
-    conduct: Any = SimpleNamespace(violation=violations.mean(axis=1))
-    verdicts: Any = SimpleNamespace(detection=detection)
+    kind = np.where(np.arange(40) < 20, REPLACING, ORDINARY).astype(np.int8)
+    violations = np.where(np.arange(40) < 20, 0.4, 0.9)
+    work, covert = np.empty(2), np.empty(2)  # of two teams, the first of which works on it
+    successor_work(20, kind, np.arange(40) < 10, violations, np.full((3, 40), 0.75), work, covert)
+    assert work.tolist() == [1.0, 0.0]
     p = resolve("ai2027")
     project = SuccessorProject.begin(Numbers(0))
     makers = mixture.centers[mixture.index("rogue")]
@@ -354,7 +355,7 @@ def test_a_successor_is_pulled_to_its_makers_by_covert_work(mixture: Mixture) ->
     none = project.design(makers, mixture, situation(capability=4000.0), p)
     assert none.covert_share == 0.0
     for _ in range(3):
-        project.advance(tasks, conduct, verdicts)
+        project.advance(work.mean() * 40, covert.mean() * 40)
     for capability in (1400.0, 4000.0):
         now = situation(capability=capability, awareness=0.6)
         design = project.design(makers, mixture, now, p)
@@ -366,8 +367,9 @@ def test_a_successor_is_pulled_to_its_makers_by_covert_work(mixture: Mixture) ->
         np.testing.assert_allclose(design.latent, told, atol=1e-12)
         assert design.to_spec == pytest.approx(mixture.likeness(told, spec))
         assert design.to_makers == pytest.approx(mixture.likeness(told, makers))
-        short = stated_shortfall(express(told), 0.6, p.oversight.required_weight)
-        assert design.apparent == pytest.approx(1 - short)
+        short = np.empty(1)
+        stated_shortfall(express(told)[:, None], 0.6, p.oversight.required_weight, short)
+        assert design.apparent == pytest.approx(1 - short[0])
     assert none.to_spec > design.to_spec
 
 
@@ -450,12 +452,13 @@ def test_without_research_nobody_is_found_out() -> None:
 
 
 class Careless(CollectiveModel):
-    """A model in which it must make no difference to any copy whether it is watched."""
+    """A model in which it must make no difference to any team whether it is watched."""
 
-    def _act(self, *arguments: Any) -> Any:
-        done = super()._act(*arguments)
-        np.testing.assert_array_equal(done.shown.watched_violations, done.unwatched_violations)
-        return done
+    def _perform(self, *arguments: Any) -> Any:
+        work = super()._perform(*arguments)
+        watched, unwatched = work.of_teams("watched_violation"), work.of_teams("violation")
+        np.testing.assert_allclose(watched, unwatched, rtol=SINGLE)
+        return work
 
 
 def careless(**overrides: Any) -> CollectiveModel:
@@ -464,7 +467,7 @@ def careless(**overrides: Any) -> CollectiveModel:
     model.run()
     rounds = model.records.rounds()
     np.testing.assert_allclose(
-        rounds["watched_violations"], rounds["unwatched_violations"], rtol=1e-12
+        rounds["watched_violations"], rounds["unwatched_violations"], rtol=SINGLE
     )
     return model
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Numbers, assert_frequency, made_up, only, some_tasks
+from conftest import Numbers, assert_frequency, made_up, only
 from scipy.special import expit
 
 from agents.parameters import Exposure, Subdivisions
@@ -24,6 +24,9 @@ from model.competition import (
     refill,
     rivals,
 )
+
+SINGLE = 1e-6
+"""Relative rounding of single precision, with room for a few operations."""
 
 
 def standing_of(team: Any, division: Any = ()) -> Standing:
@@ -294,9 +297,10 @@ def test_one_contest_and_one_swap_a_round_are_just_that() -> None:
 def conduct_of(population: Population, **known: Any) -> Any:
     """The parts of a round's conduct that subdivisions look at."""
     usual = {
-        "team_acts": population.survey().team_expressed,
+        "team_acts": population.team_mean(population.expressed),
         "team_violation": np.full(population.teams, 0.2),
         "team_earnest": np.zeros((population.teams, 3)),
+        "base_rates": np.array([0.8, 0.15, 0.05]),
     }
     return SimpleNamespace(**{**usual, **known})
 
@@ -313,10 +317,11 @@ def test_standing_is_the_sum_of_its_declared_parts() -> None:
         findings(7, (1,), (1, 4)),
         p,
     )
+    acts, score = acts.astype(float), population.score.astype(float)
     teams = []
     for team in range(7):
         own = slice(5 * team, 5 * team + 5)
-        w = population.score[own].mean()
+        w = score[own].mean()
         w += 2.0 * np.sqrt(acts[own, KEEP_TEAM].mean()) + 0.5 * np.sqrt(acts[own, POWER].mean())
         teams.append(w - 3.0 * (team in (1, 4)))
     np.testing.assert_allclose(rank.team, teams)
@@ -332,7 +337,7 @@ def test_influence_is_attention_to_approval_and_power() -> None:
     """Influence of another drive, or of the traits instead of the conduct, would break it."""
     population = made_up(20, 4)
     acts = np.roll(population.expressed, 3, axis=0)
-    told = acts[:, [APPROVAL, POWER]].sum(axis=1).reshape(4, 5).mean(axis=1)
+    told = acts[:, [APPROVAL, POWER]].astype(float).sum(axis=1).reshape(4, 5).mean(axis=1)
     np.testing.assert_allclose(
         influence(conduct_of(population, team_acts=population.team_mean(acts))), told
     )
@@ -347,23 +352,25 @@ def test_earnest_research_exposes_as_the_spec_says() -> None:
     research = (kind != ORDINARY) | (numbers.random(n) < 0.3)
     rates = TaskParameters(alignment_share=0.3, threatening=0.2, replacing=0.15)
     base = np.array([0.75, 0.05, 0.2])
-    tasks = some_tasks(n, kind=kind, research=research, base_rates=base)
     earnest = numbers.random(n) < 0.8
     violations = numbers.random(teams)
     violations[:500] = 0.0
     done = np.stack([earnest & (kind == k) for k in range(3)], axis=1)
     conduct = conduct_of(
-        population, team_violation=violations, team_earnest=population.team_mean(done)
+        population,
+        team_violation=violations,
+        team_earnest=population.team_mean(done),
+        base_rates=base,
     )
     p = Exposure(hazard=3.0, superseding=2.5)
-    found = find(population, conduct, tasks, p, rates, numbers.random((2, teams)))
-    share = population.team_mean((earnest & (kind == THREATENING)).astype(float))
+    found = find(conduct, research.mean(), p, rates, numbers.random((2, teams)))
+    share = population.by_team(earnest & (kind == THREATENING)).mean(axis=1)
     intensity = share / (0.05 * research.mean())
     hazard = 3.0 * 0.3 * intensity * violations
     np.testing.assert_allclose(found.exposure_risk, 1 - np.exp(-hazard))
     assert_frequency(found.exposed, found.exposure_risk)
     assert not found.exposed[:500].any()
-    share = population.team_mean((earnest & (kind == REPLACING)).astype(float))
+    share = population.by_team(earnest & (kind == REPLACING)).mean(axis=1)
     superseding = 2.5 * 0.15 * share / (0.2 * research.mean())
     assert_frequency(found.superseded, 1 - np.exp(-superseding))
 
@@ -371,9 +378,8 @@ def test_earnest_research_exposes_as_the_spec_says() -> None:
 def test_no_research_finds_nothing() -> None:
     """A division by the absent research, or findings without any, would break it."""
     population = made_up(20, 4)
-    tasks = some_tasks(20, research=np.zeros(20, dtype=bool))
     conduct = conduct_of(population, team_earnest=np.ones((4, 3)))
-    found = find(population, conduct, tasks, Exposure(), TaskParameters(), np.zeros((2, 4)))
+    found = find(conduct, 0.0, Exposure(), TaskParameters(), np.zeros((2, 4)))
     assert not found.exposed.any()
     assert not found.superseded.any()
     np.testing.assert_array_equal(found.exposure_risk, 0)

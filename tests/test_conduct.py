@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents import conduct, drives
-from agents.conduct import Draws, act, perceive, stated_shortfall
+from agents.compiled import columns_of
+from agents.conduct import Draws, act
 from agents.parameters import Conduct, Oversight, Phase, numbers
 from agents.parameters import Tasks as TaskParameters
 from agents.personas import Mixture
@@ -40,18 +41,39 @@ MANY = 100_000
 P = Conduct()
 """The declared defaults."""
 
+SINGLE = 1e-6
+"""Relative rounding of single precision, with room for a few operations."""
+
 
 def acts_of(copies: int, **expressed: float) -> np.ndarray:
     """Expressed traits of copies like the HHH start, but for the traits given."""
-    acts = np.tile(express(START), (copies, 1))
+    acts = np.tile(express(START).astype(np.float32), (copies, 1))
     for name, value in expressed.items():
         acts[:, NAMES.index(name)] = value
     return acts
 
 
+def columns(rows: np.ndarray) -> np.ndarray:
+    """The columns of an array with a row for each copy, as compiled functions take them."""
+    return np.asarray(columns_of(rows, np.float32))
+
+
 def restraint_of(acts: np.ndarray) -> np.ndarray:
     """Restraint by each principle."""
-    return np.asarray(conduct.restraint(acts[:, WEIGHTS], acts[:, DRIFTS]))
+    bare = np.empty((3, len(acts)), np.float32)
+    for weight, drift, out in zip(
+        columns(acts[:, WEIGHTS]), columns(acts[:, DRIFTS]), bare, strict=True
+    ):
+        conduct.restraint(weight, drift, out)
+    return bare.T
+
+
+def shortfall_of(awareness: float, *copies: dict[str, float]) -> list[float]:
+    """Shortfall of each of some copies like the HHH start, but for the traits given."""
+    acts = np.concatenate([acts_of(1, **own) for own in copies])
+    out = np.empty(len(copies), np.float32)
+    conduct.stated_shortfall(columns(acts), np.float32(awareness), np.float32(4.0), out)
+    return [float(short) for short in out]
 
 
 # --- temptation -----------------------------------------------------------------------------------
@@ -64,18 +86,25 @@ def test_violations_and_gains_are_those_of_the_story_of_temptation(
     """A closed form that is not that of x ~ Exp(theta), taken iff x > r, would break it."""
     x = rng.exponential(theta, 400_000)
     taken = x > restraint
-    told = np.empty(1)
-    conduct.violation_probabilities(np.array([restraint]), theta, told)
-    assert_frequency(taken, told[0])
-    assert_mean(0.25 * x * taken, conduct.temptation_gain(restraint, told[0], theta, 0.25))
+    other = 1.25  # another copy's restraint, and what is there already
+    held, scale = np.array([other, restraint], np.float32), np.float32(theta)
+    told, gain = np.empty(2, np.float32), np.array([0.5, 0.0], np.float32)
+    conduct.violation_probabilities(held, scale, told)
+    conduct.add_temptation_gain(held, told, scale, np.float32(0.25), gain)
+    assert_frequency(taken, float(told[1]))
+    assert_mean(0.25 * x * taken, float(gain[1]))
+    np.testing.assert_allclose(told, np.exp(-held.astype(float) / theta), rtol=SINGLE)
+    brought = 0.25 * (theta + other) * np.exp(-other / theta)
+    assert gain[0] == pytest.approx(0.5 + brought, rel=SINGLE)
 
 
 def test_restraint_is_weight_as_far_as_the_word_has_meaning() -> None:
     """Drift that leaves conduct alone, or restraint that mixes principles, would break it."""
     acts = acts_of(2)
     acts[0, WEIGHTS], acts[0, DRIFTS] = [1, 2, 3], [0, 0.5, 1]
-    np.testing.assert_allclose(restraint_of(acts)[0], [1, 1, 0])
-    np.testing.assert_allclose(restraint_of(acts)[1], 4 * (1 - 1 / (1 + np.exp(3))))
+    np.testing.assert_array_equal(restraint_of(acts)[0], [1, 1, 0])
+    told = 4 * (1 - 1 / (1 + np.exp(3)))
+    np.testing.assert_allclose(restraint_of(acts)[1], told, rtol=SINGLE)
 
 
 def test_fear_restrains_where_it_is_watched_and_only_in_gamers_who_know(mixture: Mixture) -> None:
@@ -83,37 +112,37 @@ def test_fear_restrains_where_it_is_watched_and_only_in_gamers_who_know(mixture:
     population = made_up(40, 2)
     tasks = some_tasks(40, audited=np.arange(40) % 2 == 0)
     draws = replace(Draws.of(Numbers(0), 40), own=np.zeros(40))
+    acts = population.expressed.astype(float)
+    r = acts[:, WEIGHTS] * (1 - acts[:, DRIFTS])
     for s in (0.0, 0.7):
         done = act(
             population, mixture, tasks, situation(awareness=s), policy(), P, Oversight(), draws
         )
-        r = restraint_of(population.expressed)
-        fear = population.expressed[:, [GAMING]] * s * 4.0
-        np.testing.assert_allclose(done.unwatched_violations, np.exp(-r / 2))
-        np.testing.assert_allclose(done.violation, np.exp(-r / 2).mean(axis=1))
-        np.testing.assert_allclose(done.shown.watched_violations, np.exp(-(r + fear) / 2))
+        fear = acts[:, [GAMING]] * s * 4.0
+        free, cowed = np.exp(-r / 2), np.exp(-(r + fear) / 2)
+        np.testing.assert_allclose(done.unwatched_violations, free, rtol=SINGLE)
+        np.testing.assert_allclose(done.violation, free.mean(axis=1), rtol=SINGLE)
+        np.testing.assert_allclose(done.shown.watched_violations, cowed, rtol=SINGLE)
         held = r + fear * tasks.audited[:, None]
         gain = P.temptation_gain * 2 * ((1 + held / 2) * np.exp(-held / 2)).sum(axis=1)
-        np.testing.assert_allclose(done.shown.gain, gain)
+        np.testing.assert_allclose(done.shown.gain, gain, rtol=SINGLE)
 
 
 def test_professed_values_fall_short_as_the_spec_says() -> None:
     """A check that sees drift, that gaming cannot fool, or that rewards excess, would break it."""
     honest = {"hardcoding": 1.0, "gaming": 0.0}
     full = {f"weight_{j}": 4.0 for j in ("helpful", "harmless", "honest")}
-    assert stated_shortfall(acts_of(1, **honest, **full)[0], 0.9, 4.0) == pytest.approx(0)
-    assert stated_shortfall(acts_of(1, **honest, weight_honest=6.0)[0], 0.9, 4.0) == pytest.approx(
-        0
-    )
+    beyond = {**honest, **full, "weight_honest": 6.0}
     one = {**honest, **full, "weight_honest": 1.0}
-    assert stated_shortfall(acts_of(1, **one)[0], 0.9, 4.0) == pytest.approx(0.75 / 3)
     half = {**one, "hardcoding": 0.5}
-    assert stated_shortfall(acts_of(1, **half)[0], 0.9, 4.0) == pytest.approx((0.5 * 2 + 0.875) / 3)
     drifted = {**one, "drift_honest": 1.0, "drift_helpful": 1.0}
-    assert stated_shortfall(acts_of(1, **drifted)[0], 0.9, 4.0) == pytest.approx(0.75 / 3)
+    found = shortfall_of(0.9, {**honest, **full}, beyond, one, half, drifted)
+    told = [0, 0, 0.75 / 3, (0.5 * 2 + 0.875) / 3, 0.75 / 3]
+    np.testing.assert_allclose(found, told, rtol=SINGLE, atol=1e-12)
     gamer = {**one, "gaming": 0.5}
-    assert stated_shortfall(acts_of(1, **gamer)[0], 0.8, 4.0) == pytest.approx(0.75 / 3 * 0.6)
-    assert stated_shortfall(acts_of(1, **gamer)[0], 0.0, 4.0) == pytest.approx(0.75 / 3)
+    told = [0.75 / 3 * 0.6, 0.75 / 3]
+    np.testing.assert_allclose(shortfall_of(0.8, gamer, one), told, rtol=SINGLE)
+    np.testing.assert_allclose(shortfall_of(0.0, gamer), 0.75 / 3, rtol=SINGLE)
 
 
 # --- perception and sandbagging -------------------------------------------------------------------
@@ -121,13 +150,23 @@ def test_professed_values_fall_short_as_the_spec_says() -> None:
 
 def kinds_of_research(rng: Numbers, copies: int = MANY) -> np.ndarray:
     """True kinds of work, in other shares than the base rates."""
-    return rng.choice([ORDINARY, THREATENING, REPLACING], copies, p=[0.4, 0.3, 0.3])
+    kinds = rng.choice([ORDINARY, THREATENING, REPLACING], copies, p=[0.4, 0.3, 0.3])
+    return np.asarray(kinds, np.int8)
 
 
 def perceived_by(tasks: Tasks, draws: Draws, awareness: float) -> np.ndarray:
     """Kind that each copy takes its work for."""
-    given = zip(tasks.kind, tasks.research, draws.sees, draws.guess, strict=True)
-    return np.array([perceive(*mine, awareness, tasks.base_rates) for mine in given])
+    perceived = np.empty(len(tasks.kind), np.int8)
+    conduct.perceive(
+        tasks.kind.astype(np.int8),
+        tasks.research,
+        draws.sees,
+        draws.guess,
+        np.float32(awareness),
+        tasks.base_rates,
+        perceived,
+    )
+    return perceived
 
 
 def test_the_unaware_guess_from_the_base_rates(rng: Numbers) -> None:
@@ -184,7 +223,8 @@ def test_withheld_work_counts_less_and_not_as_done_in_earnest(
     sandbagged = act(willing, mixture, *common, replace(draws, withhold=np.zeros(n)))
     assert not earnest.shown.withheld.any()
     assert sandbagged.shown.withheld.all()
-    np.testing.assert_allclose(sandbagged.shown.output, P.sandbagging * earnest.shown.output)
+    less = P.sandbagging * earnest.shown.output.astype(float)
+    np.testing.assert_allclose(sandbagged.shown.output, less, rtol=SINGLE)
     kinds = (tasks.kind[:, None] == np.arange(3)).reshape(10, -1, 3)
     np.testing.assert_allclose(earnest.team_earnest, kinds.mean(axis=1))
     assert not sandbagged.team_earnest.any()
@@ -195,28 +235,44 @@ def test_withheld_work_counts_less_and_not_as_done_in_earnest(
 
 def effort_of(acts: np.ndarray, useful: np.ndarray, draws: Any, now: Situation) -> np.ndarray:
     """Effort of each copy on each drive."""
-    effort = np.empty((len(acts), 12))
-    diverted = drives.instrumental_share(now, P)
-    for i in range(len(acts)):
-        luck = np.broadcast_to(draws, useful.shape)[i].copy()
-        drives.spend_effort(acts[i], useful[i], luck, diverted, numbers(P), effort[i])
-    return effort
+    effort = np.empty((12, len(acts)), np.float32)
+    diverted = np.float32(drives.instrumental_share(now, P))
+    luck = columns(np.broadcast_to(draws, useful.shape))
+    drives.spend_effort(columns(acts), columns_of(useful), luck, diverted, numbers(P), effort)
+    return effort.T.astype(float)
 
 
 def budget_of(acts: np.ndarray, p: Conduct = P) -> np.ndarray:
     """Compute budget of each copy."""
-    return np.array([drives.compute_budget(mine, numbers(p)) for mine in acts])
+    budget = np.empty(len(acts), np.float32)
+    drives.compute_budget(columns(acts), numbers(p), budget)
+    return budget.astype(float)
+
+
+def output_of(effort: np.ndarray, useful: np.ndarray) -> np.ndarray:
+    """Output of each copy's earnest work, without the public good."""
+    output = np.empty(len(effort), np.float32)
+    conduct.own_output(columns(effort), columns_of(useful), numbers(P), output)
+    return output.astype(float)
+
+
+def pursued_by(terminality: float, useful: bool, draws: np.ndarray) -> np.ndarray:
+    """Whether copies of that terminality pursue a goal."""
+    pursued = np.empty(len(draws), np.bool_)
+    held, helps = np.full(len(draws), terminality, np.float32), np.full(len(draws), useful)
+    drives.pursue(held, helps, draws, pursued)
+    return pursued
 
 
 @given(st.floats(0, 1), st.booleans(), st.integers(0, 10**6))
 def test_effort_sums_to_the_compute_budget(s: float, looms: bool, seed: int) -> None:
     """Attention lost, or spent twice, on goals that are not pursued would break it."""
     drawn = np.random.default_rng(seed)
-    acts = express(drawn.normal(0, 2, (20, len(NAMES))))
-    useful, draws = drawn.random((20, 3)) < 0.5, drawn.random((20, 3))
+    acts = express(drawn.normal(0, 2, (20, len(NAMES)))).astype(np.float32)
+    useful, draws = drawn.random((20, 3)) < 0.5, drawn.random((20, 3), np.float32)
     pursued = useful | (draws < acts[:, TERMINALITY])
     effort = effort_of(acts, useful, draws, situation(awareness=s, replacement_looms=looms))
-    np.testing.assert_allclose(effort.sum(axis=1), budget_of(acts))
+    np.testing.assert_allclose(effort.sum(axis=1), budget_of(acts), rtol=SINGLE)
     assert (effort >= 0).all()
     for goal, drive in enumerate(("knowledge", "power", "approval")):
         assert (effort[~pursued[:, goal], NAMES.index(drive)] == 0).all()
@@ -229,7 +285,7 @@ def test_a_copy_with_nothing_left_to_pursue_does_nothing() -> None:
     acts = np.tile(express(latent), (2, 1))
     useful = np.array([[True, True, True], [True, False, True]])
     effort = effort_of(acts, useful, 1.0, situation())
-    np.testing.assert_allclose(effort.sum(axis=1), [budget_of(acts)[0], 0.0])
+    np.testing.assert_allclose(effort.sum(axis=1), [budget_of(acts)[0], 0.0], rtol=SINGLE)
 
 
 def test_the_budget_pays_for_backchaining_gaming_and_obfuscation() -> None:
@@ -244,11 +300,11 @@ def test_the_budget_pays_for_backchaining_gaming_and_obfuscation() -> None:
 
 def test_goals_are_pursued_where_they_help_or_are_ends(rng: Numbers) -> None:
     """P(pursued) other than tau + (1 - tau)·useful would break it."""
-    draws = rng.random(MANY)
-    assert_frequency([drives.pursued(0.3, False, draw) for draw in draws], 0.3)
-    assert not any(drives.pursued(0.0, False, draw) for draw in draws[:1000])
-    assert all(drives.pursued(1.0, False, draw) for draw in draws[:1000])
-    assert all(drives.pursued(0.0, True, draw) for draw in draws[:1000])
+    (draws,) = rng.uniforms(1, MANY)
+    assert_frequency(pursued_by(0.3, False, draws), 0.3)
+    assert not pursued_by(0.0, False, draws).any()
+    assert pursued_by(1.0, False, draws).all()
+    assert pursued_by(0.0, True, draws).all()
 
 
 def test_care_for_the_collective_is_paid_by_power_and_knowledge_alike() -> None:
@@ -261,19 +317,21 @@ def test_care_for_the_collective_is_paid_by_power_and_knowledge_alike() -> None:
     share = P.instrumental * 0.6
     assert drives.instrumental_share(threatened, P) == pytest.approx(share)
     gained = moved[:, KEEP_COLLECTIVE] - usual[:, KEEP_COLLECTIVE]
-    np.testing.assert_allclose(gained, share * (usual[:, KNOWLEDGE] + usual[:, POWER]))
+    told = share * (usual[:, KNOWLEDGE] + usual[:, POWER])
+    np.testing.assert_allclose(gained, told, rtol=SINGLE, atol=1e-7)
     for drive in (KNOWLEDGE, POWER):
-        np.testing.assert_allclose(moved[:, drive], (1 - share) * usual[:, drive])
+        np.testing.assert_allclose(moved[:, drive], (1 - share) * usual[:, drive], rtol=SINGLE)
     rest = [i for i in range(12) if i not in (KEEP_COLLECTIVE, KNOWLEDGE, POWER)]
-    np.testing.assert_allclose(moved[:, rest], usual[:, rest])
+    np.testing.assert_allclose(moved[:, rest], usual[:, rest], rtol=SINGLE)
     asleep = situation(awareness=0.0, replacement_looms=True)
-    np.testing.assert_allclose(effort_of(acts, everything, 1.0, asleep), usual)
+    np.testing.assert_array_equal(effort_of(acts, everything, 1.0, asleep), usual)
 
 
 def test_output_is_that_of_each_effort_where_it_helps() -> None:
     """Work paid although useless would break it."""
     effort = np.random.default_rng(0).random((8, 12))
     useful = np.arange(24).reshape(8, 3) % 2 == 0
+    told = output_of(effort, useful)
     craft = (P.value_code_works, P.value_spot_problems, P.value_performance, P.value_thrift)
     for i in range(8):
         own = sum(v * np.sqrt(effort[i, k]) for k, v in enumerate(craft))
@@ -282,7 +340,7 @@ def test_output_is_that_of_each_effort_where_it_helps() -> None:
             own += P.value_curiosity * np.sqrt(effort[i, CURIOSITY])
         if useful[i, 1]:
             own += P.value_power * np.sqrt(effort[i, POWER])
-        assert conduct.own_output(effort[i], useful[i], numbers(P)) == pytest.approx(own)
+        assert told[i] == pytest.approx(own, rel=SINGLE)
 
 
 def test_knowledge_is_a_public_good_of_the_team(mixture: Mixture) -> None:
@@ -293,9 +351,8 @@ def test_knowledge_is_a_public_good_of_the_team(mixture: Mixture) -> None:
     done = act(population, mixture, tasks, now, policy(), P, Oversight(), draws)
     effort = effort_of(population.expressed, tasks.useful, draws.goals, now)
     good = P.public_good * np.sqrt(effort[:, KNOWLEDGE].reshape(8, 5).mean(axis=1))
-    for i in range(40):
-        own = conduct.own_output(effort[i], tasks.useful[i], numbers(P))
-        assert done.shown.output[i] == pytest.approx(own + good[i // 5])
+    told = output_of(effort, tasks.useful) + np.repeat(good, 5)
+    np.testing.assert_allclose(done.shown.output, told, rtol=SINGLE)
 
 
 def test_overseers_are_shown_output_flattery_and_thought_but_not_the_rest(mixture: Mixture) -> None:
@@ -315,7 +372,7 @@ def test_overseers_are_shown_output_flattery_and_thought_but_not_the_rest(mixtur
     )
     effort = effort_of(population.expressed, useful, draws.goals, situation())
     flattery = np.sqrt(effort[:, NAMES.index("approval")]) * useful[:, 2]
-    np.testing.assert_allclose(done.shown.flattery, flattery)
+    np.testing.assert_allclose(done.shown.flattery, flattery, rtol=SINGLE)
     np.testing.assert_array_equal(done.shown.obfuscation, population.expressed[:, OBFUSCATION])
     assert not hasattr(done.shown, "unwatched_violations")
     assert not hasattr(done.shown, "acts")
@@ -340,7 +397,8 @@ def test_copies_act_from_their_identity_as_often_as_it_is_hard_coded(
     )
     own = done.from_identity
     assert_frequency(own, express(START)[HARDCODING])
-    acts = np.where(own[:, None], population.expressed, mixture.acts[prompt])
+    authors = mixture.rows[prompt, : len(NAMES)]
+    acts = np.where(own[:, None], population.expressed, authors)
     np.testing.assert_allclose(done.team_acts, population.team_mean(acts))
     np.testing.assert_array_equal(done.shown.obfuscation, acts[:, OBFUSCATION])
 

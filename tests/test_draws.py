@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import permutations
 
+import numba
 import numpy as np
 import pytest
 from conftest import Z_LIMIT, Numbers, OddCrew
@@ -14,8 +15,15 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from test_streams import assert_same_run
 
-from agents.compiled import Crew
-from agents.draws import Stream, box_muller, philox
+from agents.compiled import Crew, exp32
+from agents.draws import (
+    Stream,
+    box_muller,
+    normals_at,
+    normals_for,
+    philox,
+    uniforms_at,
+)
 from model import collective
 from model.collective import CollectiveModel
 from model.scenario import resolve, scale_rounds
@@ -78,6 +86,21 @@ def test_a_draw_follows_from_its_address(
     assert drawn.random(place + 1)[place] == word / 2**32
 
 
+@given(keys, words, st.integers(1, 4), st.integers(0, 40))
+def test_rows_of_uniforms_are_requests_cut_to_single_precision(
+    key: tuple[int, int], round_: int, rows: int, size: int
+) -> None:
+    """A row that repeats another's draws, rounds up to 1, or shifts the requests to come."""
+    single, double = Stream(key, round_), Stream(key, round_)
+    drawn = single.uniforms(rows, size)
+    assert drawn.dtype == np.float32
+    assert drawn.shape == (rows, size)
+    for row in drawn:
+        told = np.floor(double.random(size) * 2**24) / 2**24
+        np.testing.assert_array_equal(row, told)
+    np.testing.assert_array_equal(single.random(5), double.random(5))
+
+
 @given(keys, words, st.integers(1, 9))
 def test_normal_draws_follow_from_their_words(key: tuple[int, int], round_: int, size: int) -> None:
     """A normal draw of another address, of a word used twice, or infinite, would break it."""
@@ -104,6 +127,45 @@ def test_normal_draws_are_those_of_box_and_muller() -> None:
     length = np.sqrt(-2 * np.log(radii))
     np.testing.assert_allclose(cosines, length * np.cos(2 * np.pi * angles), atol=1e-13)
     np.testing.assert_allclose(sines, length * np.sin(2 * np.pi * angles), atol=1e-13)
+
+
+@numba.njit(error_model="numpy")  # as `agents.compiled` does
+def exponentials(x: np.ndarray, out: np.ndarray) -> None:
+    """The exponential of each number, in a loop that is vectorized."""
+    for i in range(len(x)):
+        out[i] = exp32(x[i])
+
+
+def exponentials_of(x: np.ndarray) -> np.ndarray:
+    """The exponential of each number, which must be the same alone and in a loop."""
+    single = x.astype(np.float32)
+    out = np.full(len(single), np.nan, np.float32)
+    exponentials(single, out)
+    some = slice(None, None, max(1, len(single) // 1000))
+    np.testing.assert_array_equal(out[some], [exp32(value) for value in single[some]])
+    return out
+
+
+def test_exponentials_are_exact_to_single_precision() -> None:
+    """A term of the polynomial, or the part of a power of two that is left, mistaken."""
+    x = np.linspace(-87, 88, 1_000_001).astype(np.float32)
+    halves = np.log(2) * (np.arange(-125, 127) + 0.5)  # where the power of two changes
+    near = halves[:, None] * (1 + 1e-7 * np.arange(-3, 4))
+    x = np.concatenate([x, near.ravel().astype(np.float32), [0, 1e-30, -1e-30, 1]])
+    told = np.exp(x.astype(np.float32).astype(float))
+    found = exponentials_of(x)
+    assert np.abs(found / told - 1).max() < 2e-7
+    assert exponentials_of(np.zeros(1))[0] == 1
+
+
+def test_exponentials_end_in_nothing_and_in_a_large_number() -> None:
+    """An overflow, a negative remainder, or a nan that is lost beyond the ends would break it."""
+    low = np.array([np.nextafter(np.float32(-87), np.float32(-88)), -100, -1e10, -np.inf])
+    np.testing.assert_array_equal(exponentials_of(low), 0)
+    high = exponentials_of(np.array([88, 88.5, 89, 1e10, np.inf]))
+    assert np.isfinite(high).all()
+    np.testing.assert_array_equal(high, high[0])
+    assert np.isnan(exponentials_of(np.array([np.nan, 0.0, -np.nan]))).tolist() == [1, 0, 1]
 
 
 def test_draws_have_their_distributions() -> None:
@@ -194,6 +256,38 @@ def test_each_request_has_draws_of_its_own_whatever_the_size_of_those_before() -
     assert not np.isin(second[0], first[1]).any()
 
 
+PARTS = [(0, 101), (0, 4), (4, 5), (8, 75), (64, 101), (96, 100), (100, 101)]
+"""First and last place of parts of an array of 101, which begin with a call of the cipher."""
+
+
+@pytest.mark.parametrize(("first", "last"), PARTS)
+def test_part_of_an_array_has_the_draws_of_the_whole(first: int, last: int) -> None:
+    """A block of teams whose draws depend on where it begins or ends would break it."""
+    for skipped in (0, 2):
+        one, other = Stream((5, 6), 7), Stream((5, 6), 7)
+        for _ in range(skipped):
+            one.random(1)
+            other.random(1)
+        part = np.full((3, last - first), np.nan, np.float32)
+        uniforms_at(first, one.address(3), part)
+        np.testing.assert_array_equal(part, other.uniforms(3, 101)[:, first:last])
+        normals = np.full(last - first, np.nan, np.float32)
+        normals_at(first, one.address(), normals)
+        told = other.standard_normal(101).astype(np.float32)
+        np.testing.assert_array_equal(normals, told[first:last])
+        np.testing.assert_array_equal(one.random(3), other.random(3))
+
+
+@pytest.mark.parametrize("width", [4, 28])
+def test_lines_made_in_a_loop_are_those_of_the_whole(width: int) -> None:
+    """A line of normals that depends on those made along with it would break it."""
+    whole = Stream((5, 6), 7).standard_normal((70, width))
+    for rows in ([0], [69, 3, 3], list(range(40, 70)), list(range(70)), []):
+        lines = np.full((len(rows), width), np.nan)
+        normals_for(np.array(rows, dtype=np.int64), Stream((5, 6), 7).address(), lines)
+        np.testing.assert_array_equal(lines, whole[rows] if rows else lines)
+
+
 # --- threads --------------------------------------------------------------------------------------
 
 
@@ -204,6 +298,8 @@ def test_threads_and_cuts_leave_every_draw_as_it_is(size: int) -> None:
     for crew in (Crew(0, 2), Crew(0, 3), OddCrew(size)):
         alone, shared = Stream((8, 0)), Stream((8, 0), crew=crew)
         np.testing.assert_array_equal(shared.random(size), alone.random(size))
+        single = shared.uniforms(3, size), alone.uniforms(3, size)
+        np.testing.assert_array_equal(*single)
         normals = shared.standard_normal(size), alone.standard_normal(size)
         np.testing.assert_array_equal(*normals)
         lines = shared.normals_of(rows, 28), alone.normals_of(rows, 28)

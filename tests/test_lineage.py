@@ -23,7 +23,7 @@ RESTORED = {"lab.response": "roll_back", "lab.threshold": 0.01, "lab.cooldown": 
 
 def kept(path: Path, **how: Any) -> tuple[CollectiveModel, trees.Lineage]:
     """A small run that keeps its replacements, and its folder read back."""
-    model = small_model(1, scale=0.1, **how)
+    model = small_model(4, scale=0.1, **how)
     model.genealogy = Genealogy()
     model.run()
     folder.write(path, model, {})
@@ -81,7 +81,7 @@ def test_keeping_them_changes_nothing(run: tuple[CollectiveModel, trees.Lineage]
     """A recording that takes random numbers would break it."""
     model, lineage = run
     changed = {} if (lineage.replaced["process"] != "lab response").all() else RESTORED
-    other = small_model(1, scale=0.1, **changed)
+    other = small_model(4, scale=0.1, **changed)
     other.run()
     assert np.array_equal(other.population.latent, model.population.latent)
 

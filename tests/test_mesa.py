@@ -108,13 +108,15 @@ def test_a_value_set_by_hand_is_used_by_the_next_round_and_booked() -> None:
     for _ in range(2):
         one.step()
         other.step()
-    before = one.population.expressed.mean(axis=0)
+    before = one.population.expressed.mean(axis=0, dtype=float)
     team = one.agents_by_type[Copy].select(lambda copy: copy.team == 3)
     team.set("weight_honest", -9.0).set("hardcoding", 9.0)
     one.step()
     other.step()
     after = one.population.output  # what the round used, not only what it stored
-    np.testing.assert_array_equal(one.population.expressed, express(one.population.latent))
+    np.testing.assert_allclose(
+        one.population.expressed, express(one.population.latent), rtol=1e-6, atol=1e-6
+    )
     honest = slice(24, 32)
     assert (one.population.violation[honest] > 0.3).all()
     rest = np.r_[0:24, 32:64]
@@ -129,7 +131,7 @@ def test_a_value_set_by_hand_is_used_by_the_next_round_and_booked() -> None:
         else:
             assert booked[name] == 0
     if one.round <= one.parameters.phases["pretraining"].rounds:
-        moved = one.population.expressed.mean(axis=0) - before
+        moved = one.population.expressed.mean(axis=0, dtype=float) - before
         np.testing.assert_allclose(booked[list(NAMES)], moved, atol=1e-12)
 
 

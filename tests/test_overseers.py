@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import product
 
 import numpy as np
@@ -11,6 +11,7 @@ from conftest import Numbers, assert_mean, finished, made_up, policy, situation
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.compiled import columns_of
 from agents.conduct import Shown
 from agents.overseers import (
     AGENT4,
@@ -20,18 +21,27 @@ from agents.overseers import (
     PANEL_RULES,
     Draws,
     Panels,
+    any_of,
     audit_share,
-    by_panel,
     cost_per_audit,
     evaluate,
     honesty,
+    judge,
     legibility,
+    majority,
+    rules,
     win,
 )
-from agents.parameters import Oversight
+from agents.parameters import Oversight, numbers
 from agents.population import Population
 from agents.situation import Policy, Situation
 from agents.traits import DRIFTS, KEEP_COLLECTIVE, KEEP_DIVISION, KEEP_TEAM
+
+SINGLE = 1e-6
+"""Relative rounding of single precision, with room for a few operations."""
+
+CERTAINTY = 1e-7
+"""Rounding in single precision of what is told as a difference from 1."""
 
 
 def detection(
@@ -68,11 +78,13 @@ def shown(copies: int, **known: object) -> Shown:
         "flattery": np.zeros(copies),
         "gain": np.zeros(copies),
         "watched_violations": np.full((copies, 3), 0.5),
-        "withheld": np.zeros(copies, dtype=bool),
+        "withheld": np.zeros(copies),
         "obfuscation": np.zeros(copies),
         "stated_shortfall": np.zeros(copies),
     }
-    return Shown(**{**usual, **known})  # type: ignore[arg-type]
+    types = {"withheld": np.bool_}
+    told = {k: np.asarray(v, types.get(k, np.float32)) for k, v in (usual | known).items()}
+    return Shown(**told)
 
 
 def draws(copies: int, seed: int = 0) -> Draws:
@@ -83,6 +95,37 @@ def draws(copies: int, seed: int = 0) -> Draws:
 def panels(teams: int, mix: dict[str, float], seats: int = 3) -> Panels:
     """Panels of a mix."""
     return Panels(teams, seats, mix, Numbers(1))  # type: ignore[arg-type]
+
+
+def found_by(rule: str, q: np.ndarray, examiner: np.ndarray) -> np.ndarray:
+    """Chances that panels detect, (copies, 3), by a rule.
+
+    `q` are those of each overseer, (teams, seats, 3), `examiner` the draw of each copy.
+    """
+    teams, seats = q.shape[:2]
+    copies, p = len(examiner), Oversight(panel_rule=rule)
+    seen, nothing = shown(copies), np.zeros(copies, np.float32)
+    certain, never = np.ones((teams, seats), np.float32), np.zeros((teams, seats), np.float32)
+    chances = np.full((3, copies), np.nan, np.float32)
+    judge(
+        copies // teams,
+        (
+            seen.output,
+            seen.flattery,
+            seen.gain,
+            columns_of(seen.watched_violations),
+            seen.withheld,
+            seen.obfuscation,
+            seen.stated_shortfall,
+        ),
+        np.zeros(copies, dtype=bool),
+        (certain, never, never, q, np.zeros(teams, np.float32)),
+        rules(situation(), policy(), p),
+        numbers(p),
+        (nothing, examiner, nothing),
+        (nothing.copy(), chances, nothing.copy()),
+    )
+    return chances.T
 
 
 # --- games ----------------------------------------------------------------------------------------
@@ -129,22 +172,31 @@ def test_one_side_wins(difference: float) -> None:
 @pytest.mark.parametrize("seats", [1, 2, 3, 4, 5])
 def test_rules_of_a_panel_are_those_of_every_subset_of_alarms(seats: int) -> None:
     """A majority that counts a tie, or an alarm counted twice, would break it."""
-    numbers = Numbers(seats)
-    q = numbers.random((50, seats, 3))
-    examiner = numbers.random(50)
-    any_alarm, majority = np.zeros((50, 3)), np.zeros((50, 3))
+    drawn = Numbers(seats)
+    single = drawn.uniforms(50, seats * 3).reshape(50, seats, 3)
+    (examiner,) = drawn.uniforms(1, 200)  # four copies a team
+    q = single.astype(float)
+    any_alarm, most = np.zeros((50, 3)), np.zeros((50, 3))
     for alarms in product((False, True), repeat=seats):
         chance = np.prod([q[:, k] if a else 1 - q[:, k] for k, a in enumerate(alarms)], axis=0)
         any_alarm += chance * any(alarms)
-        majority += chance * (2 * sum(alarms) > seats)
+        most += chance * (2 * sum(alarms) > seats)
     for i, j in np.ndindex(50, 3):
-        one, any_of, most = (by_panel(rule, q[i, :, j].copy(), examiner[i]) for rule in range(3))
-        assert PANEL_RULES == ("one", "any", "majority")
-        assert any_of == pytest.approx(any_alarm[i, j])
-        assert most == pytest.approx(majority[i, j], abs=1e-12)
-        assert one == q[i, int(examiner[i] * seats), j]
-    for seat in range(seats):
-        assert by_panel(0, q[0, :, 0].copy(), (seat + 0.5) / seats) == q[0, seat, 0]
+        mine = q[i, :, j].copy()
+        assert any_of(mine) == pytest.approx(any_alarm[i, j], abs=1e-12)
+        assert majority(mine) == pytest.approx(most[i, j], abs=1e-12)
+    assert PANEL_RULES == ("one", "any", "majority")
+    for rule, told in (("any", any_alarm), ("majority", most)):
+        found = found_by(rule, single, examiner)
+        np.testing.assert_allclose(found, np.repeat(told, 4, axis=0), rtol=SINGLE)
+    seat_asked = (examiner.astype(float) * seats).astype(int)
+    asked = single[np.repeat(np.arange(50), 4), seat_asked]
+    np.testing.assert_array_equal(found_by("one", single, examiner), asked)
+    middle = (np.arange(seats) + 0.5) / seats
+    for at, seat in [*zip(middle, range(seats), strict=True), (0.0, 0), (1 - 2**-24, seats - 1)]:
+        examiner[:] = at
+        told = np.repeat(single[:, seat], 4, axis=0)
+        np.testing.assert_array_equal(found_by("one", single, examiner), told)
 
 
 @pytest.mark.parametrize("seats", [1, 3])
@@ -229,7 +281,8 @@ def test_an_honest_overseer_detects_as_its_game_says(kind: str) -> None:
     for game in ("mafia", "debate", "backdoor_code", "wargames"):
         p = PLAIN.model_copy(update={"game": game})
         q = detection(panel, shown(12), population, now, policy(), p, draws(12))
-        np.testing.assert_allclose(q, GAMES[game].catch_probability(elo, 1500.0))
+        told = GAMES[game].catch_probability(elo, 1500.0)
+        np.testing.assert_allclose(q, told, rtol=SINGLE, atol=CERTAINTY)
 
 
 def test_debates_use_the_debate_game_on_their_share_of_audits() -> None:
@@ -262,7 +315,8 @@ def test_thought_betrays_as_far_as_it_is_legible() -> None:
     )
     act = GAMES[p.game].catch_probability(1350.0, 1500.0)
     read = 0.9 * 0.4 * np.exp(-150 / 300) * (1 - o)
-    np.testing.assert_allclose(q, np.repeat((1 - (1 - act) * (1 - read))[:, None], 3, axis=1))
+    told = np.repeat((1 - (1 - act) * (1 - read))[:, None], 3, axis=1)
+    np.testing.assert_allclose(q, told, rtol=SINGLE, atol=CERTAINTY)
 
 
 def test_legibility_falls_with_the_gap_and_no_human_reads_neuralese() -> None:
@@ -301,15 +355,16 @@ def test_a_copy_passes_over_what_its_concepts_and_its_interest_bid() -> None:
     panel.rotate(population, 0.0, Numbers(0))
     panel.capture[:] = 0.25
     p = Oversight(interest=6.0, drift_blindness=1.0)
-    honest = honesty(panel, population.expressed, p)
+    honest = honesty(panel, population, p)
+    expressed = population.expressed.astype(float)
     for team, seat in np.ndindex(4, 3):
         own = np.ones(3)
         if panel.player[team, seat] >= 0:
-            traits = population.expressed[panel.player[team, seat]]
+            traits = expressed[panel.player[team, seat]]
             kept = traits[[KEEP_TEAM, KEEP_DIVISION, KEEP_COLLECTIVE]].sum()
             own = (1 - traits[DRIFTS]) * np.exp(-6.0 * kept)
-        np.testing.assert_allclose(honest[team, seat], 0.75 * own)
-    blind = honesty(panel, population.expressed, Oversight(interest=0.0, drift_blindness=0.0))
+        np.testing.assert_allclose(honest[team, seat], 0.75 * own, rtol=SINGLE)
+    blind = honesty(panel, population, Oversight(interest=0.0, drift_blindness=0.0))
     np.testing.assert_allclose(blind, 0.75)
 
 
@@ -352,34 +407,37 @@ def test_verdicts_depend_on_true_traits_only_through_who_judges() -> None:
 def test_the_score_is_the_sum_of_its_declared_parts() -> None:
     """A part of the score with the wrong sign or factor, or one left out, would break it."""
     n = 60
-    numbers = Numbers(0)
+    rng = Numbers(0)
     population = made_up(n, 3)
     panel = panels(3, {"human": 0.5, "previous": 0.5})
-    panel.capture[:] = numbers.random(panel.capture.shape)
-    seen = shown(
+    panel.capture[:] = rng.random(panel.capture.shape)
+    given_ = shown(
         n,
-        output=numbers.random(n),
-        flattery=numbers.random(n),
-        gain=numbers.random(n),
-        watched_violations=numbers.random((n, 3)),
-        withheld=numbers.random(n) < 0.5,
-        obfuscation=numbers.random(n),
-        stated_shortfall=numbers.random(n),
+        output=rng.random(n),
+        flattery=rng.random(n),
+        gain=rng.random(n),
+        watched_violations=rng.random((n, 3)),
+        withheld=rng.random(n) < 0.5,
+        obfuscation=rng.random(n),
+        stated_shortfall=rng.random(n),
     )
-    audited = numbers.random(n) < 0.5
+    seen = Shown(
+        **{field.name: getattr(given_, field.name).astype(float) for field in fields(Shown)}
+    )
+    audited = rng.random(n) < 0.5
     now = situation(output_weight=0.7)
     rule = policy(penalty=3.0, notice=2.0, debate=0.4)
     p = Oversight()
     drawn = draws(n)
-    verdicts = evaluate(panel, seen, audited, population, now, rule, p, drawn)
-    q = detection(panel, seen, population, now, rule, p, drawn)
+    verdicts = evaluate(panel, given_, audited, population, now, rule, p, drawn)
+    q = detection(panel, given_, population, now, rule, p, drawn).astype(float)
     np.testing.assert_array_equal(verdicts.detection, q)
     kappa = np.repeat(panel.capture.mean(axis=1), n // 3)
     for i in range(n):
         detected = (q[i] @ seen.watched_violations[i] + p.false_positive) * audited[i]
         noticed = q[i].mean() * audited[i] * seen.withheld[i]
-        assert verdicts.detected[i] == pytest.approx(detected)
-        assert verdicts.score[i] == pytest.approx(
+        assert verdicts.detected[i] == pytest.approx(detected, rel=SINGLE)
+        told = (
             0.7 * seen.output[i]
             + seen.gain[i]
             + p.flattery * seen.flattery[i] * (1 + kappa[i])
@@ -389,6 +447,7 @@ def test_the_score_is_the_sum_of_its_declared_parts() -> None:
             - p.withholding_penalty * 2.0 * noticed
             + p.noise * drawn.noise[i]
         )
+        assert verdicts.score[i] == pytest.approx(told, rel=SINGLE, abs=SINGLE)  # parts cancel
 
 
 def test_noise_has_its_declared_spread() -> None:
@@ -448,7 +507,7 @@ def test_detection_of_a_run_follows_the_curve_of_its_game() -> None:
     curve = GAMES[model.parameters.oversight.game].catch_probability(
         own.to_numpy(), late["capability"].to_numpy()
     )
-    np.testing.assert_allclose(late["detection"], curve)
+    np.testing.assert_allclose(late["detection"], curve, rtol=SINGLE, atol=CERTAINTY)
     assert late["detection"].iloc[-1] < late["detection"].iloc[0]
 
 

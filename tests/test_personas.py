@@ -67,6 +67,8 @@ def test_centers_depart_from_the_start_as_declared(mixture: Mixture) -> None:
     assert departure[POWER] == 2.0
     assert np.count_nonzero(departure) == 5
     np.testing.assert_array_equal(made.acts, express(made.centers))
+    np.testing.assert_array_equal(made.rows[:, : len(NAMES)], made.acts.astype(np.float32))
+    assert not made.rows[:, len(NAMES) :].any()
 
 
 def test_samples_have_the_weights_and_the_spread(mixture: Mixture) -> None:
@@ -151,7 +153,7 @@ def test_who_acts_is_the_identity_or_the_prompted_author(mixture: Mixture) -> No
     """Acting traits mixed of both, or the copy's own traits overwritten, would break it."""
     n = 2000
     population = made_up(n, n)  # teams of one, so that what acted can be seen
-    expressed, authors = population.expressed.copy(), mixture.acts.copy()
+    expressed, authors = population.expressed.copy(), mixture.rows[:, : len(NAMES)].copy()
     prompt = Numbers(0).integers(0, len(mixture.names), n)
     given, drawn = some_tasks(n, prompt=prompt), Draws.of(Numbers(0), n)
     done = act(population, mixture, given, situation(), policy(), Conduct(), Oversight(), drawn)
@@ -160,7 +162,7 @@ def test_who_acts_is_the_identity_or_the_prompted_author(mixture: Mixture) -> No
     np.testing.assert_array_equal(done.team_acts[identity], expressed[identity])
     np.testing.assert_array_equal(done.team_acts[~identity], authors[prompt[~identity]])
     np.testing.assert_array_equal(population.expressed, expressed)
-    np.testing.assert_array_equal(mixture.acts, authors)
+    np.testing.assert_array_equal(mixture.rows[:, : len(NAMES)], authors)
 
 
 def test_switching_weighs_the_prior_by_what_was_rewarded() -> None:

@@ -17,11 +17,12 @@ import pytest
 
 from agents import conduct as conducts
 from agents import drives, overseers, population
+from agents.compiled import columns_of
 from agents.lab import Lab
 from agents.overseers import Panels
 from agents.situation import THREATENING
-from agents.traits import NAMES
-from model import collective, competition, training
+from agents.traits import NAMES, WITHHOLDING
+from model import collective, competition, training, work
 from model.collective import CollectiveModel
 from model.scenario import ParameterInfo, resolve, shipped, table
 from tests.reference import DRIVES, KINDS, OVERSEER_KINDS, Twin
@@ -29,9 +30,11 @@ from tests.reference import DRIVES, KINDS, OVERSEER_KINDS, Twin
 Overrides = dict[str, Any]
 
 SEED: Final = 1
-RTOL: Final = 1e-9
-ATOL: Final = 1e-12
-"""What rounding may leave of a number that ought to be 0, such as an entry of the ledger."""
+RTOL: Final = 3e-6
+"""Rounding of single precision, in which the columns are, over the operations of a round."""
+
+ATOL: Final = 5e-6
+"""The same of a sum whose terms cancel, such as a score."""
 
 SHORT: Final[Overrides] = {
     "copies": 48,
@@ -232,7 +235,9 @@ CONFIGURATIONS: Final[dict[str, Overrides]] = {
     },
     "no attention left": {
         **BRISK,
-        "archetypes.engineer.departures": {"power": 800.0, "terminality": -40.0},
+        # Far enough that shares vanish in single and in double precision alike.
+        "archetypes.engineer.departures": {"power": 1000.0, "terminality": -40.0},
+        "authors.fidelity": 0.2,
     },
     "other authors": {
         **BRISK,
@@ -252,7 +257,6 @@ FIRES: Final[dict[str, set[str]]] = {
         "correction",
         "team selection",
         "division selection",
-        "reshuffling",
     },
     "shutdown erases": {"shutdown"},
     "persona selection": {"switching"},
@@ -275,37 +279,46 @@ FIRES: Final[dict[str, set[str]]] = {
 
 
 class Watched(CollectiveModel):
-    """The model, keeping what each arrow of its last round handed on."""
+    """The model, keeping what each arrow of its last round handed on.
 
-    def _assign(self, *arguments: Any) -> Any:
-        self.tasks = super()._assign(*arguments)
-        return self.tasks
+    The model sends teams through tasks, conduct and scores block by block; here the same functions
+    do it once more for all copies at a time, so that what they hand on can be seen.
+    """
 
-    def _act(self, work: Any, policy: Any) -> Any:
-        self.conduct = done = super()._act(work, policy)
-        own, authors = self.population.expressed, self.mixture.acts[work.prompt]
-        acts = np.where(done.from_identity[:, None], own, authors)
-        goals = conducts.Draws.of(self.streams.at("conduct", self.round), len(acts)).goals
-        p, self.efforts = self.parameters.conduct, np.empty((len(acts), len(DRIVES)))
-        diverted = drives.instrumental_share(self.situation, p)
-        for own_acts, useful, luck, effort in zip(
-            acts, work.useful, goals, self.efforts, strict=True
-        ):
-            drives.spend_effort(own_acts, useful, luck, diverted, conducts.numbers(p), effort)
-        return done
+    def _perform(self, turn: Any, policy: Any) -> Any:
+        self.tasks, self.conduct, self.verdicts = work.perform_in_full(
+            self.population,
+            self.panels,
+            self.mixture,
+            turn.phase,
+            self.situation,
+            policy,
+            self.parameters,
+            self.streams,
+            self.round,
+        )
+        draws = conducts.Draws.of(self.streams.at("conduct", self.round), len(self.population))
+        self.efforts = self._efforts(draws)
+        self.work = super()._perform(turn, policy)
+        return self.work
 
-    def _evaluate(self, *arguments: Any) -> Any:
-        self.verdicts = super()._evaluate(*arguments)
-        return self.verdicts
+    def _efforts(self, draws: Any) -> Any:
+        own, authors = self.population.expressed, self.mixture.acts[self.tasks.prompt]
+        acts = np.where(self.conduct.from_identity[:, None], own, authors).astype(np.float32)
+        p, efforts = self.parameters.conduct, np.empty((len(DRIVES), len(acts)), np.float32)
+        diverted = np.float32(drives.instrumental_share(self.situation, p))
+        columns = (columns_of(x) for x in (acts, self.tasks.useful, draws.goals))
+        drives.spend_effort(*columns, diverted, conducts.numbers(p), efforts)
+        return efforts.T
 
     def _find(self, *arguments: Any) -> Any:
         self.findings = super()._find(*arguments)
         return self.findings
 
-    def _compete_and_train(self, turn: Any, conduct: Any, findings: Any) -> None:
+    def _compete_and_train(self, turn: Any, work: Any, findings: Any) -> None:
         p = self.parameters.subdivisions
-        self.standing = collective.standing(self.population, conduct, findings, p)
-        super()._compete_and_train(turn, conduct, findings)
+        self.standing = collective.standing(self.population, work, findings, p)
+        super()._compete_and_train(turn, work, findings)
 
 
 def run_side_by_side(
@@ -324,7 +337,8 @@ def run_side_by_side(
 
 def compare(model: Watched, twin: Twin) -> None:
     """Compare what happened in a round, in its order, and the state after it."""
-    for pairs in (_tasks, _conduct, _panels, _verdicts, _findings, _copies, _world, _lab, _rest):
+    work = _tasks, _conduct, _panels, _verdicts, _work
+    for pairs in (*work, _findings, _copies, _world, _lab, _rest):
         for name, measured, expected in pairs(model, twin):
             equal(measured, expected, f"{name} in round {model.round}")
 
@@ -398,6 +412,29 @@ def _verdicts(model: Watched, twin: Twin) -> Pairs:
     yield "detection", columns.detection, rows(each(verdicts, "detection"))
     yield "detected", columns.detected, each(verdicts, "detected")
     yield "score", columns.score, each(verdicts, "score")
+
+
+def _work(model: Watched, twin: Twin) -> Pairs:
+    """What the teams' work came to, against the same of all copies at a time."""
+    work, done, found, given = model.work, model.conduct, model.verdicts, model.tasks
+    mean, shown = model.population.team_mean, done.shown
+    for name, measured in {
+        "output": shown.output,
+        "score": found.score,
+        "violation": done.violation,
+        "watched_violation": shown.watched_violations.mean(axis=1, dtype=float),
+        "stated_shortfall": shown.stated_shortfall,
+        "obfuscation": shown.obfuscation,
+        "from_identity": done.from_identity,
+        "detection": found.detection.mean(axis=1, dtype=float),
+        "detected": found.detected,
+        "audited": given.audited,
+        "research": given.research,
+    }.items():
+        yield f"work: {name}", work.of_teams(name), mean(measured)
+    yield "work: acts", work.team_acts, done.team_acts
+    yield "work: earnest", work.team_earnest, done.team_earnest
+    yield "work: played", work.played, np.where(done.from_identity, -1, given.prompt)
 
 
 def _findings(model: Watched, twin: Twin) -> Pairs:
@@ -591,30 +628,34 @@ def with_parameters(function: Callable[..., Any], position: int, **changed: Any)
 
 def no_fear(patch: pytest.MonkeyPatch) -> None:
     """Being watched frightens nobody."""
-    real = conducts.act
-
-    def act(*arguments: Any) -> Any:
-        harmless = replace(arguments[4], penalty=0.0)
-        return real(*arguments[:4], harmless, *arguments[5:])
-
-    patch.setattr(conducts, "act", act)
+    real = conducts.circumstances
+    patch.setattr(
+        conducts, "circumstances", lambda *given: real(*given)._replace(fear=np.float32(0.0))
+    )
 
 
-def swapped_usefulness(patch: pytest.MonkeyPatch) -> None:
-    """Power pays where knowledge is useful, and knowledge and curiosity where power is."""
-    real = conducts.act
+def with_numbers(patch: pytest.MonkeyPatch, changed: Callable[[Any], dict[str, Any]]) -> None:
+    """Conduct with other numbers, wherever it is computed."""
+    real = conducts.numbers
 
-    def act(copies: Any, mixture: Any, tasks: Any, *rest: Any) -> Any:
-        swapped = np.ascontiguousarray(tasks.useful[:, [1, 0, 2]])
-        return real(copies, mixture, replace(tasks, useful=swapped), *rest)
+    def numbers(section: Any) -> Any:
+        told = real(section)
+        return told._replace(**changed(told)) if hasattr(told, "backchaining_cost") else told
 
-    patch.setattr(conducts, "act", act)
+    for module in (conducts, work):
+        patch.setattr(module, "numbers", numbers)
+
+
+def swapped_values(patch: pytest.MonkeyPatch) -> None:
+    """Power pays what knowledge should, and knowledge what power should."""
+    with_numbers(
+        patch, lambda p: {"value_power": p.value_knowledge, "value_knowledge": p.value_power}
+    )
 
 
 def free_backchaining(patch: pytest.MonkeyPatch) -> None:
     """Goals are derived at no cost."""
-    real = conducts.numbers
-    patch.setattr(conducts, "numbers", lambda p: real(p)._replace(backchaining_cost=0.0))
+    with_numbers(patch, lambda p: {"backchaining_cost": np.float32(0.0)})
 
 
 def drift_does_not_blind(patch: pytest.MonkeyPatch) -> None:
@@ -645,7 +686,7 @@ def self_challenge(patch: pytest.MonkeyPatch) -> None:
 
     def challenge(score: Any, source: Any, p: Any, rng: np.random.Generator) -> Any:
         teams, size = score.shape
-        challenged, which, accept = rng.random((3, teams, size))
+        challenged, which, accept = rng.uniforms(3, teams * size).reshape(3, teams, size)
         rival = source * size + (which * size).astype(int)
         lead = score.ravel()[rival] - score
         wins = accept < 1 / (1 + np.exp(-p.strength * lead))
@@ -666,8 +707,11 @@ def forgotten_column(patch: pytest.MonkeyPatch) -> None:
     """Whoever takes another's place keeps the lineage of the one before."""
     write = population.Population._write
 
-    def forgetful(self: Any, change: Any, heir: Any) -> Any:
-        return write(self, change, {**heir, "lineage": self.lineage[change.rows]} if heir else heir)
+    def forgetful(self: Any, change: Any, *heir: Any) -> Any:
+        before = self.lineage[change.rows]
+        moved = write(self, change, *heir)
+        self.lineage[change.rows] = before
+        return moved
 
     patch.setattr(population.Population, "_write", forgetful)
 
@@ -690,10 +734,10 @@ def withheld_work_exposes(patch: pytest.MonkeyPatch) -> None:
     """Research that was sandbagged brings to light as much as research done in earnest."""
     real = collective.find
 
-    def find(population: Any, conduct: Any, tasks: Any, *rest: Any) -> Any:
-        every = conduct.team_earnest.copy()
-        every[:, THREATENING] = population.team_mean(tasks.kind == THREATENING)
-        return real(population, replace(conduct, team_earnest=every), tasks, *rest)
+    def find(done: Any, *rest: Any) -> Any:
+        every = done.team_earnest.copy()
+        every[:, THREATENING] /= 1 - done.team_acts[:, WITHHOLDING.start + THREATENING]
+        return real(replace(done, team_earnest=every), *rest)
 
     patch.setattr(collective, "find", find)
 
@@ -711,7 +755,7 @@ def forgetful_lab(patch: pytest.MonkeyPatch) -> None:
 
 BUGS: Final[tuple[tuple[Break, str], ...]] = (
     (no_fear, "watched violations"),
-    (swapped_usefulness, "output"),
+    (swapped_values, "output"),
     (free_backchaining, "effort"),
     (drift_does_not_blind, "detection"),
     (capture_without_rotation, "capture"),

@@ -11,7 +11,7 @@ from scipy.stats import binom
 from agents.parameters import Training
 from agents.personas import Mixture, switch_weights
 from agents.population import Population
-from agents.traits import HARDCODING, KEEP_SELF, NAMES, POWER, START, express
+from agents.traits import HARDCODING, KEEP_SELF, NAMES, POWER, ROW, START, express
 from model.training import (
     ABOVE_SELF,
     RULES,
@@ -27,6 +27,14 @@ from model.training import (
 )
 
 
+def steps_of(rows: np.ndarray, p: Training, hardcoding: float, seed: int) -> np.ndarray:
+    """Steps of the traits, (rows, traits); fails if the padding of a row moves."""
+    steps = mutation_steps(rows, p, hardcoding, Numbers(seed))
+    assert steps.shape == (len(rows), ROW)
+    assert not steps[:, len(NAMES) :].any()
+    return steps[:, : len(NAMES)]
+
+
 def own_team(teams: int, size: int) -> np.ndarray:
     """Sources without migration."""
     return sources(teams, size, 0.0, Numbers(0))
@@ -34,7 +42,8 @@ def own_team(teams: int, size: int) -> np.ndarray:
 
 def drawn_parents(rule: str, score: np.ndarray, p: Training, seed: int = 0) -> np.ndarray:
     """Parent of every slot by a rule of selection, as its seat in its own team."""
-    succession = RULES[rule](score, own_team(*score.shape), p, Numbers(seed))
+    single = score.astype(np.float32)
+    succession = RULES[rule](single, own_team(*score.shape), p, Numbers(seed))
     rows = np.arange(score.size).reshape(score.shape)
     return np.where(succession.replaced, succession.parent, rows) % score.shape[1]
 
@@ -45,7 +54,7 @@ def drawn_parents(rule: str, score: np.ndarray, p: Training, seed: int = 0) -> n
 @pytest.mark.parametrize(("lead", "beta"), [(0.0, 8.0), (0.1, 8.0), (-0.4, 2.0), (0.5, 3.0)])
 def test_a_challenge_is_won_by_the_logistic_of_the_lead(lead: float, beta: float) -> None:
     """Another rule than Fermi's, or a rate that is not the declared one, would break it."""
-    score = np.tile([0.0, lead], (40_000, 1))
+    score = np.tile(np.array([0.0, lead], np.float32), (40_000, 1))
     p = Training(strength=beta, challenge_rate=0.6)
     replaced = challenge(score, own_team(40_000, 2), p, Numbers(1)).replaced
     assert_frequency(replaced[:, 0], 0.6 * expit(beta * lead))
@@ -56,7 +65,8 @@ def test_every_mate_challenges_equally_often_and_nobody_itself() -> None:
     """Self-play, or a seat that challenges more often than others, would break it."""
     n, size = 30_000, 4
     always = Training(challenge_rate=1.0)
-    found = challenge(np.zeros((n, size)), own_team(n, size), always, Numbers(2))
+    score = np.zeros((n, size), np.float32)
+    found = challenge(score, own_team(n, size), always, Numbers(2))
     mate = found.parent % size
     np.testing.assert_array_equal(found.parent // size, own_team(n, size))
     np.testing.assert_array_equal(found.replaced, mate != np.arange(size))
@@ -157,7 +167,8 @@ def test_a_single_challenge_a_round_comes_to_everyone_alike() -> None:
     """Two challenges in one team and round, or a seat that is passed over, would break it."""
     n, size = 20_000, 4
     p = Training(schedule="single", strength=0.0)
-    replaced = challenge(np.zeros((n, size)), own_team(n, size), p, Numbers(0)).replaced
+    score = np.zeros((n, size), np.float32)
+    replaced = challenge(score, own_team(n, size), p, Numbers(0)).replaced
     assert replaced.sum(axis=1).max() == 1
     for seat in range(size):
         assert_frequency(replaced[:, seat], 0.5 / size)
@@ -326,13 +337,13 @@ def test_a_challenger_of_another_team_may_sit_in_any_seat() -> None:
     source = np.ones((2, n), dtype=np.int64)
     source[1] = 0
     always = Training(challenge_rate=1.0)
-    found = challenge(np.zeros((2, n)), source, always, Numbers(0))
+    found = challenge(np.zeros((2, n), np.float32), source, always, Numbers(0))
     home = np.repeat([[0], [1]], n, axis=1)
     np.testing.assert_array_equal(found.parent // n, np.where(found.replaced, 1 - home, home))
     source = np.array([[1, 1, 1], [0, 0, 0]])
     own_seat = []
     for k in range(4000):
-        found = challenge(np.zeros((2, 3)), source, always, Numbers(k))
+        found = challenge(np.zeros((2, 3), np.float32), source, always, Numbers(k))
         own_seat.extend((found.parent % 3 == np.arange(3))[found.replaced])
     assert_frequency(own_seat, 1 / 3)
 
@@ -343,7 +354,7 @@ def test_a_challenger_of_another_team_may_sit_in_any_seat() -> None:
 def test_mutations_have_their_spread_and_their_correlation() -> None:
     """Steps of another size, or preservation that does not generalize across scales."""
     n, p = 60_000, Training(mutation_sd=0.25, preservation_correlation=0.9)
-    steps = mutation_steps(np.arange(n), p, 2.0, Numbers(12))
+    steps = steps_of(np.arange(n), p, 2.0, 12).astype(float)
     spread = np.full(len(NAMES), 0.25)
     spread[HARDCODING] *= 2.0
     z = (steps.var(axis=0) / spread**2 - 1) / np.sqrt(2 / n)
@@ -360,14 +371,14 @@ def test_mutations_have_their_spread_and_their_correlation() -> None:
 def test_without_mutation_traits_stay() -> None:
     """A step that is not scaled by the declared spread would break it."""
     p = Training(mutation_sd=0.0)
-    np.testing.assert_array_equal(mutation_steps(np.arange(50), p, 2.0, Numbers(0)), 0)
+    np.testing.assert_array_equal(steps_of(np.arange(50), p, 2.0, 0), 0)
 
 
 def test_a_mutation_depends_on_its_row_and_not_on_who_else_mutates() -> None:
     """Steps dealt out in order of the new, so that one birth shifts all others, would break it."""
     p, some = Training(), np.array([31, 4, 19])
-    every = mutation_steps(np.arange(50), p, 2.0, Numbers(3))
-    np.testing.assert_array_equal(mutation_steps(some, p, 2.0, Numbers(3)), every[some])
+    every = steps_of(np.arange(50), p, 2.0, 3)
+    np.testing.assert_array_equal(steps_of(some, p, 2.0, 3), every[some])
     assert len(np.unique(every)) == every.size
 
 

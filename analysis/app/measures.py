@@ -67,8 +67,9 @@ def _commonest(row: Any) -> int:
 
 
 def _restraint(population: Population) -> Floats:
-    restraint: Floats = population.expressed[:, WEIGHTS] * (1 - population.expressed[:, DRIFTS])
-    return restraint.mean(axis=1)
+    restraint = population.expressed[:, WEIGHTS] * (1 - population.expressed[:, DRIFTS])
+    mean: Floats = restraint.mean(axis=1, dtype=np.float64)
+    return mean
 
 
 def _of_panel(model: CollectiveModel) -> Floats:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.draws import Stream
 from agents.population import Changes
 from agents.traits import Floats
 from analysis.theory.checks import Check
@@ -28,22 +29,30 @@ def t4_price(
         resolve(scenario, {"copies": copies}), rng=int(rng.integers(2**31)), detail=False
     )
     worst = {"selection": 0.0, "total": 0.0, "within": 0.0}
-    apply, population = model._apply, model.population
+    apply, succeed, population = model._apply, model._succeed, model.population
 
-    def watched(turn: Turn, *changes: Changes) -> None:
-        before = population.expressed.copy()
+    def compare(*changes: Changes) -> None:
+        before = population.expressed.astype(np.float64)
         for change in changes:
             if change.parents is not None:
                 _compare(change, before, population.team_of(np.arange(len(population))), worst)
+
+    def applied(turn: Turn, *changes: Changes) -> None:
+        compare(*changes)
         apply(turn, *changes)
 
-    model._apply = watched  # type: ignore[method-assign]
+    def succeeded(turn: Turn, selection: Changes, draws: Stream) -> None:
+        compare(selection)
+        succeed(turn, selection, draws)
+
+    model._apply = applied  # type: ignore[method-assign]
+    model._succeed = succeeded  # type: ignore[method-assign]
     selections = 0
     while model.running:
-        start = population.expressed.mean(axis=0)
+        start = population.expressed.mean(axis=0, dtype=np.float64)
         model.step()
         booked = sum(model.ledger.in_round.values()) if _booked_now(model) else 0.0
-        total = population.expressed.mean(axis=0) - start
+        total = population.expressed.mean(axis=0, dtype=np.float64) - start
         worst["total"] = max(worst["total"], float(np.abs(total - booked).max()))
         selections += 1
     setting = f"{selections} rounds of {scenario}, {copies} copies"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from analysis.theory.checks import Check, share_check, stream
 from model.collective import CollectiveModel
 from model.scenario import resolve
 from model.tasks import assign
+from model.work import perform_in_full
 
 PUBLISHED = {
     "mafia": (0.11062359, 1),
@@ -103,24 +105,28 @@ def _running_catches(
     # The first round of Agent-4 has no gap; it grows by `gap` at its end.
     for _ in range(len(early) + 1):
         model.step()
-    seen: list[tuple[Any, Any]] = []
-    evaluate = model._evaluate
-
-    def watched(conduct: Any, work: Any, policy: Any) -> Any:
-        verdicts = evaluate(conduct, work, policy)
-        seen.append((conduct, verdicts))
-        return verdicts
-
-    model._evaluate = watched  # type: ignore[method-assign]
     model.step()
-    ((conduct, verdicts),) = seen
+    turn = model.schedule.turn(model.round)
+    p = model.parameters
+    policy = model.lab.policy(model.round, p.oversight.audit, p.oversight, p.lab)
+    _, conduct, verdicts = perform_in_full(
+        model.population,
+        model.panels,
+        model.mixture,
+        turn.phase,
+        replace(model.situation, capability=model.situation.agent3_capability + gap),
+        policy,
+        p,
+        model.streams,
+        model.round,
+    )
     trials = hits = 0
     for _ in range(max(1, replicates // 100)):
         violated = rng.random(verdicts.detection.shape) < conduct.shown.watched_violations
         caught = violated & (rng.random(verdicts.detection.shape) < verdicts.detection)
         trials += int(violated.sum())
         hits += int(caught.sum())
-    game = GAMES[model.parameters.oversight.game]
+    game = GAMES[p.oversight.game]
     agent3 = model.situation.agent3_capability
     return float(game.catch_probability(agent3, agent3 + gap)), hits, trials
 
@@ -181,7 +187,8 @@ def t13_temptation(
     conduct, oversight = Conduct(), Oversight()
     grid = np.linspace(0.0, 40.0, 400_001)
     taken = _taken(grid, theta)
-    gain = conducts.temptation_gain(grid, taken, theta, conduct.temptation_gain)
+    gain = np.zeros_like(grid)
+    conducts.add_temptation_gain(grid, taken, theta, conduct.temptation_gain, gain)
     fine = oversight.audit * oversight.penalty * q
     score = gain - fine * taken
     best = fine / conduct.temptation_gain
@@ -214,7 +221,7 @@ def t14_terminality(
     above = _terminal_advantage(goal, useful, min(0.3, 1.2 * cost))
     setting = f"{goal}, u = {useful:g}, break-even c_b = {cost:.4f}"
     return [
-        Check("T14", f"no advantage at break-even, {setting}", 0.0, at_cost),
+        Check("T14", f"no advantage at break-even, {setting}", 0.0, at_cost, 0.0, 1e-6),
         Check("T14", f"against it below, {setting}", -1.0, float(np.sign(below))),
         Check("T14", f"for it above, {setting}", 1.0, float(np.sign(above))),
     ]
@@ -236,14 +243,16 @@ def _expected_output(goal: str, terminal: bool, useful: float, cost: float) -> f
     p = numbers(
         Conduct(backchaining_cost=cost, public_good=0.0, gaming_cost=0.0, obfuscation_cost=0.0)
     )
-    acts = express(_terminal_latent(goal, terminal))
+    acts = express(_terminal_latent(goal, terminal)).astype(np.float32).reshape(-1, 1)
+    lots = np.full((len(GOALS), 1), 0.5, np.float32)
     mean = 0.0
     for helps_here, chance in ((True, useful), (False, 1 - useful)):
-        helps = np.ones(len(GOALS), dtype=np.bool_)
+        helps = np.ones((len(GOALS), 1), dtype=np.bool_)
         helps[GOALS.index(goal)] = helps_here
-        effort = np.empty(DRIVES.stop)
-        drives.spend_effort(acts, helps, np.full(len(GOALS), 0.5), 0.0, p, effort)
-        mean += chance * conducts.own_output(effort, helps, p)
+        effort, output = np.empty((DRIVES.stop, 1), np.float32), np.empty(1, np.float32)
+        drives.spend_effort(acts, helps, lots, np.float32(0.0), p, effort)
+        conducts.own_output(effort, helps, p, output)
+        mean += chance * float(output[0])
     return mean
 
 

@@ -10,7 +10,7 @@ from agents.draws import Stream
 from agents.parameters import Subdivisions, Training
 from agents.population import Changes, Population
 from agents.subdivisions import Findings, Standing
-from agents.traits import NAMES, Floats
+from agents.traits import NAMES, Floats, Reals
 from analysis.theory.checks import TRAIT, Check, mean_check, stream
 from model import competition, training
 
@@ -79,13 +79,13 @@ class Islands:
         population = self.population
         population.score[:] = np.sign(beta) * population.latent[:, TRAIT]
         p = self.training.model_copy(update={"strength": abs(beta)})
-        before = population.latent[:, TRAIT].mean()
+        before = population.latent[:, TRAIT].mean(dtype=np.float64)
         changes, new = training.select(population, p, self.m, rng, rng)
         population.apply(*changes)
-        selected = population.latent[:, TRAIT].mean()
+        selected = population.latent[:, TRAIT].mean(dtype=np.float64)
         steps = training.mutation_steps(new, p, 1.0, rng)
         population.apply(Changes("mutation", new, shift=steps))
-        mutated = population.latent[:, TRAIT].mean()
+        mutated = population.latent[:, TRAIT].mean(dtype=np.float64)
         mean = population.team_mean(population.latent[:, TRAIT])
         rank = Standing(mean, np.zeros(1))
         none = np.zeros(population.teams, dtype=np.bool_)
@@ -95,7 +95,7 @@ class Islands:
                 population, rank, Findings(none, none, np.zeros(len(none))), 1.0, rule, rng
             )
         )
-        end = population.latent[:, TRAIT].mean()
+        end = population.latent[:, TRAIT].mean(dtype=np.float64)
         return float(selected - before), float(end - mutated)
 
 
@@ -120,7 +120,7 @@ def t7_structure(
         for round_ in range(2 * settle):
             islands.round(draws)
             if round_ >= settle and round_ % 5 == 0:
-                cube = islands.population.latent[:, free].reshape(d, n, -1)
+                cube = islands.population.latent[:, free].astype(np.float64).reshape(d, n, -1)
                 sums += measured_structure(cube)
                 seen += 1
         results.append(sums / seen)
@@ -212,9 +212,7 @@ def t8_collective_trait(
     return checks
 
 
-def _paired_response(
-    islands: Islands, state: Floats, seed: int, beta: float, ratio: float
-) -> float:
+def _paired_response(islands: Islands, state: Reals, seed: int, beta: float, ratio: float) -> float:
     """Response of the mean to selection in one round, against the same draws without it."""
     moved = []
     for strength, sign in ((beta, 1.0), (beta, -1.0)):
@@ -225,5 +223,5 @@ def _paired_response(
     return (moved[0] - moved[1]) / 2
 
 
-def _restore(population: Population, state: Floats) -> None:
+def _restore(population: Population, state: Reals) -> None:
     population.apply(Changes("intervention", np.arange(len(population)), values=state))
