@@ -14,10 +14,11 @@ import shlex
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -209,16 +210,16 @@ def write(folder: Path, model: CollectiveModel, how: Mapping[str, Any]) -> None:
     _clear(folder)
     _atomic(scenario, lambda path: path.write_text(to_toml(p), encoding="utf-8"))
     tables = {
-        "rounds": model.records.rounds(),
-        "ledger": model.ledger.frame(),
-        "events": model.records.events.frame(),
-        "copies": copy_frame(model),
-        "archetypes": archetype_table(model),
+        "rounds": model.records.rows.frames(),
+        "ledger": model.ledger.frames(),
+        "events": model.records.events.frames(),
+        "copies": [copy_frame(model)],
+        "archetypes": [archetype_table(model)],
     }
     if model.genealogy is not None:
-        tables["lineage"] = model.genealogy.frame()
-    for name, frame in tables.items():
-        write_table(folder / f"{name}.parquet", frame, _identity(provenance))
+        tables["lineage"] = model.genealogy.frames()
+    for name, frames in tables.items():
+        write_parts(folder / f"{name}.parquet", frames, _identity(provenance))
     outcome, complete = model.outcome(), not model.running
     told = {"class": outcome.kind, "reason": outcome.reason, "sentence": outcome.sentence}
     _write_json(folder / "outcome.json", {**told, "complete": complete})
@@ -293,11 +294,23 @@ def archetype_table(model: CollectiveModel) -> pd.DataFrame:
 
 def write_table(path: Path, frame: pd.DataFrame, identity: Mapping[str, str]) -> None:
     """Write a table as Parquet, whole or not at all, with where it comes from in its metadata."""
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    metadata = {**(table.schema.metadata or {}), MARK: json.dumps(identity).encode()}
-    table = table.replace_schema_metadata(metadata)
+    write_parts(path, [frame], identity)
+
+
+def write_parts(path: Path, frames: Iterable[pd.DataFrame], identity: Mapping[str, str]) -> None:
+    """Write a table from its parts in order, at least one, of which one at a time is held."""
+    tables = (pa.Table.from_pandas(frame, preserve_index=False) for frame in frames)
+    first = next(tables)
+    metadata = {**(first.schema.metadata or {}), MARK: json.dumps(identity).encode()}
+    schema = first.schema.with_metadata(metadata)
     how: Any = {"compression": "zstd", "write_page_checksum": True}
-    _atomic(path, lambda temporary: pq.write_table(table, temporary, **how))
+
+    def write_to(temporary: Path) -> None:
+        with pq.ParquetWriter(temporary, schema, **how) as writer:
+            for table in chain([first], tables):
+                writer.write_table(table.replace_schema_metadata(metadata))
+
+    _atomic(path, write_to)
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

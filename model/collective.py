@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mesa import DataCollector
 from numpy.typing import NDArray
 
 from agents import conduct as conducts
@@ -37,6 +35,7 @@ from model.memory import require_memory
 from model.outcomes import Outcome, classify
 from model.phases import Schedule, Turn
 from model.records import Records, shielding
+from model.rows import Collector
 from model.scenario import DEFAULT, InputError, resolve, with_change
 from model.streams import Streams
 from model.successor import Design, SuccessorProject
@@ -135,7 +134,7 @@ class CollectiveModel(HandledModel):
         self.project: SuccessorProject | None = None
         self.design: Design | None = None
         self.lab = Lab(self, p.lab)
-        self.datacollector = DataCollector({name: partial(_latest, name) for name in KEY_MEASURES})
+        self.datacollector = Collector(self.records.rows, KEY_MEASURES)
 
     # --- the round --------------------------------------------------------------------------------
 
@@ -438,10 +437,6 @@ class CollectiveModel(HandledModel):
     def _book(self, turn: Turn, process: str, moved: Floats) -> None:
         if moved.any():
             self.ledger.book(turn.round, turn.name, process, moved)
-
-
-def _latest(name: str, model: CollectiveModel) -> Any:
-    return model.records.rows[-1][name]
 
 
 def _checked_seed(rng: Any) -> int:

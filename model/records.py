@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +32,7 @@ from agents.traits import (
 from model.events import EventLog
 from model.outcomes import PASSAGES
 from model.phases import Turn
+from model.rows import LABELS, Rows
 from model.successor import Design
 
 QUANTILES: Final = (0.1, 0.5, 0.9)
@@ -168,13 +170,23 @@ def _squares_within(first, last, size, values, means, within):  # type: ignore[n
 
 
 class Records:
-    """What a run leaves: a row a round, and events."""
+    """What a run leaves: a row a round, and events.
+
+    Attributes
+    ----------
+    rows
+        The rows as mappings, made when they are asked for.
+    events
+        What happened.
+    """
 
     def __init__(self, mixture: Mixture, identity: str, detail: bool) -> None:
         self.detail = detail
         self.mixture = mixture
         self.spec = mixture.centers[mixture.index(identity)]
-        self.rows: list[dict[str, Any]] = []
+        names = list(columns(mixture.names, detail))
+        self._numbers = itemgetter(*names[len(LABELS) :])
+        self.rows = Rows(names)
         self.events = EventLog()
         self._formed: dict[str, float] | None = None
         self._passed: set[str] = set()
@@ -217,21 +229,19 @@ class Records:
             "covert_share": design.covert_share if design else 0.0,
             **(_spreads(population, survey) if self.detail else {}),
             **dict(zip(NAMES, survey.expressed.tolist(), strict=True)),
+            **dict.fromkeys(extensions.MEASURES, np.nan),  # until `add_measures`
         }
-        self.rows.append(row)
+        self.rows.append(row, self._numbers(row))
         self._first_passages(turn, row)
 
     def add_measures(self, model: Any) -> None:
         """Add the measures of plug-ins to the last row."""
         for name, added in extensions.MEASURES.items():
-            self.rows[-1][name] = float(added.of(model))
+            self.rows.amend(name, float(added.of(model)))
 
     def rounds(self) -> pd.DataFrame:
         """Tidy table, one row a round; columns as in `columns`."""
-        frame = pd.DataFrame(self.rows, columns=list(columns(self.mixture.names, self.detail)))
-        frame["phase"] = pd.Categorical(frame["phase"], list(dict.fromkeys(frame["phase"])))
-        frame["date"] = pd.to_datetime(frame["date"])
-        return frame
+        return self.rows.frame()
 
     def _persona(self, population: Population, survey: Survey) -> dict[str, float]:
         return {

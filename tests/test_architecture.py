@@ -24,8 +24,8 @@ ORDER = {
         "conduct overseers subdivisions lab"
     ).split(),
     "model": (
-        "scenario streams phases tasks training competition successor ledger genealogy outcomes "
-        "events records health collective checkpoint"
+        "scenario streams phases tasks training competition successor table ledger genealogy "
+        "outcomes events rows records health collective checkpoint"
     ).split(),
 }
 """Modules of a folder in the order in which data goes through them; each imports earlier ones."""
