@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.compiled import Crew, compiled
+from agents.state import Stateful
 from agents.traits import DRIFTS, NAMES, WEIGHTS, Floats, express, express_rows
 
 _FIRST_WEIGHT: Final = WEIGHTS.start
@@ -84,7 +85,7 @@ class Changes:
     switched: bool = False
 
 
-class Population:
+class Population(Stateful):
     """All copies, as columns.
 
     Parameters
@@ -96,6 +97,11 @@ class Population:
     crew
         Threads that share the loops over teams.
     """
+
+    STATE: ClassVar = {**{column.name: np.ndarray for column in COLUMNS}, "_touched": set[int]}
+    MADE: ClassVar = frozenset(
+        "teams divisions team_size division_of_team division_start teams_of_division crew".split()
+    )
 
     latent: Floats
     expressed: Floats

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from agents.parameters import Parameters, Phase
 from agents.personas import Mixture, pretrained, summon
 from agents.population import Changes, Population, Survey
 from agents.situation import Policy, Situation, Tasks
+from agents.state import Stateful
 from agents.subdivisions import Findings, find, influence, standing
 from agents.traits import KNOWLEDGE, Floats
 from model import competition, tasks, training
@@ -60,7 +61,7 @@ KEY_MEASURES = (
 """Measures that the model's data collector reports to Mesa's tools."""
 
 
-class CollectiveModel(HandledModel):
+class CollectiveModel(HandledModel, Stateful):
     """A collective of AI copies in training.
 
     Parameters
@@ -92,6 +93,31 @@ class CollectiveModel(HandledModel):
     genealogy
         None; a `Genealogy` that is put here before the first round keeps every replacement.
     """
+
+    STATE: ClassVar = {
+        "parameters": Parameters,
+        "round": int,
+        "steps": int,
+        "running": bool,
+        "population": Population,
+        "situation": Situation,
+        "panels": Panels,
+        "ledger": Ledger,
+        "records": Records,
+        "exposure_record": np.ndarray,
+        "advantage": np.ndarray,
+        "stored": dict[str, np.ndarray] | None,
+        "stored_situation": Situation,
+        "generation": int,
+        "genealogy": Genealogy | None,
+        "project": SuccessorProject | None,
+        "design": Design | None,
+        "lab": Lab,
+    }
+    MADE: ClassVar = frozenset(
+        "declared seed crew streams schedule mixture datacollector _copies _agent_counter".split()
+    )
+    """Beside these there is what Mesa keeps of its own: handles, and generators nobody asks."""
 
     def __init__(
         self,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, overload
+from typing import Any, ClassVar, Final, overload
 
 import numpy as np
 import pandas as pd
 
 from agents.population import Ints
+from agents.state import Stateful
 from agents.traits import Floats
 from model.phases import Turn
-from model.table import Table, code_of
+from model.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +49,19 @@ RESEARCH: Final = {"exposed": "alignment research", "superseded": "capability re
 BATCH: Final = 2**16
 """Events of a table that are put into words at a time."""
 
-_TAKEN_OVER: Final = -1
-"""Code of the text of a take-over, which is made from its team and value."""
 
-
-class EventLog(Sequence[Event]):
+class EventLog(Sequence[Event], Stateful):
     """The events of a run, in order; a large collective has millions of exposures."""
 
+    STATE: ClassVar = {"_table": Table}
+
     def __init__(self) -> None:
-        self._table = Table(("round", "phase", "kind", "team", "value", "text"))
-        self._phases: list[str] = []
-        self._kinds: list[str] = []
-        self._texts: list[str] = []
+        names = ("round", "phase", "kind", "team", "value", "text")
+        self._table = Table(names, coded=("phase", "kind", "text"))
 
     def add(self, turn: Turn, kind: str, text: str, team: int = -1, value: float = 0.0) -> None:
         """Add one event."""
-        told = code_of(text, self._texts)
+        told = self._table.code("text", text)
         self._table.append((*self._codes(turn, kind), team, value, told))
 
     def add_findings(self, turn: Turn, kind: str, teams: Ints, winners: Ints) -> None:
@@ -71,11 +69,11 @@ class EventLog(Sequence[Event]):
         if len(teams):
             rows = np.empty((len(teams), len(self._table.columns)))
             rows[:, :3] = self._codes(turn, kind)
-            rows[:, 3], rows[:, 4], rows[:, 5] = teams, winners, _TAKEN_OVER
+            rows[:, 3], rows[:, 4], rows[:, 5] = teams, winners, self._table.code("text", "")
             self._table.extend(rows)
 
     def _codes(self, turn: Turn, kind: str) -> tuple[int, int, int]:
-        return turn.round, code_of(turn.name, self._phases), code_of(kind, self._kinds)
+        return turn.round, self._table.code("phase", turn.name), self._table.code("kind", kind)
 
     def __len__(self) -> int:
         return len(self._table)
@@ -129,19 +127,22 @@ class EventLog(Sequence[Event]):
     def _columns(self, rows: Floats) -> dict[str, Any]:
         """Columns of some rows, numbers as arrays and texts as lists."""
         rounds, phases, kinds, teams, _, texts = rows.astype(np.int64).T
-        told = [self._kinds[kind] for kind in kinds]
-        words = zip(told, teams.tolist(), rows[:, 4].tolist(), texts.tolist(), strict=True)
+        told = {name: np.array(known, object) for name, known in self._table.texts.items()}
+        named, done = told["kind"][kinds].tolist(), told["text"][texts].tolist()
+        words = zip(named, teams.tolist(), rows[:, 4].tolist(), done, strict=True)
         return {
             "round": rounds,
-            "phase": [self._phases[phase] for phase in phases],
-            "kind": told,
+            "phase": told["phase"][phases].tolist(),
+            "kind": named,
             "team": teams,
             "value": rows[:, 4],
-            "text": [self._text(*one) for one in words],
+            "text": [_in_words(*one) for one in words],
         }
 
-    def _text(self, kind: str, team: int, winner: float, text: int) -> str:
-        if text != _TAKEN_OVER:
-            return self._texts[text]
-        end = f"refilled from team {int(winner)}" if winner >= 0 else "held its place"
-        return f"team {team} {kind} by its own {RESEARCH[kind]}, {end}"
+
+def _in_words(kind: str, team: int, winner: float, text: str) -> str:
+    """The text of an event; that of a take-over is made from its team and value."""
+    if kind not in RESEARCH:
+        return text
+    end = f"refilled from team {int(winner)}" if winner >= 0 else "held its place"
+    return f"team {team} {kind} by its own {RESEARCH[kind]}, {end}"

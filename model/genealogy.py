@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from agents.population import Changes
-from model.table import Table, categories, code_of
+from agents.state import Stateful
+from model.table import Table, categories
 
 MOVES: Final = 64
 """Moves of a table that are told at a time; each may replace all copies."""
 
 
-class Genealogy:
+class Genealogy(Stateful):
     """Every replacement of a run; what happens at once is one step.
 
     Mutations are no replacements, and traits set by hand neither. Weights that the lab puts back
     have the same row of the stored generation as their parent.
     """
 
+    STATE: ClassVar = {"_moves": Table, "_replaced": Table, "_step": int}
+
     def __init__(self) -> None:
-        self._moves = Table(("step", "round", "process", "count"), np.int64)
+        self._moves = Table(("step", "round", "process", "count"), np.int64, coded=("process",))
         self._replaced = Table(("row", "parent"), np.int32)
-        self._processes: list[str] = []
         self._step = 0
 
     def book(self, round_: int, changes: Sequence[Changes]) -> None:
@@ -35,7 +37,7 @@ class Genealogy:
         for change in changes:
             parents = change.rows if change.columns is not None else change.parents
             if parents is not None and len(change.rows):
-                process = code_of(change.process, self._processes)
+                process = self._moves.code("process", change.process)
                 self._moves.append((self._step, round_, process, len(change.rows)))
                 self._replaced.extend(np.stack([change.rows, parents], axis=1).astype(np.int32))
 
@@ -54,12 +56,12 @@ class Genealogy:
 
     def _frame(self, moves: NDArray[np.int64], replaced: NDArray[np.int32]) -> pd.DataFrame:
         steps, rounds, processes, counts = moves.T
-        codes, known = np.repeat(processes, counts), sorted(self._processes)
+        codes, known = np.repeat(processes, counts), self._moves.texts["process"]
         return pd.DataFrame(
             {
                 "step": np.repeat(steps.astype(np.int32), counts),
                 "round": np.repeat(rounds.astype(np.int32), counts),
-                "process": categories(codes, self._processes, known),
+                "process": categories(codes, known, sorted(known)),
                 "row": replaced[:, 0],
                 "parent": replaced[:, 1],
             }

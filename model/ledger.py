@@ -8,14 +8,15 @@ covariances (Price 1972), which `price` computes on its own from who was copied 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import pandas as pd
 
 from agents.population import Ints
+from agents.state import Stateful
 from agents.traits import NAMES, Floats
-from model.table import Table, categories, code_of
+from model.table import Table, categories
 
 PROCESSES: Final = {
     "summoning": "concepts of the HHH author summoned at the start of alignment training",
@@ -32,11 +33,8 @@ PROCESSES: Final = {
 }
 """Every process that can move a mean, and what it means."""
 
-_PROCESSES: Final = tuple(PROCESSES)
-_CODES: Final = {process: code for code, process in enumerate(PROCESSES)}
 
-
-class Ledger:
+class Ledger(Stateful):
     """Entries of a run: the change of each expressed trait's mean by process and round.
 
     Attributes
@@ -47,9 +45,15 @@ class Ledger:
         Entries of that round by process.
     """
 
+    STATE: ClassVar = {
+        "_table": Table,
+        "_phase": int,
+        "last_round": int,
+        "in_round": dict[str, np.ndarray],
+    }
+
     def __init__(self) -> None:
-        self._table = Table(("round", "phase", "process", *NAMES))
-        self._phases: list[str] = []
+        self._table = Table(("round", "phase", "process", *NAMES), coded=("phase", "process"))
         self._phase = 0
         self.last_round = 0
         self.in_round: dict[str, Floats] = {}
@@ -60,7 +64,7 @@ class Ledger:
         if self.last_round != round_:
             self._table.extend(self._open_rows())
             self.last_round, self.in_round = round_, {}
-            self._phase = code_of(phase, self._phases)
+            self._phase = self._table.code("phase", phase)
         if process in self.in_round:
             self.in_round[process] += moved
         else:
@@ -71,7 +75,7 @@ class Ledger:
         rows = np.empty((len(self.in_round), len(self._table.columns)))
         rows[:, 0], rows[:, 1] = self.last_round, self._phase
         for row, (process, moved) in zip(rows, self.in_round.items(), strict=True):
-            row[2], row[3:] = _CODES[process], moved
+            row[2], row[3:] = self._table.code("process", process), moved
         return rows
 
     def frame(self) -> pd.DataFrame:
@@ -85,12 +89,12 @@ class Ledger:
         yield self._frame(self._open_rows())
 
     def _frame(self, rows: Floats) -> pd.DataFrame:
-        width = len(NAMES)
+        width, told = len(NAMES), self._table.texts
         rounds, phases, processes = rows[:, :3].astype(np.int64).T
         data: dict[str, Any] = {
             "round": np.repeat(rounds, width),
-            "phase": categories(np.repeat(phases, width), self._phases, sorted(self._phases)),
-            "process": categories(np.repeat(processes, width), _PROCESSES, _PROCESSES),
+            "phase": categories(np.repeat(phases, width), told["phase"], sorted(told["phase"])),
+            "process": categories(np.repeat(processes, width), told["process"], [*PROCESSES]),
             "trait": categories(np.tile(np.arange(width), len(rows)), NAMES, NAMES),
             "change": rows[:, 3:].ravel(),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from agents.parameters import Parameters
 from agents.personas import Mixture
 from agents.population import Population, Survey
 from agents.situation import KINDS, Policy, Situation, Tasks
+from agents.state import Stateful
 from agents.subdivisions import Findings
 from agents.traits import (
     KEEP_COLLECTIVE,
@@ -169,7 +170,7 @@ def _squares_within(first, last, size, values, means, within):  # type: ignore[n
                 within[team, k] += off * off / size
 
 
-class Records:
+class Records(Stateful):
     """What a run leaves: a row a round, and events.
 
     Attributes
@@ -179,6 +180,14 @@ class Records:
     events
         What happened.
     """
+
+    STATE: ClassVar = {
+        "rows": Rows,
+        "events": EventLog,
+        "_formed": dict[str, float] | None,
+        "_passed": set[str],
+    }
+    MADE: ClassVar = frozenset({"detail", "mixture", "spec", "_numbers"})
 
     def __init__(self, mixture: Mixture, identity: str, detail: bool) -> None:
         self.detail = detail

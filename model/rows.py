@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any, Final, overload
+from typing import Any, ClassVar, Final, overload
 
 import numpy as np
 import pandas as pd
 from mesa import DataCollector
 
+from agents.state import Stateful
 from agents.traits import Floats
-from model.table import Table, categories, code_of
+from model.table import Table, categories
 
 LABELS: Final = ("round", "phase", "phase_round", "date")
 """Columns that every row begins with and that are no measures."""
@@ -23,7 +24,7 @@ WHOLE: Final = ("round", "phase_round", "exposed", "superseded")
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
-class Rows(Sequence[Mapping[str, Any]]):
+class Rows(Sequence[Mapping[str, Any]], Stateful):
     """A row a round, each a mapping from columns to values.
 
     The last row stays the same object until the next is added.
@@ -34,14 +35,16 @@ class Rows(Sequence[Mapping[str, Any]]):
         Columns, of which the first are `LABELS`.
     """
 
+    STATE: ClassVar = {"_table": Table}
+    MADE: ClassVar = frozenset({"_last"})
+
     def __init__(self, names: Sequence[str]) -> None:
-        self._table = Table(names)
-        self._phases: list[str] = []
+        self._table = Table(names, coded=("phase",))
         self._last: dict[str, Any] = {}
 
     def append(self, row: dict[str, Any], numbers: Sequence[float]) -> None:
         """Add a row; `numbers` are its values but for the labels, in the order of the columns."""
-        phase = code_of(row["phase"], self._phases)
+        phase = self._table.code("phase", row["phase"])
         day = row["date"].toordinal()
         self._table.append((row["round"], phase, row["phase_round"], day, *numbers))
         self._last = row
@@ -80,7 +83,7 @@ class Rows(Sequence[Mapping[str, Any]]):
     def _mapping(self, values: list[float]) -> dict[str, Any]:
         row: dict[str, Any] = dict(zip(self._table.columns, values, strict=True))
         row |= {name: int(row[name]) for name in WHOLE}
-        row["phase"] = self._phases[int(row["phase"])]
+        row["phase"] = self._table.texts["phase"][int(row["phase"])]
         row["date"] = date.fromordinal(int(row["date"]))
         return row
 
@@ -88,7 +91,7 @@ class Rows(Sequence[Mapping[str, Any]]):
         """All values of a column."""
         column = self._table.column(name)
         if name == "phase":
-            return [self._phases[int(code)] for code in column]
+            return [self._table.texts[name][int(code)] for code in column]
         if name == "date":
             return [date.fromordinal(int(day)) for day in column]
         numbers: list[Any] = (column.astype(np.int64) if name in WHOLE else column).tolist()
@@ -108,8 +111,8 @@ class Rows(Sequence[Mapping[str, Any]]):
         frame = pd.DataFrame(rows, columns=list(self._table.columns))
         for name in WHOLE:
             frame[name] = rows[:, self._table.columns.index(name)].astype(np.int64)
-        codes = rows[:, LABELS.index("phase")].astype(np.int64)
-        frame["phase"] = categories(codes, self._phases, self._phases)
+        codes, phases = rows[:, LABELS.index("phase")].astype(np.int64), self._table.texts["phase"]
+        frame["phase"] = categories(codes, phases, phases)
         days = (rows[:, LABELS.index("date")] - _EPOCH).astype("datetime64[D]")
         frame["date"] = days.astype("datetime64[s]")
         return frame

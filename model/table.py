@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BufferedRandom
 from typing import Any, Final, cast
 
@@ -12,13 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from agents.state import StateFault, Stateful
+
 BUFFER: Final = 2**20
 """Bytes of rows that a table keeps in memory; full buffers go to a temporary file."""
 
 PREFIX: Final = "multicopy-"
 
 
-class Table:
+class Table(Stateful):
     """Rows of numbers in declared columns, to which more are only ever added.
 
     Parameters
@@ -27,6 +29,13 @@ class Table:
         Names of the columns.
     dtype
         Type of all the numbers. Whole numbers, codes and days fit into doubles up to 2^53.
+    coded
+        Columns of texts, which hold codes of them.
+
+    Attributes
+    ----------
+    texts
+        The texts of each such column; the code of a text is its place among them.
 
     Notes
     -----
@@ -34,8 +43,14 @@ class Table:
     never makes one.
     """
 
-    def __init__(self, columns: Sequence[str], dtype: type[np.generic] = np.float64) -> None:
+    def __init__(
+        self,
+        columns: Sequence[str],
+        dtype: type[np.generic] = np.float64,
+        coded: Sequence[str] = (),
+    ) -> None:
         self.columns = tuple(columns)
+        self.texts: dict[str, list[str]] = {name: [] for name in coded}
         width = len(self.columns) * np.dtype(dtype).itemsize
         self._buffer: NDArray[Any] = np.empty((max(1, BUFFER // width), len(self.columns)), dtype)
         self._used = self._spilled = 0
@@ -59,6 +74,18 @@ class Table:
             part, rows = np.split(rows, [len(self._buffer) - self._used])
             self._buffer[self._used : self._used + len(part)] = part
             self._used += len(part)
+
+    def code(self, column: str, text: str) -> int:
+        """Code of a text in a column of texts."""
+        texts = self.texts[column]
+        if text not in texts:
+            texts.append(text)
+        return texts.index(text)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the numbers."""
+        return self._buffer.dtype
 
     @property
     def last(self) -> NDArray[Any]:
@@ -89,10 +116,24 @@ class Table:
         for begin in range(first, len(self), len(self._buffer)):
             yield self.read(begin, begin + len(self._buffer))
 
-    def restore(self, blocks: Iterable[NDArray[Any]]) -> None:
-        """Take these rows in place of those that there are."""
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take these ``texts`` and ``blocks`` of rows in place of those that there are.
+
+        Raises
+        ------
+        StateFault
+            If they are of other columns or another type, or a row holds the code of no text.
+        """
+        told, texts = (list(self.columns), self.dtype.str), state["texts"]
+        if (state["columns"], state["dtype"]) != told or texts.keys() != self.texts.keys():
+            raise StateFault("a table has other columns")
         self._used = self._spilled = 0
-        for block in blocks:
+        self.texts = texts
+        for block in state["blocks"]:
+            for name in texts:
+                codes = block[:, self.columns.index(name)]
+                if not np.isin(codes, np.arange(len(texts[name]))).all():
+                    raise StateFault(f"a table has a {name} without a text")
             self.extend(block)
 
     def _spill(self) -> None:
@@ -104,15 +145,6 @@ class Table:
         self._file.write(self._buffer[: self._used].data.cast("B"))
         self._spilled += self._used
         self._used = 0
-
-
-def code_of(text: str, texts: list[str]) -> int:
-    """Number that stands for a text in a table: its place in `texts`, where it is added if new."""
-    try:
-        return texts.index(text)
-    except ValueError:
-        texts.append(text)
-        return len(texts) - 1
 
 
 def categories(codes: NDArray[Any], texts: Sequence[str], order: Sequence[str]) -> pd.Categorical:

@@ -20,8 +20,8 @@ LAYERS = ("agents", "model", "analysis", "run")
 
 ORDER = {
     "agents": (
-        "extensions compiled traits parameters population draws copies situation personas drives "
-        "conduct overseers subdivisions lab"
+        "state extensions compiled traits parameters population draws copies situation personas "
+        "drives conduct overseers subdivisions lab"
     ).split(),
     "model": (
         "scenario streams phases tasks training competition successor table ledger genealogy "

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from agents.traits import NAMES
-from analysis import folder
+from analysis import folder, versions
 from analysis.cli import main
 from model.collective import CollectiveModel
 from model.scenario import InputError, fingerprint, resolve, scale_rounds
@@ -379,6 +379,6 @@ def test_figures_are_added_all_or_none(run: Path) -> None:
 def test_versions_come_without_git_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A checkout without git, or git's complaint, that stops a run would break it."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    told = folder.versions()
+    told = versions.versions()
     assert "commit" not in told
     assert told["multicopy"].count(".") == 2

@@ -42,7 +42,8 @@ def test_what_is_read_is_what_was_added(added: list[int], cut: tuple[int, int]) 
     )
     np.testing.assert_array_equal(np.concatenate([rows[:0], *held.blocks()]), rows)
     np.testing.assert_array_equal(held.column("b"), rows[:, 1])
-    held.restore(iter([rows[:5], rows[7:]]))
+    told = {"columns": ["a", "b"], "dtype": "<f8", "texts": {}}
+    held.restore({**told, "blocks": iter([rows[:5], rows[7:]])})
     np.testing.assert_array_equal(held.read(), np.concatenate([rows[:5], rows[7:]]))
 
 
