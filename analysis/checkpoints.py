@@ -203,7 +203,8 @@ def discard(folder: Path) -> None:
     place = folder / FOLDER
     if not place.is_dir() or place.is_symlink():
         return
-    for file in place.iterdir():
+    # The state goes first: without it what is left is no checkpoint, whenever the process ends.
+    for file in sorted(place.iterdir(), key=lambda file: file.name != "state"):
         if is_ours(file):
             file.unlink()
     with suppress(OSError):

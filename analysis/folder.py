@@ -45,6 +45,7 @@ PROVENANCE: Final[Mapping[str, type]] = {
     "rounds_done": int,
     "rounds_planned": int,
     "seed": int,
+    "versions": dict,
 }
 """What the provenance of every run tells, beside the schema."""
 
@@ -248,7 +249,9 @@ def _clear(folder: Path, keep: Sequence[str]) -> None:
     for entry in folder.iterdir():
         if entry.name in ("provenance.json", CLAIM, *keep) or not _is_ours(entry):
             continue
-        if entry.is_dir():
+        if entry.name == checkpoints.FOLDER:
+            checkpoints.discard(folder)
+        elif entry.is_dir():
             shutil.rmtree(entry)
         else:
             entry.unlink()

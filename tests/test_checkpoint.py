@@ -440,3 +440,23 @@ def test_a_plugin_is_named_again(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert told["resumed"][0]["round"] == 8
     assert HOW.keys() <= told.keys()
     assert versions.differing(told["versions"]) == []
+
+
+def test_a_checkpoint_that_is_half_removed_is_none(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill while it is removed that leaves a state without its tables would break it."""
+    unlink, removed = Path.unlink, []
+
+    def once(path: Path, missing_ok: bool = False) -> None:
+        if removed:
+            raise KeyboardInterrupt
+        removed.append(path.name)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", once)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.discard(run)
+    assert removed == ["state"]
+    with pytest.raises(InputError, match="has no checkpoint"):
+        checkpoints.read(run)

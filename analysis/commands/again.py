@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from analysis.commands.console import CHECK_FAILED, DONE, progress_bar, say
 from analysis.commands.run import Played, listening, now, output_options, play
 from analysis.options import load_plugins, plugin_option
 
@@ -78,3 +79,36 @@ def _require_versions(out: Path, made: Mapping[str, Any]) -> None:
             f"{out}: its checkpoint is of {differ[0]}; a run goes on with the same code and "
             "libraries only, with others it would be another run"
         )
+
+
+def setup_reproduce(p: argparse.ArgumentParser) -> None:
+    """Options of `reproduce`."""
+    p.add_argument("run", type=Path, metavar="RUN_DIR")
+    plugin_option(p)
+    p.set_defaults(function=reproduce)
+
+
+def reproduce(arguments: argparse.Namespace) -> int:
+    """Make a run again from its own files, and say of each table whether it is the same."""
+    from analysis import folder
+    from analysis.reproduction import IDENTICAL, reproduced
+    from analysis.versions import differing
+    from model.scenario import InputError
+
+    load_plugins(arguments)
+    run = folder.read(arguments.run)
+    require_plugins(arguments.run, run.provenance)
+    if not len(run.rounds):
+        raise InputError(f"{arguments.run}: has no round to be made again")
+    differ = differing(run.provenance["versions"])
+    for what in differ:
+        say(f"The run was made with {what}")
+    done, found = run.provenance["rounds_done"], []
+    tell = progress_bar("rounds")
+    for name, how in reproduced(run, lambda model: tell(model.round, done)):
+        say(f"{name:<12} {how}")
+        found.append(how == IDENTICAL)
+    same = all(found)
+    why = "; other code or libraries may be why" if differ and not same else ""
+    say(f"The run is {'the same, bit for bit' if same else 'not the same'}{why}.")
+    return DONE if same else CHECK_FAILED
