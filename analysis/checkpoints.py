@@ -301,7 +301,7 @@ def read(folder: Path) -> Checkpoint:
     path = require(folder)
     try:
         content, length = _read_state(path)
-        header = json.loads(content[:length])
+        header = json.loads(content[:length], parse_constant=_refuse)
     except InputError:
         raise
     except (OSError, ValueError, RecursionError) as error:
@@ -317,6 +317,10 @@ def read(folder: Path) -> Checkpoint:
     except StateFault as fault:
         raise _damaged(folder, str(fault)) from None
     return Checkpoint(folder, header, arrays)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
 
 
 def _damaged(folder: Path, why: str) -> InputError:

@@ -291,7 +291,7 @@ FORGED: dict[str, tuple[str, Any, str]] = {
     "more state": ("state/lab/extra", 1, "other entries"),
     "no state": ("state/lab", None, "other entries"),
     "text for a number": ("state/lab/evidence", "3", "lab.evidence is no float"),
-    "no number": ("state/lab/evidence", float("nan"), "lab.evidence is no float"),
+    "no number": ("state/lab/evidence", float("nan"), "NaN is no number"),
     "truth for a number": ("state/round", True, "round is no int"),
     "another round": ("state/round", 8, "round 8 is none of"),
     "more copies": ("state/declared/copies", 128, "has the shape"),
