@@ -149,7 +149,7 @@ class Keeper:
         for place in tables.keys() - self._tails.keys():
             self._tails[place] = Tail(self.folder / f"{place}.rows")
         rows = {place: table.read(self._tails[place].rows) for place, table in tables.items()}
-        copies = {place: np.array(array, order="C") for place, array in arrays.items()}
+        copies = {place: array.copy("K") for place, array in arrays.items()}
         self._round = model.round
         self._writing = self._thread.submit(self._write, state, copies, rows, seconds)
 
@@ -159,11 +159,11 @@ class Keeper:
             "how": {**self.how, "seconds": round(seconds, 3)},
             "versions": self.versions,
             "tables": {place: self._tails[place].follow(more) for place, more in rows.items()},
-            "arrays": [[place, a.dtype.str, a.shape] for place, a in arrays.items()],
+            "arrays": [[p, a.dtype.str, _order(a), a.shape] for p, a in arrays.items()],
             "state": state,
         }
         told = json.dumps(header, allow_nan=False).encode()
-        _publish(self.folder / "state", told, [a for a in arrays.values() if a.size])
+        _publish(self.folder / "state", told, [a.ravel("K") for a in arrays.values() if a.size])
 
     def _wait(self) -> None:
         """Let what is being written be there, or its error be known."""
@@ -196,6 +196,11 @@ def _publish(path: Path, header: bytes, arrays: list[NDArray[Any]]) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+def _order(array: NDArray[Any]) -> str:
+    """Whether an array lies row by row (C) or column by column (F), as loops expect it again."""
+    return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
 
 
 def discard(folder: Path) -> None:
@@ -259,7 +264,8 @@ class Checkpoint:
             raise StateFault(f"the checksum of {path.name} is wrong")
         self.tails[place] = Tail(path, rows, size, digest)
         step = max(1, BLOCK // (width * kind.itemsize)) * width * kind.itemsize
-        return (_checked(part, kind, (-1, width), place) for part in _parts(path, size, step))
+        parts = _parts(path, size, step)
+        return (_checked(part, kind, place).reshape(-1, width) for part in parts)
 
     def model(self) -> CollectiveModel:
         """The run as it was.
@@ -356,16 +362,21 @@ def _arrays(told: list[Any], content: memoryview) -> dict[str, NDArray[Any]]:
     """Arrays that lie one after the other, none larger than what there is."""
     arrays, at = {}, 0
     for entry in told:
-        if not (isinstance(entry, list) and [*map(type, entry)] == [str, str, list]):
+        if not (isinstance(entry, list) and [*map(type, entry)] == [str, str, str, list]):
             raise StateFault("an array is not told")
-        place, dtype, shape = entry
-        if len(shape) > 3 or not all(type(n) is int and 0 <= n <= len(content) for n in shape):
+        place, dtype, order, shape = entry
+        if (
+            len(shape) > 3
+            or order not in ("C", "F")
+            or not all(type(n) is int and 0 <= n <= len(content) for n in shape)
+        ):
             raise StateFault(f"{place} has no shape")
         kind = _dtype(dtype)
         end = at + math.prod(shape) * kind.itemsize
         if end > len(content):
             raise StateFault(f"{place} is larger than the file")
-        arrays[place] = _checked(content[at:end], kind, shape, place)
+        numbers = _checked(content[at:end], kind, place)
+        arrays[place] = numbers.reshape(shape, order=order)
         at = end
     if at != len(content):
         raise StateFault("it has more than its arrays")
@@ -378,10 +389,10 @@ def _dtype(name: str) -> np.dtype[Any]:
     return np.dtype(name)
 
 
-def _checked(content: Any, kind: np.dtype[Any], shape: Any, place: str) -> NDArray[Any]:
+def _checked(content: Any, kind: np.dtype[Any], place: str) -> NDArray[Any]:
     """Numbers that are numbers, as an array of their own."""
     flags = kind.kind == "b"
-    array = np.frombuffer(content, np.uint8 if flags else kind).reshape(shape)
+    array = np.frombuffer(content, np.uint8 if flags else kind)
     if not np.isfinite(array).all():
         raise StateFault(f"{place} has numbers that are none")
     return array != 0 if flags else array.copy()

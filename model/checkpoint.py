@@ -22,6 +22,7 @@ from agents.traits import NAMES
 from model.collective import CollectiveModel
 from model.genealogy import Genealogy
 from model.ledger import PROCESSES
+from model.outcomes import PASSAGES
 from model.phases import Schedule
 from model.scenario import resolve
 from model.successor import SuccessorProject
@@ -218,12 +219,17 @@ def _fault(model: CollectiveModel) -> str:
         return "traits were set of no copy"
     if not 0 <= model.round == len(model.records.rows) <= model.schedule.total:
         return f"round {model.round} is none of {model.schedule.total}"
+    relative = {passage.measure for passage in PASSAGES if passage.relative}
+    if model.records._formed is not None and model.records._formed.keys() != relative:
+        return "the identity was formed with other measures"
     if model.design is not None and model.design.latent.shape != (len(NAMES),):
         return "the successor has other traits"
-    entries = model.ledger.in_round
-    if entries.keys() - PROCESSES.keys() or any(m.shape != (len(NAMES),) for m in entries.values()):
+    entries, texts = model.ledger.in_round, model.ledger._table.texts
+    if {*entries, *texts["process"]} - PROCESSES.keys() or any(
+        m.shape != (len(NAMES),) for m in entries.values()
+    ):
         return "the ledger has an entry of no process"
-    if entries and not 0 <= model.ledger._phase < len(model.ledger._table.texts["phase"]):
+    if entries and not 0 <= model.ledger._phase < len(texts["phase"]):
         return "the ledger has an entry of no phase"
     return ""
 
