@@ -61,6 +61,7 @@ STANDING_FOR = {
     "PATH=VALUE": "oversight.audit=0.5",
     "tcp://HOST:PORT": "tcp://127.0.0.1:8786",
     "N": "3",
+    "K": "50",
     "X": "0.5",
 }
 """What the capitals of a synopsis stand for; any other stands for itself."""
