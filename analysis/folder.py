@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from agents.parameters import Parameters
 from agents.personas import PERSONA
 from agents.traits import NAMES
-from analysis import checkpoints
+from analysis import keeping
 from analysis.columns import Damaged, documented, read_json, wrong_entry, wrong_rounds
 from analysis.columns import read as read_table
 from analysis.versions import versions
@@ -133,7 +133,7 @@ def _refuse_if_in_use(folder: Path, force: bool) -> None:
     if not force:
         raise InputError(f"{folder}: exists and is not empty; choose another --out, or use --force")
     names = {entry.name for entry in entries}
-    if names - {CLAIM, checkpoints.FOLDER} and not _is_provenance(folder / "provenance.json"):
+    if names - {CLAIM, keeping.FOLDER} and not _is_provenance(folder / "provenance.json"):
         raise InputError(
             f"{folder}: holds something that is no run of this program; "
             "it is not replaced, choose another --out"
@@ -158,9 +158,9 @@ def _is_ours(entry: Path) -> bool:
     if entry.name in ("figures", ".figures.part"):
         is_folder = entry.is_dir() and not entry.is_symlink()
         return is_folder and all(f.suffix == ".png" for f in entry.iterdir())
-    if entry.name == checkpoints.FOLDER:
+    if entry.name == keeping.FOLDER:
         is_folder = entry.is_dir() and not entry.is_symlink()
-        return is_folder and all(map(checkpoints.is_ours, entry.iterdir()))
+        return is_folder and all(map(keeping.is_ours, entry.iterdir()))
     if entry.name in FILES or (entry.suffix == ".parquet" and entry.stem in TABLES):
         return entry.is_file()
     if entry.suffix == ".part" and entry.name.startswith("."):
@@ -235,7 +235,7 @@ def write(
     _write_json(folder / "outcome.json", {**told, "complete": complete})
     _write_json(folder / "provenance.json", {**provenance, "complete": complete})
     if complete:
-        checkpoints.discard(folder)
+        keeping.discard(folder)
 
 
 def _identity(provenance: Mapping[str, Any]) -> dict[str, str]:
@@ -249,8 +249,8 @@ def _clear(folder: Path, keep: Sequence[str]) -> None:
     for entry in folder.iterdir():
         if entry.name in ("provenance.json", CLAIM, *keep) or not _is_ours(entry):
             continue
-        if entry.name == checkpoints.FOLDER:
-            checkpoints.discard(folder)
+        if entry.name == keeping.FOLDER:
+            keeping.discard(folder)
         elif entry.is_dir():
             shutil.rmtree(entry)
         else:
@@ -354,7 +354,7 @@ def read(folder: str | Path) -> Run:
     if not path.is_dir():
         raise InputError(f"{path}: there is no such folder")
     if (path / CLAIM).exists() and not (path / "provenance.json").exists():
-        begun = (path / checkpoints.FOLDER).is_dir()
+        begun = (path / keeping.FOLDER).is_dir()
         left = (
             f"left more than a checkpoint; python run.py resume {path}"
             if begun

@@ -10,13 +10,36 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from conftest import SMALL
 
 from agents.parameters import Parameters
-from analysis import checkpoints, versions
+from analysis import checkpoints, keeping, versions
 from model.collective import CollectiveModel
 from model.genealogy import Genealogy
+from model.scenario import resolve, scale_rounds
 
 HOW = {"plugins": {}, "resumed": [], "overrides": {}}
+
+SCENARIOS: dict[str, dict[str, Any]] = {
+    "ai2027": {},
+    "slowdown": {"lab.threshold": 0.3},  # the lab puts weights back
+    "psm": {},  # what switches learn from scores
+    "agent3_overseers": {"oversight.panel_size": 1},
+    "no_subdivisions": {"lab.response": "retrain", "lab.threshold": 0.3},
+}
+
+
+def parameters(name: str = "ai2027") -> Parameters:
+    """A small scenario with all its phases, in 26 rounds."""
+    return scale_rounds(resolve(name, {**SMALL, **SCENARIOS[name]}), 0.03)
+
+
+def advanced(rounds: int = 9, seed: int = 1) -> CollectiveModel:
+    """A small run in its midst."""
+    model = begun(parameters(), seed)
+    for _ in range(rounds):
+        model.step()
+    return model
 
 
 def begun(parameters: Parameters, seed: int, detail: bool = True) -> CollectiveModel:
@@ -34,7 +57,7 @@ def cut_and_resumed(
 ) -> CollectiveModel:
     """Run a model to its end; after each round of `cuts` it is kept, thrown away and read again."""
     folder.mkdir()
-    keeper = checkpoints.Keeper(folder, 1, HOW, versions.versions())
+    keeper = keeping.Keeper(folder, 1, HOW, versions.versions())
     while model.running:
         step(model)
         if model.round in cuts:
@@ -76,7 +99,7 @@ def assert_same(one: CollectiveModel, other: CollectiveModel) -> None:
 def kept_folder(model: CollectiveModel, folder: Path) -> None:
     """A run folder that holds a checkpoint of a model, and no more."""
     folder.mkdir()
-    keeper = checkpoints.Keeper(folder, 4, HOW, versions.versions())
+    keeper = keeping.Keeper(folder, 4, HOW, versions.versions())
     keeper.save(model, 1.0)
     keeper.close()
 
@@ -85,7 +108,7 @@ def parts_of(state: Path) -> tuple[dict[str, Any], dict[str, Any], bytes]:
     """First line, header and arrays of a state."""
     magic, first, rest = state.read_bytes().split(b"\n", 2)
     told = json.loads(first)
-    assert magic + b"\n" == checkpoints.MAGIC
+    assert magic + b"\n" == keeping.MAGIC
     return told, json.loads(rest[: told["length"]]), rest[told["length"] :]
 
 
@@ -94,4 +117,4 @@ def signed(state: Path, first: dict[str, Any], header: Any, arrays: bytes) -> No
     rest = json.dumps(header).encode(errors="replace")
     digest = hashlib.sha256(rest + arrays).hexdigest()
     told = {**first, "length": len(rest), "sha256": digest}
-    state.write_bytes(checkpoints.MAGIC + json.dumps(told).encode() + b"\n" + rest + arrays)
+    state.write_bytes(keeping.MAGIC + json.dumps(told).encode() + b"\n" + rest + arrays)

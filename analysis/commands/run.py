@@ -99,7 +99,7 @@ def _begin(
     parameters: Any, arguments: argparse.Namespace, out: Path, how: Mapping[str, Any]
 ) -> Played:
     """The run before its first round."""
-    from analysis import checkpoints, versions
+    from analysis import keeping, versions
     from model.collective import CollectiveModel
     from model.genealogy import Genealogy
 
@@ -107,7 +107,7 @@ def _begin(
     if arguments.lineage:
         played.model.genealogy = Genealogy()
     if every := arguments.checkpoint_every:
-        played.keeper = checkpoints.Keeper(out, every, how, versions.versions())
+        played.keeper = keeping.Keeper(out, every, how, versions.versions())
     return played
 
 
@@ -117,14 +117,14 @@ def _simulate(
     """Run the model and write its tables."""
     from agents.compiled import is_first_use
     from agents.extensions import PluginFault
-    from analysis import checkpoints, folder
+    from analysis import folder, keeping
     from model.health import NumericFault
 
     with folder.claimed(out, arguments.force):
         if is_first_use() and not arguments.quiet:
             say("Compiling the inner loops (once, about 15 s) ...")
         played = begin()
-        model, keep = played.model, [checkpoints.FOLDER] if played.keeper else []
+        model, keep = played.model, [keeping.FOLDER] if played.keeper else []
         stop.gently = True
         try:
             _advance(played, stop, arguments.quiet)
