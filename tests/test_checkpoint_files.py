@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from kept import HOW, advanced, begun, kept_folder, parameters, parts_of, signed
 
 from analysis import checkpoints, folder, keeping, versions
 from analysis.cli import main
+from model.collective import CollectiveModel
 from model.scenario import InputError
 
 # --- what is refused ------------------------------------------------------------------------------
@@ -262,7 +264,6 @@ def test_a_plugin_is_named_again(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "if '--checkpoint-every' in sys.argv: keeping.Keeper.after_round = stop\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
-    import subprocess
 
     def command(*words: str) -> subprocess.CompletedProcess[str]:
         run = [sys.executable, "-c", code, *words]
@@ -305,3 +306,45 @@ def test_a_checkpoint_that_is_half_removed_is_none(
     assert removed == ["state"]
     with pytest.raises(InputError, match="has no checkpoint"):
         checkpoints.read(run)
+
+
+def test_a_run_that_is_stopped_goes_on_from_where_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rounds since the last checkpoint that are lost to Ctrl-C would break it."""
+    after, out = keeping.Keeper.after_round, tmp_path / "run"
+
+    def press(keeper: keeping.Keeper, model: CollectiveModel, seconds: float) -> None:
+        after(keeper, model, seconds)
+        if model.round == 11:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(keeping.Keeper, "after_round", press)
+    assert main(["run", *WORDS, "--checkpoint-every", "4", "--out", str(out)]) == 75
+    monkeypatch.undo()
+    assert f"python run.py resume {out} goes on from there" in capsys.readouterr().err
+    assert len(folder.read(out).rounds) == 11
+    assert main(["resume", str(out), "--quiet", "--no-figures"]) == 0
+    assert main(["run", *WORDS, "--out", str(tmp_path / "whole")]) == 0
+    assert [cut["round"] for cut in folder.read_complete(out).provenance["resumed"]] == [11]
+    for table in folder.TABLES:
+        one, other = (place / f"{table}.parquet" for place in (out, tmp_path / "whole"))
+        assert one.read_bytes() == other.read_bytes(), table
+
+
+def test_a_disk_that_is_full_is_one_line_and_keeps_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error in the thread that writes, which nobody hears of, would break it."""
+    publish, done = keeping._publish, []
+
+    def once(path: Path, header: bytes, arrays: list[Any]) -> None:
+        if done:
+            raise OSError(28, "No space left on device")
+        done.append(publish(path, header, arrays))
+
+    monkeypatch.setattr(keeping, "_publish", once)
+    out = tmp_path / "run"
+    assert main(["run", *WORDS, "--checkpoint-every", "4", "--out", str(out)]) == 75
+    assert capsys.readouterr().err == "error: [Errno 28] No space left on device\n"
+    assert checkpoints.read(out).model().round == 4
