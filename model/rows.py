@@ -124,6 +124,8 @@ class Collector(DataCollector):  # type: ignore[misc]
     def __init__(self, rows: Rows, names: Sequence[str]) -> None:
         super().__init__({name: partial(_latest, name) for name in names})
         self.model_vars = {name: Kept(rows, name) for name in names}
+        if hasattr(self, "_collection_steps"):  # Mesa 3.5 looks up here when it collected
+            self._collection_steps = Kept(rows, "round")
 
     def collect(self, model: Any) -> None:
         """Nothing: the round is among the rows already."""

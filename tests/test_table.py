@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import tracemalloc
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from analysis import folder
 from model import events, table
 from model.collective import CollectiveModel
 from model.genealogy import Genealogy
-from model.rows import LABELS
+from model.rows import LABELS, Kept
 from model.scenario import resolve
 from model.table import Table
 
@@ -118,3 +119,17 @@ def test_names_of_labels_come_first() -> None:
     rows = finished(1).records.rows
     assert tuple(rows[0])[: len(LABELS)] == LABELS
     assert tuple(rows._table.columns)[: len(LABELS)] == LABELS
+
+
+def test_what_mesa_reads_of_a_measure_is_a_sequence() -> None:
+    """A place, slice or end that Mesa's batches ask for, and get of another round."""
+    model = finished(1)
+    for name in ("capture", "phase", "round", "date"):
+        kept, told = Kept(model.records.rows, name), [row[name] for row in model.records.rows]
+        assert [*kept] == told
+        assert kept[3] == told[3]
+        assert kept[-1] == told[-1]
+        assert kept[::2] == told[::2]
+        assert len(kept) == len(told)
+    rounds = Kept(model.records.rows, "round")
+    assert [bisect.bisect_right(rounds, r) for r in (0, 1, 7, 99)] == [0, 1, 7, model.round]
