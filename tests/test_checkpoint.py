@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kept import SCENARIOS, advanced, assert_same, begun, cut_and_resumed, kept_folder, parameters
+from kept import (
+    HOW,
+    SCENARIOS,
+    advanced,
+    assert_same,
+    begun,
+    cut_and_resumed,
+    kept_folder,
+    parameters,
+)
 
 from agents.copies import Copy
 from agents.state import Stateful
 from agents.traits import POWER
-from analysis import checkpoints
+from analysis import checkpoints, keeping, versions
 from model.collective import CollectiveModel
 from model.scenario import InputError
 
@@ -94,6 +104,31 @@ def test_arrays_lie_in_memory_as_they_did(tmp_path: Path) -> None:
     np.testing.assert_array_equal(stored["latent"], turned)
     assert stored["latent"].strides == turned.strides
     assert stored["expressed"].strides == model.stored["expressed"].strides
+
+
+def test_what_is_written_is_the_round_that_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that goes on while it is written, and changes what is written, would break it."""
+    written, publish = threading.Event(), keeping._publish
+
+    def late(path: Path, header: bytes, arrays: list[Any]) -> None:
+        assert written.wait(60)
+        publish(path, header, arrays)
+
+    monkeypatch.setattr(keeping, "_publish", late)
+    model = advanced()
+    (tmp_path / "run").mkdir()
+    keeper = keeping.Keeper(tmp_path / "run", 1, HOW, versions.versions())
+    keeper.save(model, 1.0)
+    model.step()
+    written.set()
+    keeper.close()
+    resumed = checkpoints.read(tmp_path / "run").model()
+    assert resumed.round == 9
+    model.run()
+    resumed.run()
+    assert_same(resumed, model)
 
 
 # --- nothing is forgotten -------------------------------------------------------------------------
