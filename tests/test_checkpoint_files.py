@@ -106,6 +106,11 @@ def test_rows_that_were_not_finished_are_cut_off(run: Path, tmp_path: Path) -> N
     with (run / "checkpoint" / "records.rows._table.rows").open("ab") as file:
         file.write(b"half a row")
     (run / "checkpoint" / ".state.part").write_bytes(b"half a state")
+    checkpoint = checkpoints.read(run)
+    model, keeper = checkpoint.model(), checkpoint.keeper(HOW)
+    model.step()
+    keeper.save(model, 1.0)
+    keeper.close()
     assert main(["resume", str(run), "--quiet", "--no-figures"]) == 0
     whole = begun(parameters(), 1)
     whole.run()
