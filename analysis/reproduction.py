@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -37,20 +36,23 @@ def reproduced(
     The name of each table and of the outcome, and `IDENTICAL` or where it differs.
     """
     model = CollectiveModel(run.parameters, rng=run.seed)
-    lineage = (run.folder / "lineage.parquet").is_file()
-    if lineage:
+    if (run.folder / "lineage.parquet").is_file():
         model.genealogy = Genealogy()
     while model.running and model.round < run.provenance["rounds_done"]:
         model.step()
         after_round(model)
-    with tempfile.TemporaryDirectory(prefix="multicopy-") as place:
-        folder.write(Path(place), model, {})
-        again = folder.read(place)
-        for name in folder.TABLES:
-            yield name, difference(getattr(run, name), getattr(again, name))
-        if lineage:
-            yield "lineage", difference(_lineage(run.folder), _lineage(Path(place)))
-    was, now = run.outcome["sentence"], again.outcome["sentence"]
+    tables = {
+        "rounds": model.records.rounds(),
+        "ledger": model.ledger.frame(),
+        "events": model.records.events.frame(),
+        "copies": folder.copy_frame(model),
+        "archetypes": folder.archetype_table(model),
+    }
+    for name, frame in tables.items():
+        yield name, difference(getattr(run, name), frame)
+    if model.genealogy is not None:
+        yield "lineage", difference(_lineage(run.folder), model.genealogy.frame())
+    was, now = run.outcome["sentence"], model.outcome().sentence
     yield "outcome", IDENTICAL if was == now else f"differs: it was {was!r}, and is {now!r}"
 
 
