@@ -14,7 +14,7 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow test-page fuzz audit sweeps gallery explore lint format bench peers docs clean FORCE
+.PHONY: help run serve test test-slow test-page fuzz golden audit sweeps gallery explore lint format bench peers docs clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
@@ -47,6 +47,9 @@ gallery: $(VENV)/.dev ## draw the figures of docs/gallery.md (runs what they nee
 
 fuzz: $(VENV)/.dev ## try thousands of faulty inputs (ARGS: options of tests/fuzz.py)
 	PYTHONPATH=. $(PY) tests/fuzz.py $(ARGS)
+
+golden: $(VENV)/.dev ## agree to what the golden runs give now; refused where CI is set
+	PYTHONPATH=. $(PY) tests/golden.py $(ARGS)
 
 audit: $(VENV)/.dev ## look up known vulnerabilities of what constraints.txt pins (asks the package index)
 	$(PY) -m venv $(VENV)/audit

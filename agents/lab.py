@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from agents.handle import Handle
 from agents.parameters import Lab as LabParameters
 from agents.parameters import Oversight
 from agents.situation import Policy
+from agents.state import Stateful
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Decision:
     shut_down: bool = False
 
 
-class Lab(Handle):
+class Lab(Handle, Stateful):
     """The regulator as a Mesa agent.
 
     Attributes
@@ -77,6 +78,24 @@ class Lab(Handle):
     decisions
         (round, what) of every response.
     """
+
+    STATE: ClassVar = {
+        "evidence": float,
+        "threshold": float,
+        "usefulness": float,
+        "decisions": list[tuple[int, str]],
+        "baseline_output": float,
+        "keeps_weights": bool,
+        "detections_mean": float,
+        "detections_var": float,
+        "usefulness_mean": float,
+        "retrain_until": int,
+        "look_until": int,
+        "responded": int,
+        "rotation_factor": float,
+        "_rounds_seen": int,
+    }
+    MADE: ClassVar = frozenset({"model", "unique_id", "pos"})
 
     def __init__(self, model: Any, parameters: LabParameters) -> None:
         super().__init__(model)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, get_args
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from agents.handle import Handle
 from agents.parameters import OverseerKind, Oversight, numbers, single
 from agents.population import Bools, Ints, Population, Singles
 from agents.situation import Policy, Situation
+from agents.state import StateFault, Stateful
 from agents.traits import DRIFTS, KEEP_COLLECTIVE, KEEP_DIVISION, KEEP_TEAM, PRINCIPLES, Floats
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class Draws:
         return cls(debate, examiner, rng.standard_normal(copies))
 
 
-class Panels:
+class Panels(Stateful):
     """All overseers, as columns of shape (teams, seats).
 
     Parameters
@@ -154,6 +155,13 @@ class Panels:
         Says who sits where.
     """
 
+    STATE: ClassVar = {
+        "mix": dict[str, float],
+        "kind": np.ndarray,
+        "capture": np.ndarray,
+        "player": np.ndarray,
+    }
+
     def __init__(self, teams: int, seats: int, mix: Mapping[Any, float], rng: Stream) -> None:
         ends = np.cumsum([mix.get(kind, 0.0) for kind in kinds()])
         at = (np.arange(teams * seats) + 0.5) / max(1, teams * seats)
@@ -162,6 +170,19 @@ class Panels:
         self.kind: Ints = rng.permutation(seated).reshape(teams, seats)
         self.capture: Floats = np.zeros((teams, seats))
         self.player: Ints = np.full((teams, seats), -1)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over a state, of any number of seats; `StateFault` if it is none of such teams."""
+        shape = (len(self.kind), *state["kind"].shape[1:])
+        for name in ("kind", "capture", "player"):
+            held, value = vars(self)[name], state[name]
+            if (value.shape, value.dtype) != (shape, held.dtype) or len(shape) != 2:
+                raise StateFault(f"panels have the shape {value.shape} and type {value.dtype}")
+        if not np.isin(state["kind"], np.arange(len(kinds()))).all() or {*state["mix"]} - {
+            *kinds()
+        }:
+            raise StateFault("panels have a kind of overseer that there is not")
+        vars(self).update(state)
 
     @property
     def seats(self) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from agents.compiled import (
     table,
     team_means,
 )
+from agents.state import Stateful
 from agents.traits import NAMES, PRINCIPLES, RESTRAINT, ROW, Floats, Reals, express_row
 
 _WIDTH: Final = len(NAMES)
@@ -98,7 +99,7 @@ class Changes:
     switched: bool = False
 
 
-class Population:
+class Population(Stateful):
     """All copies, as columns.
 
     Parameters
@@ -118,6 +119,16 @@ class Population:
     sums
         Sums of the padded rows, latent and expressed, shape (2, `ROW`), kept up to date.
     """
+
+    STATE: ClassVar = {
+        **dict.fromkeys(("latent_rows", "expressed_rows", "sums"), np.ndarray),
+        **{column.name: np.ndarray for column in COLUMNS if column.width == 1},
+        "_touched": set[int],
+    }
+    MADE: ClassVar = frozenset(
+        "latent expressed teams divisions team_size division_of_team division_start "
+        "teams_of_division crew".split()
+    )
 
     latent: Singles
     expressed: Singles

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from analysis import lineage, report
-from analysis.commands import compare, examine, listing, run, serve, validate
+from analysis.commands import again, compare, examine, listing, run, serve, validate
 from analysis.commands.console import BAD_INPUT, BROKEN, DONE, STOPPED, complain, mute
 from analysis.sweep.commands import COMMANDS as SWEEP_COMMANDS
 
@@ -112,6 +112,8 @@ def _dispatch(words: Sequence[str]) -> int:
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "run": (run.setup_run, "run a scenario; write tables, figures and a summary"),
+    "resume": (again.setup_resume, "go on with a run that was killed, from its last checkpoint"),
+    "reproduce": (again.setup_reproduce, "make a run again from its own files, and compare"),
     "scenarios": (listing.setup_scenarios, "list the shipped scenarios"),
     "parameters": (listing.setup_parameters, "print every parameter with bounds and meaning"),
     "ablate": (compare.setup_ablate, "switch each cause off and see which effect vanishes"),

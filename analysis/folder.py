@@ -7,17 +7,15 @@ a run that was stopped leaves what it has, and keeps saying so.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-import platform
 import shlex
 import shutil
-import subprocess
-import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,8 +27,10 @@ import pyarrow.parquet as pq
 from agents.parameters import Parameters
 from agents.personas import PERSONA
 from agents.traits import NAMES
+from analysis import keeping
 from analysis.columns import Damaged, documented, read_json, wrong_entry, wrong_rounds
 from analysis.columns import read as read_table
+from analysis.versions import versions
 from model.collective import CollectiveModel
 from model.records import columns
 from model.scenario import InputError, fingerprint, resolve, to_toml
@@ -39,13 +39,13 @@ SCHEMA: Final = 1
 """Version of the folder's layout; raised when a table or file changes its meaning."""
 
 TABLES: Final = ("rounds", "ledger", "events", "copies", "archetypes")
-PACKAGES: Final = ("mesa", "numpy", "scipy", "pandas", "pyarrow", "pydantic")
 PROVENANCE: Final[Mapping[str, type]] = {
     "complete": bool,
     "fingerprint": str,
     "rounds_done": int,
     "rounds_planned": int,
     "seed": int,
+    "versions": dict,
 }
 """What the provenance of every run tells, beside the schema."""
 
@@ -59,8 +59,6 @@ FILES: Final = {"scenario.toml", "outcome.json", "provenance.json", "report.html
 
 MARK: Final = b"multicopy"
 """Key under which the metadata of a table say what it belongs to."""
-
-ROOT: Final = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +106,24 @@ def claimed(folder: Path, force: bool) -> Iterator[None]:
         if not made:
             _refuse_if_in_use(folder, force)
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / CLAIM).open("w" if force else "x", encoding="utf-8") as claim:
-            claim.write(f"{os.getpid()}\n")
+        claim = (folder / CLAIM).open("a" if force else "x", encoding="utf-8")
     except OSError as error:
         raise InputError(f"{folder}: cannot be made: {error.strerror or error}") from None
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            (folder / CLAIM).unlink()
-            if made:
-                folder.rmdir()
+    with claim:
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"{folder}: another process is writing a run to it") from None
+        claim.truncate(0)
+        claim.write(f"{os.getpid()}\n")
+        claim.flush()
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                (folder / CLAIM).unlink()
+                if made:
+                    folder.rmdir()
 
 
 def _refuse_if_in_use(folder: Path, force: bool) -> None:
@@ -127,8 +132,8 @@ def _refuse_if_in_use(folder: Path, force: bool) -> None:
         return
     if not force:
         raise InputError(f"{folder}: exists and is not empty; choose another --out, or use --force")
-    names = [entry.name for entry in entries]
-    if names != [CLAIM] and not _is_provenance(folder / "provenance.json"):
+    names = {entry.name for entry in entries}
+    if names - {CLAIM, keeping.FOLDER} and not _is_provenance(folder / "provenance.json"):
         raise InputError(
             f"{folder}: holds something that is no run of this program; "
             "it is not replaced, choose another --out"
@@ -153,6 +158,9 @@ def _is_ours(entry: Path) -> bool:
     if entry.name in ("figures", ".figures.part"):
         is_folder = entry.is_dir() and not entry.is_symlink()
         return is_folder and all(f.suffix == ".png" for f in entry.iterdir())
+    if entry.name == keeping.FOLDER:
+        is_folder = entry.is_dir() and not entry.is_symlink()
+        return is_folder and all(map(keeping.is_ours, entry.iterdir()))
     if entry.name in FILES or (entry.suffix == ".parquet" and entry.stem in TABLES):
         return entry.is_file()
     if entry.suffix == ".part" and entry.name.startswith("."):
@@ -184,10 +192,13 @@ def prepare_files(folder: Path, names: Sequence[str], force: bool) -> None:
         raise InputError(f"{folder}: cannot be made: {error.strerror or error}") from None
 
 
-def write(folder: Path, model: CollectiveModel, how: Mapping[str, Any]) -> None:
+def write(
+    folder: Path, model: CollectiveModel, how: Mapping[str, Any], keep: Sequence[str] = ()
+) -> None:
     """Write a run of at least one round, complete or not, into a folder that is `claimed`.
 
-    `how` is what the provenance tells beside what the model knows: command, overrides, times.
+    `how` is what the provenance tells beside what the model knows: command, overrides, times; and
+    `keep` names what stays of what the folder held.
     """
     p = model.declared
     scenario = folder / "scenario.toml"
@@ -206,23 +217,25 @@ def write(folder: Path, model: CollectiveModel, how: Mapping[str, Any]) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / "provenance.json", provenance)
-    _clear(folder)
+    _clear(folder, keep)
     _atomic(scenario, lambda path: path.write_text(to_toml(p), encoding="utf-8"))
     tables = {
-        "rounds": model.records.rounds(),
-        "ledger": model.ledger.frame(),
-        "events": model.records.events.frame(),
-        "copies": copy_frame(model),
-        "archetypes": archetype_table(model),
+        "rounds": model.records.rows.frames(),
+        "ledger": model.ledger.frames(),
+        "events": model.records.events.frames(),
+        "copies": [copy_frame(model)],
+        "archetypes": [archetype_table(model)],
     }
     if model.genealogy is not None:
-        tables["lineage"] = model.genealogy.frame()
-    for name, frame in tables.items():
-        write_table(folder / f"{name}.parquet", frame, _identity(provenance))
+        tables["lineage"] = model.genealogy.frames()
+    for name, frames in tables.items():
+        write_parts(folder / f"{name}.parquet", frames, _identity(provenance))
     outcome, complete = model.outcome(), not model.running
     told = {"class": outcome.kind, "reason": outcome.reason, "sentence": outcome.sentence}
     _write_json(folder / "outcome.json", {**told, "complete": complete})
     _write_json(folder / "provenance.json", {**provenance, "complete": complete})
+    if complete:
+        keeping.discard(folder)
 
 
 def _identity(provenance: Mapping[str, Any]) -> dict[str, str]:
@@ -231,12 +244,14 @@ def _identity(provenance: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(provenance[key]) for name, key in names.items()}
 
 
-def _clear(folder: Path) -> None:
-    """Remove what an earlier run left, all but the provenance."""
+def _clear(folder: Path, keep: Sequence[str]) -> None:
+    """Remove what an earlier run left, all but the provenance and what is to stay."""
     for entry in folder.iterdir():
-        if entry.name in ("provenance.json", CLAIM) or not _is_ours(entry):
+        if entry.name in ("provenance.json", CLAIM, *keep) or not _is_ours(entry):
             continue
-        if entry.is_dir():
+        if entry.name == keeping.FOLDER:
+            keeping.discard(folder)
+        elif entry.is_dir():
             shutil.rmtree(entry)
         else:
             entry.unlink()
@@ -293,11 +308,23 @@ def archetype_table(model: CollectiveModel) -> pd.DataFrame:
 
 def write_table(path: Path, frame: pd.DataFrame, identity: Mapping[str, str]) -> None:
     """Write a table as Parquet, whole or not at all, with where it comes from in its metadata."""
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    metadata = {**(table.schema.metadata or {}), MARK: json.dumps(identity).encode()}
-    table = table.replace_schema_metadata(metadata)
+    write_parts(path, [frame], identity)
+
+
+def write_parts(path: Path, frames: Iterable[pd.DataFrame], identity: Mapping[str, str]) -> None:
+    """Write a table from its parts in order, at least one, of which one at a time is held."""
+    tables = (pa.Table.from_pandas(frame, preserve_index=False) for frame in frames)
+    first = next(tables)
+    metadata = {**(first.schema.metadata or {}), MARK: json.dumps(identity).encode()}
+    schema = first.schema.with_metadata(metadata)
     how: Any = {"compression": "zstd", "write_page_checksum": True}
-    _atomic(path, lambda temporary: pq.write_table(table, temporary, **how))
+
+    def write_to(temporary: Path) -> None:
+        with pq.ParquetWriter(temporary, schema, **how) as writer:
+            for table in chain([first], tables):
+                writer.write_table(table.replace_schema_metadata(metadata))
+
+    _atomic(path, write_to)
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -314,40 +341,6 @@ def _atomic(path: Path, write_to: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def versions() -> dict[str, str]:
-    """Versions of what the result depends on; the commit where the checkout knows it."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    found = {"multicopy": str(project["version"])}
-    if commit := _commit():
-        found["commit"] = commit
-    found["python"] = platform.python_version()
-    for package in PACKAGES:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    found["system"] = f"{platform.system()} {platform.machine()}"
-    return found
-
-
-def _commit() -> str:
-    """Commit of this checkout, with a mark if files differ from it; empty if there is none."""
-    command = "git describe --always --dirty --abbrev=12 --exclude=*".split()
-    # A repository that merely lies around the checkout says nothing about it.
-    settings = {"GIT_CEILING_DIRECTORIES": str(ROOT.parent), "GIT_OPTIONAL_LOCKS": "0"}
-    try:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **settings},
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip()
-
-
 def read(folder: str | Path) -> Run:
     """Read a run folder, whether the run went to its end or not.
 
@@ -361,7 +354,13 @@ def read(folder: str | Path) -> Run:
     if not path.is_dir():
         raise InputError(f"{path}: there is no such folder")
     if (path / CLAIM).exists() and not (path / "provenance.json").exists():
-        raise InputError(f"{path}: its run has not ended, or was killed before it left anything")
+        begun = (path / keeping.FOLDER).is_dir()
+        left = (
+            f"left more than a checkpoint; python run.py resume {path}"
+            if begun
+            else "left anything"
+        )
+        raise InputError(f"{path}: its run has not ended, or was killed before it {left}")
     provenance = _read_json(path / "provenance.json")
     if provenance.get("schema") != SCHEMA:
         raise InputError(

@@ -300,6 +300,10 @@ data.rounds.groupby("phase", observed=True)["keep_team"].last()
 data.ledger.groupby("process", observed=True)["change"].sum()
 analysis.compare(["results/a", "results/b"]).wide("capture").plot()
 ```
+
+A folder that holds `checkpoint/` is of a run that has not ended; `python run.py resume DIR` goes on
+with it. Those files (`state`, and a `.rows` for each table) are no data to be read by others, and
+change with the program.
 """
 _TABLES: Final[Mapping[str, str]] = {
     "rounds": "A row a round. Where TRAIT stands, there is a column for every trait.",

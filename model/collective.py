@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from mesa import DataCollector
 from numpy.typing import NDArray
 
 from agents.compiled import Crew, average
@@ -24,6 +22,7 @@ from agents.parameters import Parameters, Phase
 from agents.personas import Mixture, pretrained, summon
 from agents.population import Changes, Population, Survey
 from agents.situation import Policy, Situation
+from agents.state import Stateful
 from agents.subdivisions import Findings, find, influence, standing
 from agents.traits import KNOWLEDGE, Floats
 from model import competition, training
@@ -35,6 +34,7 @@ from model.memory import require_memory
 from model.outcomes import Outcome, classify
 from model.phases import Schedule, Turn
 from model.records import Records, shielding
+from model.rows import Collector
 from model.scenario import DEFAULT, InputError, resolve, with_change
 from model.streams import Streams
 from model.successor import Design, SuccessorProject
@@ -60,7 +60,7 @@ KEY_MEASURES = (
 """Measures that the model's data collector reports to Mesa's tools."""
 
 
-class CollectiveModel(HandledModel):
+class CollectiveModel(HandledModel, Stateful):
     """A collective of AI copies in training.
 
     Parameters
@@ -92,6 +92,31 @@ class CollectiveModel(HandledModel):
     genealogy
         None; a `Genealogy` that is put here before the first round keeps every replacement.
     """
+
+    STATE: ClassVar = {
+        "parameters": Parameters,
+        "round": int,
+        "steps": int,
+        "running": bool,
+        "population": Population,
+        "situation": Situation,
+        "panels": Panels,
+        "ledger": Ledger,
+        "records": Records,
+        "exposure_record": np.ndarray,
+        "advantage": np.ndarray,
+        "stored": dict[str, np.ndarray] | None,
+        "stored_situation": Situation,
+        "generation": int,
+        "genealogy": Genealogy | None,
+        "project": SuccessorProject | None,
+        "design": Design | None,
+        "lab": Lab,
+    }
+    MADE: ClassVar = frozenset(
+        "declared seed crew streams schedule mixture datacollector _copies _agent_counter".split()
+    )
+    """Beside these there is what Mesa keeps of its own: handles, and generators nobody asks."""
 
     def __init__(
         self,
@@ -134,7 +159,7 @@ class CollectiveModel(HandledModel):
         self.project: SuccessorProject | None = None
         self.design: Design | None = None
         self.lab = Lab(self, p.lab)
-        self.datacollector = DataCollector({name: partial(_latest, name) for name in KEY_MEASURES})
+        self.datacollector = Collector(self.records.rows, KEY_MEASURES)
 
     # --- the round --------------------------------------------------------------------------------
 
@@ -428,10 +453,6 @@ class CollectiveModel(HandledModel):
     def _book(self, turn: Turn, process: str, moved: Floats) -> None:
         if moved.any():
             self.ledger.book(turn.round, turn.name, process, moved)
-
-
-def _latest(name: str, model: CollectiveModel) -> Any:
-    return model.records.rows[-1][name]
 
 
 def _checked_seed(rng: Any) -> int:

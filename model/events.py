@@ -1,18 +1,19 @@
-"""The log of what happened in a run: single events, and take-overs in columns, a batch a round."""
+"""The log of what happened in a run, in columns; an `Event` is made when it is asked for."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, ClassVar, Final, overload
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from agents.population import Ints
+from agents.state import Stateful
+from agents.traits import Floats
 from model.phases import Turn
+from model.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,66 +43,40 @@ class Event:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Events of one kind in one round; without a `text` of its own each is a take-over."""
-
-    round: int
-    phase: str
-    kind: str
-    teams: NDArray[np.int32]
-    values: NDArray[np.float64]
-    text: str | None = None
-
-    def texts(self) -> list[str]:
-        if self.text is not None:
-            return [self.text]
-        head = f"{self.kind} by its own {RESEARCH[self.kind]}"
-        return [
-            f"team {team} {head}, "
-            + (f"refilled from team {int(winner)}" if winner >= 0 else "held its place")
-            for team, winner in zip(self.teams.tolist(), self.values.tolist(), strict=True)
-        ]
-
-    def events(self) -> list[Event]:
-        columns = zip(self.teams.tolist(), self.values.tolist(), self.texts(), strict=True)
-        return [Event(self.round, self.phase, self.kind, *told) for told in columns]
-
-
-RESEARCH = {"exposed": "alignment research", "superseded": "capability research"}
+RESEARCH: Final = {"exposed": "alignment research", "superseded": "capability research"}
 """Research that exposes or supersedes the team that does it."""
 
+BATCH: Final = 2**16
+"""Events of a table that are put into words at a time."""
 
-class EventLog(Sequence[Event]):
-    """The events of a run, in order.
 
-    A large collective has millions of exposures, so those are kept as columns; an `Event` is made
-    when it is asked for.
-    """
+class EventLog(Sequence[Event], Stateful):
+    """The events of a run, in order; a large collective has millions of exposures."""
+
+    STATE: ClassVar = {"_table": Table}
 
     def __init__(self) -> None:
-        self._batches: list[_Batch] = []
-        self._ends: list[int] = []
+        names = ("round", "phase", "kind", "team", "value", "text")
+        self._table = Table(names, coded=("phase", "kind", "text"))
 
     def add(self, turn: Turn, kind: str, text: str, team: int = -1, value: float = 0.0) -> None:
         """Add one event."""
-        teams, values = np.array([team], np.int32), np.array([value], np.float64)
-        self._append(_Batch(turn.round, turn.name, kind, teams, values, text))
+        told = self._table.code("text", text)
+        self._table.append((*self._codes(turn, kind), team, value, told))
 
     def add_findings(self, turn: Turn, kind: str, teams: Ints, winners: Ints) -> None:
         """Add that research exposed or superseded teams; a winner of -1 is none."""
         if len(teams):
-            batch = _Batch(
-                turn.round, turn.name, kind, teams.astype(np.int32), winners.astype(np.float64)
-            )
-            self._append(batch)
+            rows = np.empty((len(teams), len(self._table.columns)))
+            rows[:, :3] = self._codes(turn, kind)
+            rows[:, 3], rows[:, 4], rows[:, 5] = teams, winners, self._table.code("text", "")
+            self._table.extend(rows)
 
-    def _append(self, batch: _Batch) -> None:
-        self._batches.append(batch)
-        self._ends.append(len(self) + len(batch.teams))
+    def _codes(self, turn: Turn, kind: str) -> tuple[int, int, int]:
+        return turn.round, self._table.code("phase", turn.name), self._table.code("kind", kind)
 
     def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
+        return len(self._table)
 
     @overload
     def __getitem__(self, place: int) -> Event: ...
@@ -109,36 +84,65 @@ class EventLog(Sequence[Event]):
     def __getitem__(self, place: slice) -> list[Event]: ...
     def __getitem__(self, place: int | slice) -> Event | list[Event]:
         if isinstance(place, slice):
-            return [self[i] for i in range(*place.indices(len(self)))]
+            places = range(*place.indices(len(self)))
+            if not places:
+                return []
+            low, high = sorted((places[0], places[-1]))
+            events = self._told(self._table.read(low, high + 1))
+            return [events[at - low] for at in places]
         at = place + len(self) if place < 0 else place
         if not 0 <= at < len(self):
             raise IndexError(f"there is no event {place}")
-        which = bisect_right(self._ends, at)
-        return self._batches[which].events()[at - self._ends[which]]
+        return self._told(self._table.read(at, at + 1))[0]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, EventLog) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __iter__(self) -> Any:
-        return (event for batch in self._batches for event in batch.events())
+    def __iter__(self) -> Iterator[Event]:
+        return (event for block in self._table.blocks() for event in self._told(block))
 
     def frame(self) -> pd.DataFrame:
         """Tidy table, one row an event: round, phase, kind, team, value, text."""
-        sizes = [len(batch.teams) for batch in self._batches]
+        return self._frame(self._table.read())
 
-        def repeated(name: str) -> Any:
-            return np.repeat([getattr(batch, name) for batch in self._batches], sizes)
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """The same in parts, at least one, for writers that should not need room for the whole."""
+        for first in range(0, max(1, len(self)), BATCH):
+            yield self._frame(self._table.read(first, first + BATCH))
 
-        texts = (text for batch in self._batches for text in batch.texts())
-        return pd.DataFrame(
-            {
-                "round": repeated("round").astype(np.int64),
-                "phase": pd.Series(repeated("phase"), dtype="str"),
-                "kind": pd.Series(repeated("kind"), dtype="str"),
-                "team": np.concatenate([[], *(b.teams for b in self._batches)]).astype(np.int64),
-                "value": np.concatenate([[], *(b.values for b in self._batches)]),
-                "text": pd.Series(list(texts), dtype="str"),
-            }
-        )
+    def _frame(self, rows: Floats) -> pd.DataFrame:
+        columns = self._columns(rows)
+        texts = {name: pd.Series(columns[name], dtype="str") for name in ("phase", "kind", "text")}
+        return pd.DataFrame(columns | texts)
+
+    def _told(self, rows: Floats) -> list[Event]:
+        columns = self._columns(rows)
+        numbers = (columns[name].tolist() for name in ("round", "team", "value"))
+        rounds, teams, values = numbers
+        told = columns["phase"], columns["kind"], teams, values, columns["text"]
+        return [Event(*one) for one in zip(rounds, *told, strict=True)]
+
+    def _columns(self, rows: Floats) -> dict[str, Any]:
+        """Columns of some rows, numbers as arrays and texts as lists."""
+        rounds, phases, kinds, teams, _, texts = rows.astype(np.int64).T
+        told = {name: np.array(known, object) for name, known in self._table.texts.items()}
+        named, done = told["kind"][kinds].tolist(), told["text"][texts].tolist()
+        words = zip(named, teams.tolist(), rows[:, 4].tolist(), done, strict=True)
+        return {
+            "round": rounds,
+            "phase": told["phase"][phases].tolist(),
+            "kind": named,
+            "team": teams,
+            "value": rows[:, 4],
+            "text": [_in_words(*one) for one in words],
+        }
+
+
+def _in_words(kind: str, team: int, winner: float, text: str) -> str:
+    """The text of an event; that of a take-over is made from its team and value."""
+    if kind not in RESEARCH:
+        return text
+    end = f"refilled from team {int(winner)}" if winner >= 0 else "held its place"
+    return f"team {team} {kind} by its own {RESEARCH[kind]}, {end}"

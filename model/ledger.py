@@ -7,13 +7,16 @@ covariances (Price 1972), which `price` computes on its own from who was copied 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import pandas as pd
 
 from agents.population import Ints
+from agents.state import Stateful
 from agents.traits import NAMES, Floats
+from model.table import Table, categories
 
 PROCESSES: Final = {
     "summoning": "concepts of the HHH author summoned at the start of alignment training",
@@ -31,50 +34,69 @@ PROCESSES: Final = {
 """Every process that can move a mean, and what it means."""
 
 
-class Ledger:
-    """Entries of a run: the change of each expressed trait's mean by process and round."""
+class Ledger(Stateful):
+    """Entries of a run: the change of each expressed trait's mean by process and round.
+
+    Attributes
+    ----------
+    last_round
+        Last round with an entry; 0 if there is none.
+    in_round
+        Entries of that round by process.
+    """
+
+    STATE: ClassVar = {
+        "_table": Table,
+        "_phase": int,
+        "last_round": int,
+        "in_round": dict[str, np.ndarray],
+    }
 
     def __init__(self) -> None:
-        self._rounds: list[int] = []
-        self._phases: list[str] = []
-        self._processes: list[str] = []
-        self._moved: list[Floats] = []
+        self._table = Table(("round", "phase", "process", *NAMES), coded=("phase", "process"))
+        self._phase = 0
+        self.last_round = 0
         self.in_round: dict[str, Floats] = {}
 
     def book(self, round_: int, phase: str, process: str, moved: Floats) -> None:
         """Enter what `process` moved in a round; a process may be entered more than once."""
         assert process in PROCESSES, process
-        if self._rounds and self._rounds[-1] != round_:
-            self.in_round = {}
+        if self.last_round != round_:
+            self._table.extend(self._open_rows())
+            self.last_round, self.in_round = round_, {}
+            self._phase = self._table.code("phase", phase)
         if process in self.in_round:
             self.in_round[process] += moved
-            return
-        entry = moved.copy()
-        self.in_round[process] = entry
-        self._rounds.append(round_)
-        self._phases.append(phase)
-        self._processes.append(process)
-        self._moved.append(entry)
+        else:
+            self.in_round[process] = moved.copy()
 
-    @property
-    def last_round(self) -> int:
-        """Last round with an entry; 0 if there is none."""
-        return self._rounds[-1] if self._rounds else 0
+    def _open_rows(self) -> Floats:
+        """Rows of the round that may still have more entries."""
+        rows = np.empty((len(self.in_round), len(self._table.columns)))
+        rows[:, 0], rows[:, 1] = self.last_round, self._phase
+        for row, (process, moved) in zip(rows, self.in_round.items(), strict=True):
+            row[2], row[3:] = self._table.code("process", process), moved
+        return rows
 
     def frame(self) -> pd.DataFrame:
         """Tidy table: round, phase, process, trait, change of the trait's expressed mean."""
-        width = len(NAMES)
-        moved = np.array(self._moved).reshape(-1, width)
+        return self._frame(np.concatenate([self._table.read(), self._open_rows()]))
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """The same in parts, at least one, for writers that should not need room for the whole."""
+        for block in self._table.blocks():
+            yield self._frame(block)
+        yield self._frame(self._open_rows())
+
+    def _frame(self, rows: Floats) -> pd.DataFrame:
+        width, told = len(NAMES), self._table.texts
+        rounds, phases, processes = rows[:, :3].astype(np.int64).T
         data: dict[str, Any] = {
-            "round": np.repeat(np.array(self._rounds, dtype=np.int64), width),
-            "phase": pd.Categorical(np.repeat(np.array(self._phases, dtype=object), width)),
-            "process": pd.Categorical(
-                np.repeat(np.array(self._processes, dtype=object), width), list(PROCESSES)
-            ),
-            "trait": pd.Categorical(
-                np.tile(np.array(NAMES, dtype=object), len(moved)), list(NAMES)
-            ),
-            "change": moved.ravel(),
+            "round": np.repeat(rounds, width),
+            "phase": categories(np.repeat(phases, width), told["phase"], sorted(told["phase"])),
+            "process": categories(np.repeat(processes, width), told["process"], [*PROCESSES]),
+            "trait": categories(np.tile(np.arange(width), len(rows)), NAMES, NAMES),
+            "change": rows[:, 3:].ravel(),
         }
         return pd.DataFrame(data)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from agents.parameters import Parameters
 from agents.personas import Mixture
 from agents.population import Population, Survey
 from agents.situation import KINDS, Policy, Situation
+from agents.state import Stateful
 from agents.subdivisions import Findings
 from agents.traits import (
     KEEP_COLLECTIVE,
@@ -31,6 +33,7 @@ from agents.traits import (
 from model.events import EventLog
 from model.outcomes import PASSAGES
 from model.phases import Turn
+from model.rows import LABELS, Rows
 from model.successor import Design
 from model.work import Tally
 
@@ -175,14 +178,32 @@ def _spread(first, last, size, values, means, within):  # type: ignore[no-untype
             means[team, k], within[team, k] = sums[k], squares[k] / size
 
 
-class Records:
-    """What a run leaves: a row a round, and events."""
+class Records(Stateful):
+    """What a run leaves: a row a round, and events.
+
+    Attributes
+    ----------
+    rows
+        The rows as mappings, made when they are asked for.
+    events
+        What happened.
+    """
+
+    STATE: ClassVar = {
+        "rows": Rows,
+        "events": EventLog,
+        "_formed": dict[str, float] | None,
+        "_passed": set[str],
+    }
+    MADE: ClassVar = frozenset({"detail", "mixture", "spec", "_numbers"})
 
     def __init__(self, mixture: Mixture, identity: str, detail: bool) -> None:
         self.detail = detail
         self.mixture = mixture
         self.spec = mixture.centers[mixture.index(identity)]
-        self.rows: list[dict[str, Any]] = []
+        names = list(columns(mixture.names, detail))
+        self._numbers = itemgetter(*names[len(LABELS) :])
+        self.rows = Rows(names)
         self.events = EventLog()
         self._formed: dict[str, float] | None = None
         self._passed: set[str] = set()
@@ -223,21 +244,19 @@ class Records:
             "covert_share": design.covert_share if design else 0.0,
             **(_spreads(population) if self.detail else {}),
             **dict(zip(NAMES, survey.expressed.tolist(), strict=True)),
+            **dict.fromkeys(extensions.MEASURES, np.nan),  # until `add_measures`
         }
-        self.rows.append(row)
+        self.rows.append(row, self._numbers(row))
         self._first_passages(turn, row)
 
     def add_measures(self, model: Any) -> None:
         """Add the measures of plug-ins to the last row."""
         for name, added in extensions.MEASURES.items():
-            self.rows[-1][name] = float(added.of(model))
+            self.rows.amend(name, float(added.of(model)))
 
     def rounds(self) -> pd.DataFrame:
         """Tidy table, one row a round; columns as in `columns`."""
-        frame = pd.DataFrame(self.rows, columns=list(columns(self.mixture.names, self.detail)))
-        frame["phase"] = pd.Categorical(frame["phase"], list(dict.fromkeys(frame["phase"])))
-        frame["date"] = pd.to_datetime(frame["date"])
-        return frame
+        return self.rows.frame()
 
     def _persona(self, population: Population, survey: Survey) -> dict[str, float]:
         return {

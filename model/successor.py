@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import expit
@@ -13,6 +14,7 @@ from agents.draws import Stream
 from agents.parameters import Parameters
 from agents.personas import Mixture
 from agents.situation import REPLACING, Situation
+from agents.state import Stateful
 from agents.traits import NAMES, Floats, express
 
 
@@ -39,8 +41,10 @@ class Design:
     apparent: float
 
 
-class SuccessorProject:
+class SuccessorProject(Stateful):
     """Work on the successor, summed over the rounds in which it is built."""
+
+    STATE: ClassVar = {"errors": np.ndarray, "work": float, "covert": float}
 
     def __init__(self, errors: Floats) -> None:
         self.errors = errors

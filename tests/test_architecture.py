@@ -20,12 +20,12 @@ LAYERS = ("agents", "model", "analysis", "run")
 
 ORDER = {
     "agents": (
-        "extensions compiled traits parameters population draws copies situation personas drives "
-        "conduct overseers subdivisions lab"
+        "state extensions compiled traits parameters population draws copies situation personas "
+        "drives conduct overseers subdivisions lab"
     ).split(),
     "model": (
-        "scenario streams phases tasks training competition successor ledger genealogy outcomes "
-        "events records health collective checkpoint"
+        "scenario streams phases tasks training competition successor table ledger genealogy "
+        "outcomes events rows records health collective checkpoint"
     ).split(),
 }
 """Modules of a folder in the order in which data goes through them; each imports earlier ones."""

@@ -582,7 +582,7 @@ def test_a_disk_that_is_full_is_one_clear_line(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(folder.pq, "write_table", full)
+    monkeypatch.setattr(folder.pq, "ParquetWriter", full)
     out = tmp_path / "run"
     assert main(["run", *PLAIN, "--quiet", "--out", str(out)]) == 75
     assert capsys.readouterr().err == "error: [Errno 28] No space left on device\n"

@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kept import begun, kept_folder
 
 from agents.extensions import REGISTRIES
 from analysis import cli, plugins
+from model.scenario import resolve, scale_rounds
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -59,6 +61,7 @@ STANDING_FOR = {
     "PATH=VALUE": "oversight.audit=0.5",
     "tcp://HOST:PORT": "tcp://127.0.0.1:8786",
     "N": "3",
+    "K": "50",
     "X": "0.5",
 }
 """What the capitals of a synopsis stand for; any other stands for itself."""
@@ -163,6 +166,10 @@ def test_each_fenced_command_is_tested_or_named(page: str, command: str) -> None
 def test_a_command_does_what_the_page_says(page: str, command: str) -> None:
     """A command that is refused, or fails, would break it."""
     words = [*words_of(command)]
+    if words[0] == "resume":  # a run that was cut, where the page has one
+        model = begun(scale_rounds(resolve(overrides={"copies": 64}), 0.02), 1)
+        model.step()
+        kept_folder(model, Path(words[1]))
     words += [] if "noise" in words else FEWER.get(words[0], [])
     # With so few replicates a check of theory may fail by chance; it still has to end by itself.
     assert cli.main(words) in ((0, 1) if words[0] == "validate" else (0,))

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from agents.traits import NAMES
-from analysis import folder
+from analysis import folder, versions
 from analysis.cli import main
 from model.collective import CollectiveModel
 from model.scenario import InputError, fingerprint, resolve, scale_rounds
@@ -318,15 +318,14 @@ def test_a_write_that_fails_leaves_a_folder_marked_incomplete(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A half-written file under its final name, or tables of two runs as one, would break it."""
-    write_table = pq.write_table
 
-    def crash(table: Any, path: Path, **settings: Any) -> None:
-        write_table(table, path, **settings)
-        if "ledger" in path.name:
-            path.write_bytes(path.read_bytes()[:100])
-            raise RuntimeError("power failure")
+    class Crash(pq.ParquetWriter):
+        def write_table(self, table: Any, *how: Any) -> None:
+            super().write_table(table, *how)
+            if "change" in table.column_names:
+                raise RuntimeError("power failure in the ledger")
 
-    monkeypatch.setattr(folder.pq, "write_table", crash)
+    monkeypatch.setattr(folder.pq, "ParquetWriter", Crash)
     with pytest.raises(RuntimeError):
         run_small(run, "--force", "--seed", "9")
     assert {path.name for path in run.iterdir()} == {
@@ -380,6 +379,6 @@ def test_figures_are_added_all_or_none(run: Path) -> None:
 def test_versions_come_without_git_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A checkout without git, or git's complaint, that stops a run would break it."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    told = folder.versions()
+    told = versions.versions()
     assert "commit" not in told
     assert told["multicopy"].count(".") == 2

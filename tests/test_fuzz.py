@@ -79,6 +79,12 @@ def test_sweep_folders(rng: Random, stock: Stock, tmp_path_factory: pytest.TempP
     check("sweep folder", rng, stock, tmp_path_factory.getbasetemp() / "sweeps")
 
 
+@tries(40)
+def test_checkpoints(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A state that is damaged or forged and is taken for whole, or leads to a trace."""
+    check("checkpoint", rng, stock, tmp_path_factory.getbasetemp() / "kept")
+
+
 @tries(30)
 def test_plugins(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A plug-in that fails at its start or in the middle of a run with a trace."""
@@ -99,17 +105,20 @@ def test_many_of_each_kind(kind: str, stock: Stock, place: Path) -> None:
 def test_what_is_right_is_accepted(stock: Stock) -> None:
     """A fuzzer whose inputs are all refused, for whatever reason, would show nothing."""
     shutil.copy(ROOT / "tests" / "plugin_sample.py", stock.folder / "mine.py")
+    shutil.copytree(stock.folder / "kept", stock.folder / "again")
     plugin = ["--plugin", "mine.py", "--set", "lab.response=pause"]
     for words in (
         ["explain", "run"],
         ["report", "run"],
         ["lineage", "run"],
+        ["reproduce", "run"],
+        ["resume", "again", "--quiet", "--no-figures"],
         ["report", "sweep"],
         ["map", "sweep", "--x", "oversight.audit", "--y", "oversight.rotation"],
         ["sweep", "design.toml", *fuzz.TINY, "--dry-run", "--workers", "1"],
         ["run", *fuzz.TINY, *plugin, "--quiet", "--no-figures", "--out", "with"],
     ):
-        allowed = ("run", "sweep", "with")
+        allowed = ("run", "sweep", "with", "again")
         code, fault = attempt(Case(words, allowed), stock.folder, may_load=True)
         assert (code, fault) == (0, ""), words
 

@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from analysis.commands.console import DONE, WIDTH, duration, say
-from analysis.options import resolved, scenario_options, whole_from_zero
+from analysis.options import resolved, scenario_options, whole_from_one, whole_from_zero
 
 
 def setup_run(p: argparse.ArgumentParser) -> None:
@@ -25,83 +26,124 @@ def setup_run(p: argparse.ArgumentParser) -> None:
     scenario_options(p)
     p.add_argument("--out", type=Path, metavar="DIR", help="default: results/SCENARIO-seedN")
     p.add_argument("--force", action="store_true", help="replace an existing run")
-    p.add_argument("--no-figures", action="store_true")
     p.add_argument("--lineage", action="store_true", help="keep the parent of each replaced copy")
-    p.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    p.add_argument(
+        "--checkpoint-every",
+        type=whole_from_one,
+        metavar="K",
+        help="rounds after which the run can be resumed if it is killed",
+    )
+    output_options(p)
     p.set_defaults(function=run)
+
+
+def output_options(p: argparse.ArgumentParser) -> None:
+    """Add the options that say how much a run tells."""
+    p.add_argument("--no-figures", action="store_true")
+    p.add_argument("--quiet", action="store_true", help="no progress, no summary")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a scenario; write its folder and tell how it went."""
-    with _listening() as stop:
+    with listening() as stop:
         parameters, overrides = resolved(arguments)
         out = arguments.out or default_folder(parameters.name, arguments.seed)
-        model, seconds = _simulate(parameters, overrides, out, arguments, stop)
-        if model.running:
-            raise KeyboardInterrupt(
-                f"after round {model.round} of {model.schedule.total}; "
-                f"what there is, is in {out}, marked incomplete"
-            )
-        try:
-            if stop.asked:
-                raise KeyboardInterrupt
-            clock = time.perf_counter()
-            if not arguments.no_figures:
-                _draw(out)
-            if not arguments.quiet:
-                _tell(model)
-                rest = duration(time.perf_counter() - clock)
-                took = f"{duration(seconds)} for {model.round} rounds, {rest} for the rest"
-                say(f"\nThat took {took}. Files are in {out}/")
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"after the last round; the tables in {out} are whole"
-            ) from None
+        how = _how(overrides, arguments)
+        return play(out, lambda: _begin(parameters, arguments, out, how), arguments, stop)
+
+
+@dataclass
+class Played:
+    """A run in progress: how it was made, what writes its checkpoints, seconds it took before."""
+
+    model: Any
+    how: Mapping[str, Any]
+    keeper: Any = None
+    before: float = 0.0
+    clock: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the run has taken so far."""
+        return self.before + time.perf_counter() - self.clock
+
+
+def play(out: Path, begin: Callable[[], Played], arguments: argparse.Namespace, stop: Stop) -> int:
+    """Play a run to its end, or until it is stopped; write its folder and tell how it went."""
+    played = _simulate(out, begin, arguments, stop)
+    model = played.model
+    if model.running:
+        resume = f"; python run.py resume {shlex.quote(str(out))} goes on from there"
+        raise KeyboardInterrupt(
+            f"after round {model.round} of {model.schedule.total}; "
+            f"what there is, is in {out}, marked incomplete{resume if played.keeper else ''}"
+        )
+    seconds = played.seconds
+    try:
+        if stop.asked:
+            raise KeyboardInterrupt
+        clock = time.perf_counter()
+        if not arguments.no_figures:
+            _draw(out)
+        if not arguments.quiet:
+            _tell(model)
+            rest = duration(time.perf_counter() - clock)
+            took = f"{duration(seconds)} for {model.round} rounds, {rest} for the rest"
+            say(f"\nThat took {took}. Files are in {out}/")
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"after the last round; the tables in {out} are whole") from None
     return DONE
 
 
-def _simulate(
-    parameters: Any,
-    overrides: Mapping[str, Any],
-    out: Path,
-    arguments: argparse.Namespace,
-    stop: Stop,
-) -> tuple[Any, float]:
-    """Run the model and write its tables; the model, and the seconds that took."""
-    from agents.compiled import is_first_use
-    from agents.extensions import PluginFault
-    from analysis import folder
+def _begin(
+    parameters: Any, arguments: argparse.Namespace, out: Path, how: Mapping[str, Any]
+) -> Played:
+    """The run before its first round."""
+    from analysis import keeping, versions
     from model.collective import CollectiveModel
     from model.genealogy import Genealogy
+
+    played = Played(CollectiveModel(parameters, rng=arguments.seed), how)
+    if arguments.lineage:
+        played.model.genealogy = Genealogy()
+    if every := arguments.checkpoint_every:
+        played.keeper = keeping.Keeper(out, every, how, versions.versions())
+    return played
+
+
+def _simulate(
+    out: Path, begin: Callable[[], Played], arguments: argparse.Namespace, stop: Stop
+) -> Played:
+    """Run the model and write its tables."""
+    from agents.compiled import is_first_use
+    from agents.extensions import PluginFault
+    from analysis import folder, keeping
     from model.health import NumericFault
 
     with folder.claimed(out, arguments.force):
         if is_first_use() and not arguments.quiet:
             say("Compiling the inner loops (once, about 15 s) ...")
-        started, clock = _now(), time.perf_counter()
-        model = CollectiveModel(parameters, rng=arguments.seed)
-        if arguments.lineage:
-            model.genealogy = Genealogy()
+        played = begin()
+        model, keep = played.model, [keeping.FOLDER] if played.keeper else []
         stop.gently = True
         try:
-            _advance(model, stop, arguments.quiet)
+            _advance(played, stop, arguments.quiet)
         except (NumericFault, PluginFault) as fault:
             if not model.records.rows:
                 raise
-            how = _how(overrides, arguments, started, time.perf_counter() - clock)
-            folder.write(out, model, {**how, "fault": str(fault)})
+            folder.write(out, model, {**_ended(played), "fault": str(fault)}, keep)
             kept = f"{fault}; the tables up to there are in {out}, marked incomplete"
             raise type(fault)(kept) from fault
-        seconds = time.perf_counter() - clock
-        folder.write(out, model, _how(overrides, arguments, started, seconds))
+        finally:
+            if played.keeper:
+                played.keeper.close()
+        folder.write(out, model, _ended(played), keep)
         stop.gently = False
-    return model, seconds
+    return played
 
 
-def _how(
-    overrides: Mapping[str, Any], arguments: argparse.Namespace, started: str, seconds: float
-) -> dict[str, Any]:
-    """How a run was made, for its provenance."""
+def _how(overrides: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
+    """How a run is made, for its provenance."""
     from analysis import plugins
 
     return {
@@ -109,10 +151,14 @@ def _how(
         "rounds_scale": arguments.rounds_scale,
         "plugins": plugins.loaded(),
         "command": shlex.join(["python", "run.py", *arguments.words]),
-        "started": started,
-        "ended": _now(),
-        "seconds": round(seconds, 3),
+        "lineage": arguments.lineage,
+        "resumed": [],
+        "started": now(),
     }
+
+
+def _ended(played: Played) -> dict[str, Any]:
+    return {**played.how, "ended": now(), "seconds": round(played.seconds, 3)}
 
 
 class Stop:
@@ -129,7 +175,8 @@ class Stop:
 
 
 @contextmanager
-def _listening() -> Iterator[Stop]:
+def listening() -> Iterator[Stop]:
+    """Signals are noted meanwhile, and do not end a round half way."""
     stop = Stop()
     before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -145,15 +192,20 @@ def default_folder(scenario: str, seed: int) -> Path:
     return Path("results") / f"{name}-seed{seed}"
 
 
-def _advance(model: Any, stop: Stop, quiet: bool) -> None:
+def _advance(played: Played, stop: Stop, quiet: bool) -> None:
     """Run to the end, or to the end of the round in which a signal came."""
+    model, keeper = played.model, played.keeper
     report = _reporter(model, quiet)
     try:
         while model.running and not (stop.asked and model.round):
             model.step()
+            if keeper:
+                keeper.after_round(model, played.seconds)
             report(False)
     finally:
         report(True)
+    if keeper and model.running:
+        keeper.save(model, played.seconds)
 
 
 def _reporter(model: Any, quiet: bool) -> Callable[[bool], None]:
@@ -181,7 +233,7 @@ def _bar_reporter(model: Any) -> Callable[[bool], None]:
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    task = bar.add_task("", total=model.schedule.total, rate=0.0)
+    task = bar.add_task("", total=model.schedule.total, completed=model.round, rate=0.0)
     bar.start()
 
     def report(end: bool) -> None:
@@ -196,7 +248,8 @@ def _bar_reporter(model: Any) -> Callable[[bool], None]:
 
 def _line_reporter(model: Any) -> Callable[[bool], None]:
     """One line a phase, for a pipe or a log."""
-    start, told = time.perf_counter(), 0
+    start, begun = time.perf_counter(), model.round
+    told = begun
 
     def report(end: bool) -> None:
         nonlocal told
@@ -205,8 +258,8 @@ def _line_reporter(model: Any) -> Callable[[bool], None]:
             return
         told, total = model.round, model.schedule.total
         seconds = time.perf_counter() - start
-        left = "" if told == total or end else f", {duration(seconds / told * (total - told))} left"
-        rate = told / seconds
+        rate = (told - begun) / seconds
+        left = "" if told == total or end else f", {duration((total - told) / rate)} left"
         say(f"{_phase(model):<22} {told:>4}/{total} rounds, {rate:.0f} rounds/s{left}")
 
     return report
@@ -241,5 +294,6 @@ def _tell(model: Any) -> None:
         say(line.rstrip())
 
 
-def _now() -> str:
+def now() -> str:
+    """The time, for a provenance."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis import folder as run_folder
+from analysis import versions
 from analysis.sweep import store as stores
 from analysis.sweep.design import Design
 from analysis.sweep.engine import Engine, EngineLost, OnDask, engine
@@ -224,7 +224,7 @@ def _begin(design: Design, out: Path, how: How, simulate: Simulate | None) -> di
         "complete": False,
         "design": design.model_dump(mode="json"),
         "started": _now(),
-        "versions": run_folder.versions(),
+        "versions": versions.versions(),
     }
     stores.write_manifest(out, manifest)
     return manifest

@@ -1,0 +1,114 @@
+"""The commands `resume` and `reproduce`: a run goes on from its checkpoint, or is made again."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from analysis.commands.console import CHECK_FAILED, DONE, progress_bar, say
+from analysis.commands.run import Played, listening, now, output_options, play
+from analysis.options import load_plugins, plugin_option
+
+
+def setup_resume(p: argparse.ArgumentParser) -> None:
+    """Options of `resume`."""
+    p.add_argument("run", type=Path, metavar="RUN_DIR")
+    plugin_option(p)
+    output_options(p)
+    p.set_defaults(function=resume)
+
+
+def resume(arguments: argparse.Namespace) -> int:
+    """Go on with a run that was killed or stopped, from its last checkpoint."""
+    from analysis import checkpoints
+
+    arguments.force = True  # what the folder holds is of the run that goes on
+    out = arguments.run
+    checkpoints.require(out)
+    with listening() as stop:
+        load_plugins(arguments)
+        return play(out, lambda: _last_state(out), arguments, stop)
+
+
+def _last_state(out: Path) -> Played:
+    """The run as its checkpoint tells."""
+    from analysis import checkpoints
+
+    checkpoint = checkpoints.read(out)
+    how: dict[str, Any] = dict(checkpoint.header["how"])
+    require_plugins(out, how)
+    _require_versions(out, checkpoint.header["versions"])
+    model = checkpoint.model()
+    before = float(how.pop("seconds"))
+    how["resumed"] = [*how["resumed"], {"round": model.round, "at": now()}]
+    return Played(model, how, checkpoint.keeper(how), before)
+
+
+def require_plugins(out: Path, how: Mapping[str, Any]) -> None:
+    """Refuse a run whose plug-ins are not those that are loaded.
+
+    Raises
+    ------
+    InputError
+        If one is missing, has changed, or is too many.
+    """
+    from analysis import plugins
+    from model.scenario import InputError
+
+    used, loaded = how.get("plugins"), plugins.loaded()
+    if type(used) is not dict or not all(isinstance(v, str) for v in used.values()):
+        raise InputError(f"{out}: does not tell its plug-ins")
+    for name, version in used.items():
+        if version not in loaded.values():
+            raise InputError(
+                f"{out}: was made with the plug-in {name} ({version}), which is not loaded or "
+                "has changed; name the same with --plugin"
+            )
+    if len(loaded) != len(used):
+        raise InputError(f"{out}: was made with {len(used)} plug-ins, and {len(loaded)} are loaded")
+
+
+def _require_versions(out: Path, made: Mapping[str, Any]) -> None:
+    from analysis.versions import differing
+    from model.scenario import InputError
+
+    if differ := differing(made):
+        raise InputError(
+            f"{out}: its checkpoint is of {differ[0]}; a run goes on with the same code and "
+            "libraries only, with others it would be another run"
+        )
+
+
+def setup_reproduce(p: argparse.ArgumentParser) -> None:
+    """Options of `reproduce`."""
+    p.add_argument("run", type=Path, metavar="RUN_DIR")
+    plugin_option(p)
+    p.set_defaults(function=reproduce)
+
+
+def reproduce(arguments: argparse.Namespace) -> int:
+    """Make a run again from its own files, and say of each table whether it is the same."""
+    from analysis import folder
+    from analysis.reproduction import IDENTICAL, reproduced
+    from analysis.versions import differing
+    from model.scenario import InputError
+
+    load_plugins(arguments)
+    run = folder.read(arguments.run)
+    require_plugins(arguments.run, run.provenance)
+    if not len(run.rounds):
+        raise InputError(f"{arguments.run}: has no round to be made again")
+    differ = differing(run.provenance["versions"])
+    for what in differ:
+        say(f"The run was made with {what}")
+    done, found = run.provenance["rounds_done"], []
+    tell = progress_bar("rounds")
+    for name, how in reproduced(run, lambda model: tell(model.round, done)):
+        say(f"{name:<12} {how}")
+        found.append(how == IDENTICAL)
+    same = all(found)
+    why = "; other code or libraries may be why" if differ and not same else ""
+    say(f"The run is {'the same, bit for bit' if same else 'not the same'}{why}.")
+    return DONE if same else CHECK_FAILED

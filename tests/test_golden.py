@@ -1,0 +1,60 @@
+"""Golden runs: nothing changes what a run gives without somebody having agreed to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from golden import FOLDER, departures, golden, platform
+
+from model.scenario import shipped
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("scenario", shipped())
+def test_a_run_gives_what_was_agreed_to(scenario: str) -> None:
+    """Any change of the model, its parameters or its random numbers, meant or not.
+
+    If it is meant: `make golden`, look at what changed, and commit it with the reason.
+    """
+    agreed = json.loads((FOLDER / f"{scenario}.json").read_text(encoding="utf-8"))
+    found = golden(scenario)
+    assert not departures(agreed, found)
+    if agreed["platform"] == platform():
+        assert found["digest"] == agreed["digest"]
+
+
+def test_every_golden_run_is_of_a_shipped_scenario() -> None:
+    """A scenario that is renamed, so that an old file is compared with nothing."""
+    assert {path.stem for path in FOLDER.iterdir()} == set(shipped())
+    assert all(path.stat().st_size < 8000 for path in FOLDER.iterdir())
+
+
+def test_a_departure_is_seen() -> None:
+    """A comparison that lets everything pass would break it."""
+    agreed = json.loads((FOLDER / "ai2027.json").read_text(encoding="utf-8"))
+    phases = agreed["last round of each phase"]
+    for phase, measures in phases.items():
+        for name, value in measures.items():
+            for by, told in ((value * 2e-6 + 2e-9, 1), (value * 1e-9, 0)):
+                change = {**phases, phase: {**measures, name: value + by}}
+                found = {**agreed, "last round of each phase": change}
+                assert len(departures(agreed, found)) == told, name
+    assert departures(agreed, {**agreed, "outcome": "caught"})
+    assert departures(agreed, {**agreed, "events": {}})
+
+
+def test_ci_cannot_agree() -> None:
+    """A robot that makes the test green by changing what it compares with would break it."""
+    before = {path: path.read_bytes() for path in FOLDER.iterdir()}
+    env = {**os.environ, "CI": "true", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / "tests" / "golden.py")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: CI is set")
+    assert {path: path.read_bytes() for path in FOLDER.iterdir()} == before

@@ -1,0 +1,135 @@
+"""Tables that only grow: what is read back, what stays in memory, and what writers need."""
+
+from __future__ import annotations
+
+import bisect
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import SMALL, finished, small_model
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis import folder
+from model import events, table
+from model.collective import CollectiveModel
+from model.genealogy import Genealogy
+from model.rows import LABELS, Kept
+from model.scenario import resolve
+from model.table import Table
+
+
+@given(st.lists(st.integers(0, 9), max_size=12), st.tuples(st.integers(0, 60), st.integers(0, 60)))
+def test_what_is_read_is_what_was_added(added: list[int], cut: tuple[int, int]) -> None:
+    """A row that is lost, doubled or out of place where a buffer is spilled would break it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "BUFFER", 3 * 2 * 8)
+        held, rows = Table(("a", "b")), np.arange(2.0 * sum(added)).reshape(-1, 2)
+    done = 0
+    for count in added:
+        if count == 1:
+            held.append(tuple(rows[done]))
+        else:
+            held.extend(rows[done : done + count])
+        done += count
+        assert len(held) == done
+        if done:
+            np.testing.assert_array_equal(held.last, rows[done - 1])
+    np.testing.assert_array_equal(
+        held.read(*cut), rows[cut[0] : max(cut)][: max(0, np.diff(cut)[0])]
+    )
+    np.testing.assert_array_equal(np.concatenate([rows[:0], *held.blocks()]), rows)
+    np.testing.assert_array_equal(held.column("b"), rows[:, 1])
+    told = {"columns": ["a", "b"], "dtype": "<f8", "texts": {}}
+    held.restore({**told, "blocks": iter([rows[:5], rows[7:]])})
+    np.testing.assert_array_equal(held.read(), np.concatenate([rows[:5], rows[7:]]))
+
+
+def test_tables_that_spill_are_those_that_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame, row or event that depends on where its numbers lie would break it."""
+
+    def told() -> list[pd.DataFrame]:
+        model = small_model(1)
+        model.genealogy = Genealogy()
+        model.run()
+        assert [*model.records.rows] == [model.records.rows[i] for i in range(model.round)]
+        assert model.records.rows[3:7] == [*model.records.rows][3:7]
+        last = dict(model.records.rows[-1])
+        model.records.rows._last.clear()
+        assert model.records.rows[-1] == last
+        log = model.records.events
+        assert [*log] == [log[i] for i in range(len(log))] == log[:]
+        assert log[:-9:-2] == [*log][:-9:-2]
+        parts = (model.records.rows, model.ledger, log, model.genealogy)
+        whole = [part.frame() for part in parts]
+        for part, frame in zip(parts, whole, strict=True):
+            joined = pd.concat([*part.frames()], ignore_index=True)
+            pd.testing.assert_frame_equal(joined, frame, check_exact=True)
+        return [*whole, model.datacollector.get_model_vars_dataframe()]
+
+    before = told()
+    monkeypatch.setattr(table, "BUFFER", 5000)
+    monkeypatch.setattr(events, "BATCH", 50)
+    for one, other in zip(told(), before, strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def test_a_folder_in_parts_is_the_folder_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Categories that differ between the parts of a table would break it."""
+    model = finished(1)
+    for name in ("whole", "parts"):
+        folder.write(tmp_path / name, model, {})
+        monkeypatch.setattr(events, "BATCH", 50)
+        monkeypatch.setattr(Table, "blocks", lambda t, first=0: iter(np.array_split(t.read(), 7)))
+    whole, parts = (folder.read(tmp_path / name) for name in ("whole", "parts"))
+    for name in folder.TABLES:
+        one, other = getattr(whole, name), getattr(parts, name)
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def test_memory_does_not_grow_with_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records, ledger, events or Mesa's collector that keep all rounds in memory would break it.
+
+    As dictionaries 4,000 rounds took 20 MB.
+    """
+    monkeypatch.setattr(table, "BUFFER", 2**17)
+    lasts = {f"phases.{name}.rounds": 1 for name in resolve().phases}
+    p = resolve(overrides={**SMALL, **lasts, "phases.training_agent4.rounds": 6000})
+    model = CollectiveModel(p, detail=False)
+    tracemalloc.start()
+    try:
+        sizes = []
+        for until in (2000, 6000):
+            while model.round < until:
+                model.step()
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert len(model.records.rounds()) == len(model.datacollector.model_vars["capture"]) == 6000
+    assert sizes[1] - sizes[0] < 2**19
+
+
+def test_names_of_labels_come_first() -> None:
+    """Columns in another order than their numbers would break it."""
+    rows = finished(1).records.rows
+    assert tuple(rows[0])[: len(LABELS)] == LABELS
+    assert tuple(rows._table.columns)[: len(LABELS)] == LABELS
+
+
+def test_what_mesa_reads_of_a_measure_is_a_sequence() -> None:
+    """A place, slice or end that Mesa's batches ask for, and get of another round."""
+    model = finished(1)
+    for name in ("capture", "phase", "round", "date"):
+        kept, told = Kept(model.records.rows, name), [row[name] for row in model.records.rows]
+        assert [*kept] == told
+        assert kept[3] == told[3]
+        assert kept[-1] == told[-1]
+        assert kept[::2] == told[::2]
+        assert len(kept) == len(told)
+    rounds = Kept(model.records.rows, "round")
+    assert [bisect.bisect_right(rounds, r) for r in (0, 1, 7, 99)] == [0, 1, 7, model.round]
