@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from analysis.app.frame import Frame, Live, PageModel, sampled
+from analysis.app.frame import Frame, Live, PageModel
 from analysis.app.measures import MEASURES
 from analysis.app.settings import Setup, declared
 from model.events import Event
@@ -52,7 +52,7 @@ class Session:
         self._publish, self._fail = publish, fail
         self._measure, self._team = next(iter(MEASURES)), 0
         self._rate = 0.0
-        self._playing = self._broken = self._closed = self._dirty = False
+        self._playing = self._broken = self._closed = self._dirty = self._urgent = False
         self._target = 0
         self._number = 0
         self._next_round = self._last_frame = 0.0
@@ -72,11 +72,11 @@ class Session:
 
     def play(self) -> None:
         """Go on until paused."""
-        self._wish(_playing=True, _dirty=True, _drawn=True, _last_frame=0.0)
+        self._wish(_playing=True, _dirty=True, _urgent=True)
 
     def pause(self) -> None:
         """Stop after the present round."""
-        self._wish(_playing=False, _target=0, _dirty=True, _drawn=True, _last_frame=0.0)
+        self._wish(_playing=False, _target=0, _dirty=True, _urgent=True)
 
     def step(self) -> None:
         """Play one round."""
@@ -96,7 +96,7 @@ class Session:
         """Show another measure, or another team, without waiting for the next frame's time."""
         new: dict[str, Any] = {} if measure is None else {"_measure": measure}
         new |= {} if team is None else {"_team": team}
-        self._wish(**new, _dirty=True, _drawn=True, _last_frame=0.0)
+        self._wish(**new, _dirty=True, _urgent=True)
 
     def change(self, path: str, value: Any) -> None:
         """Change a policy from the next round on."""
@@ -161,10 +161,11 @@ class Session:
             self._begin()
         if self._wanted:
             self._take_over_policy()
+        # Before the next round, which whoever clicked would have to wait for.
+        if self._dirty and self.lives and time.monotonic() >= self._next_frame:
+            self._show()
         if self._advancing and time.monotonic() >= self._next_round:
             self._play_round()
-        if self._dirty and time.monotonic() >= self._next_frame:
-            self._show()
 
     @property
     def _round(self) -> int:
@@ -180,6 +181,8 @@ class Session:
 
     @property
     def _next_frame(self) -> float:
+        if self._urgent:
+            return 0.0
         return self._last_frame + (1 / FRAMES if self._drawn else PATIENCE)
 
     def _begin(self) -> None:
@@ -249,12 +252,12 @@ class Session:
             self._playing = False
 
     def _show(self) -> None:
-        self._dirty = False
-        rounds = sampled(max(live.model.round for live in self.lives))
-        arms = tuple(live.arm(self._measure, self._team, rounds) for live in self.lives)
+        with self._wake:  # a wish that comes from here on is for the next frame
+            self._dirty = self._urgent = self._drawn = False
+            measure, team, playing = self._measure, self._team, self._advancing
+        arms = tuple(live.arm(measure, team) for live in self.lives)
         self._number += 1
-        self._drawn = False
-        self._publish(Frame(self._number, arms, self._measure, self._advancing))
+        self._publish(Frame(self._number, arms, measure, playing))
         # Counted from the end: what drawing takes is not taken from the rounds as well.
         self._last_frame = time.monotonic()
 
