@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
@@ -274,6 +275,16 @@ def test_a_browser_that_does_not_draw_is_not_flooded(open_tab: Callable[..., Tab
         tab.session.step()
         tab.session.ask(lambda: None)
     assert len(tab.frames) - shown <= 3
+
+
+def test_a_browser_that_draws_slowly_is_sent_fewer_frames(open_tab: Callable[..., Tab]) -> None:
+    """A browser that has no time left to hear clicks would break it."""
+    tab = open_tab()
+    for seconds, pause in ((0.0, 0.125), (0.2, 0.4), (9.0, session.PATIENCE)):
+        tab.session._drawn, tab.session._sent = False, time.monotonic() - seconds
+        tab.session.drawn()
+        left = tab.session._next_frame - tab.session._last_frame
+        assert left == pytest.approx(pause, rel=0.2)
 
 
 def test_a_wish_while_a_frame_is_made_does_not_wait_for_the_next_ones_time(

@@ -55,8 +55,8 @@ class Session:
         self._playing = self._broken = self._closed = self._dirty = self._urgent = False
         self._target = 0
         self._number = 0
-        self._next_round = self._last_frame = 0.0
-        self._drawn = True
+        self._next_round = self._sent = self._last_frame = 0.0
+        self._drawn, self._drawing = True, 0.0
         self._asked: Setup | None = setup
         self._wanted: dict[str, Any] = {}
         self._jobs: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
@@ -102,11 +102,15 @@ class Session:
         """Change a policy from the next round on."""
         with self._wake:
             self._wanted[path] = value
+            self._urgent = True
             self._wake.notify()
 
     def drawn(self) -> None:
         """Take note that the browser has drawn the last frame."""
-        self._wish(_drawn=True)
+        with self._wake:
+            if not self._drawn:
+                self._drawn, self._drawing = True, time.monotonic() - self._sent
+                self._wake.notify()
 
     def ask(self, job: Callable[[], T]) -> T:
         """Result of `job`, done between two rounds."""
@@ -183,7 +187,9 @@ class Session:
     def _next_frame(self) -> float:
         if self._urgent:
             return 0.0
-        return self._last_frame + (1 / FRAMES if self._drawn else PATIENCE)
+        # A browser that takes long to draw is left as long in peace: it has clicks to hear, too.
+        pause = max(1 / FRAMES, 2 * self._drawing)
+        return self._last_frame + (min(pause, PATIENCE) if self._drawn else PATIENCE)
 
     def _begin(self) -> None:
         setup, self._asked = self._asked, None
@@ -257,6 +263,7 @@ class Session:
             measure, team, playing = self._measure, self._team, self._advancing
         arms = tuple(live.arm(measure, team) for live in self.lives)
         self._number += 1
+        self._sent = time.monotonic()
         self._publish(Frame(self._number, arms, measure, playing))
         # Counted from the end: what drawing takes is not taken from the rounds as well.
         self._last_frame = time.monotonic()
