@@ -425,6 +425,23 @@ def test_views_show_a_run_before_and_after_rounds(scenario: str, live: Live) -> 
     assert "Panel:" in tables.team(old.team, old.means)
 
 
+def test_the_timeline_is_filled_as_far_as_the_run_has_come(live: Live) -> None:
+    """Phases out of order, or a run that seems further than it is, would break it."""
+    shown = tables.timeline(replace(live.arm("gaming", 0), round=6))
+    assert re.findall(r"--played:([\d.]+)%", shown) == ["100.0", "50.0", *["0.0"] * 4]
+    assert re.findall(r'aria-current="step"><span>([^<]+)', shown) == ["Alignment training"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "ticks"),
+    [((-0.01, 0.17), [-0.05, 0, 0.05, 0.1, 0.15, 0.2]), ((0, 870), [0, 500, 1000]), ((0, 0), 2)],
+)
+def test_ticks_hold_all_values_and_zero(ends: tuple[float, float], ticks: Any) -> None:
+    """A chart whose zero cannot be seen, or that cuts its lines, would break it."""
+    found = svg._ticks(*ends)
+    assert len(found) == ticks if isinstance(ticks, int) else found == pytest.approx(ticks)
+
+
 def test_charts_place_values_on_their_scale() -> None:
     """Lines upside down, outside of the axes or at wrong rounds would break it."""
     axis = svg.TimeAxis(100, [("a", 40), ("b", 100)], [(40, "x < y")])

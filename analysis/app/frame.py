@@ -107,9 +107,10 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One run as the page shows it."""
+    """One run as the page shows it; `differs` tells in what from the first."""
 
     name: str
+    differs: str
     round: int
     running: bool
     phase: str
@@ -155,6 +156,7 @@ class Live:
 
     name: str
     model: PageModel
+    differs: str = ""
     rows: list[Mapping[str, Any]] = field(default_factory=list)
     notes: deque[Event] = field(default_factory=lambda: deque(maxlen=NOTES))
     marks: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=NOTES))
@@ -194,6 +196,7 @@ class Live:
         turn = model.schedule.turn(max(1, model.round))
         return Arm(
             name=self.name,
+            differs=self.differs,
             round=model.round,
             running=bool(model.running),
             phase=turn.phase.label or turn.name,

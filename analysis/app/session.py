@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
+from agents.parameters import Parameters
 from analysis.app.frame import Frame, Live, PageModel
 from analysis.app.measures import MEASURES
 from analysis.app.settings import Setup, declared
@@ -198,7 +199,8 @@ class Session:
         lives = [Live("A" if setup.other else "", PageModel(start, setup.seed))]
         if setup.other:
             other = resolve(start, setup.other)
-            lives.append(Live("B", PageModel(other, setup.seed)))
+            differs = "; ".join(_in_words(*item, start) for item in setup.other.items())
+            lives.append(Live("B", PageModel(other, setup.seed), differs))
         self.setup, self.lives = setup, lives
         self._broken, self._dirty = False, True
         if setup.begin:
@@ -236,7 +238,7 @@ class Session:
             mine = {path: value for path, value in wanted.items() if path not in kept}
             for path, value in mine.items():
                 live.model.change_policy(path, value)
-                self._note(live, _in_words(path, value, live.model))
+                self._note(live, _in_words(path, value, live.model.parameters))
         self._dirty = True
 
     def _note(self, live: Live, words: str) -> None:
@@ -288,7 +290,7 @@ def _fulfill(future: Future[Any], job: Callable[[], Any]) -> None:
         future.set_exception(error)
 
 
-def _in_words(path: str, value: Any, model: PageModel) -> str:
-    meaning = declared(model.parameters)[path].meaning
+def _in_words(path: str, value: Any, parameters: Parameters) -> str:
+    meaning = declared(parameters)[path].meaning
     shown = f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
     return f"“{meaning}” to {shown}"

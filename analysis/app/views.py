@@ -85,7 +85,7 @@ def Collective(desk: Desk, frame: Frame) -> None:
 def _picture_of(desk: Desk, frame: Frame, arm: Arm, first: bool) -> None:
     with box("div", "arm"):
         if arm.name:
-            box("h3", "", _title(desk, arm))
+            box("h3", "", f"{arm.name}: the lab sets {arm.differs}" if arm.differs else arm.name)
         Drawing(
             html=picture.tiles(arm, MEASURES[frame.measure]),
             number=frame.number,
@@ -94,14 +94,6 @@ def _picture_of(desk: Desk, frame: Frame, arm: Arm, first: bool) -> None:
             event_move=desk.move,
             event_drawn=lambda _: desk.session.drawn() if first else None,
         )
-
-
-def _title(desk: Desk, arm: Arm) -> str:
-    if arm.name == "A":
-        return "A"
-    ((path, value),) = desk.session.setup.other.items()
-    shown = f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
-    return f"B: {path} = {shown}"
 
 
 @solara.component
