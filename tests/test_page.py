@@ -6,6 +6,7 @@ import io
 import re
 import time
 import tomllib
+import weakref
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -259,12 +260,14 @@ def test_sessions_do_not_share_state(open_tab: Callable[..., Tab]) -> None:
 
 
 def test_a_closed_session_stops_its_run(open_tab: Callable[..., Tab]) -> None:
-    """A thread that plays on for nobody would break it."""
+    """A thread that plays on for nobody, or a model that is kept for nobody, would break it."""
     tab = open_tab()
     tab.session.set_rate(1)
     tab.session.play()
+    model = weakref.ref(tab.session.ask(lambda: tab.session.lives[0].model))
     tab.session.close()
     tab.until(lambda: tab.session.ended)
+    assert model() is None
 
 
 def test_a_browser_that_does_not_draw_is_not_flooded(open_tab: Callable[..., Tab]) -> None:
@@ -434,7 +437,12 @@ def test_the_timeline_is_filled_as_far_as_the_run_has_come(live: Live) -> None:
 
 @pytest.mark.parametrize(
     ("ends", "ticks"),
-    [((-0.01, 0.17), [-0.05, 0, 0.05, 0.1, 0.15, 0.2]), ((0, 870), [0, 500, 1000]), ((0, 0), 2)],
+    [
+        ((-0.01, 0.17), [-0.05, 0, 0.05, 0.1, 0.15, 0.2]),
+        ((0.2, 0.4), [0, 0.1, 0.2, 0.3, 0.4]),
+        ((0, 870), [0, 500, 1000]),
+        ((0, 0), 2),
+    ],
 )
 def test_ticks_hold_all_values_and_zero(ends: tuple[float, float], ticks: Any) -> None:
     """A chart whose zero cannot be seen, or that cuts its lines, would break it."""

@@ -6,6 +6,7 @@ which are looked at between two rounds.
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
@@ -144,11 +145,13 @@ class Session:
                 while not self._closed and (rest := self._rest()) != 0:
                     self._wake.wait(rest)
                 if self._closed:
-                    return
+                    break
             try:
                 self._turn()
             except Exception as error:
                 self._report(error)
+        self.lives = []
+        gc.collect()  # as in `_begin`
 
     def _rest(self) -> float | None:
         """Seconds until something is to be done; None: until there is a wish."""
@@ -202,6 +205,7 @@ class Session:
             differs = "; ".join(_in_words(*item, start) for item in setup.other.items())
             lives.append(Live("B", PageModel(other, setup.seed), differs))
         self.setup, self.lives = setup, lives
+        gc.collect()  # a model and its agents know one another: they would stay for long
         self._broken, self._dirty = False, True
         if setup.begin:
             self._target = self._first_round_of(setup.begin) - 1
