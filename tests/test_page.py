@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import tomllib
+import weakref
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,13 +20,14 @@ import pytest
 
 from agents.traits import NAMES
 from analysis import cli
-from analysis.app import charts, download, picture, svg, tables
-from analysis.app.frame import DRAWN, LAST_ROUNDS, POINTS, Frame, Live, PageModel, sampled
+from analysis.app import charts, download, picture, session, svg, tables
+from analysis.app.frame import DRAWN, EVENTS, LAST_ROUNDS, NOTES, POINTS, Frame, Live, PageModel
 from analysis.app.measures import MEASURES
 from analysis.app.session import Session
 from analysis.app.settings import LIVE, MAKE_UP, Setup, control, declared, sizes, typed
 from analysis.app.stories import STORIES
 from model.collective import CollectiveModel
+from model.events import Event
 from model.scenario import resolve, scale_rounds, shipped, to_toml
 
 SMALL = {"copies": 64, "teams": 8, "divisions": 3}
@@ -257,12 +260,14 @@ def test_sessions_do_not_share_state(open_tab: Callable[..., Tab]) -> None:
 
 
 def test_a_closed_session_stops_its_run(open_tab: Callable[..., Tab]) -> None:
-    """A thread that plays on for nobody would break it."""
+    """A thread that plays on for nobody, or a model that is kept for nobody, would break it."""
     tab = open_tab()
     tab.session.set_rate(1)
     tab.session.play()
+    model = weakref.ref(tab.session.ask(lambda: tab.session.lives[0].model))
     tab.session.close()
     tab.until(lambda: tab.session.ended)
+    assert model() is None
 
 
 def test_a_browser_that_does_not_draw_is_not_flooded(open_tab: Callable[..., Tab]) -> None:
@@ -273,6 +278,62 @@ def test_a_browser_that_does_not_draw_is_not_flooded(open_tab: Callable[..., Tab
         tab.session.step()
         tab.session.ask(lambda: None)
     assert len(tab.frames) - shown <= 3
+
+
+def test_a_browser_that_draws_slowly_is_sent_fewer_frames(open_tab: Callable[..., Tab]) -> None:
+    """A browser that has no time left to hear clicks would break it."""
+    tab = open_tab()
+    for seconds, pause in ((0.0, 0.125), (0.2, 0.4), (9.0, session.PATIENCE)):
+        tab.session._drawn, tab.session._sent = False, time.monotonic() - seconds
+        tab.session.drawn()
+        left = tab.session._next_frame - tab.session._last_frame
+        assert left == pytest.approx(pause, rel=0.2)
+
+
+def test_a_wish_while_a_frame_is_made_does_not_wait_for_the_next_ones_time(
+    open_tab: Callable[..., Tab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A click that is answered late since it came at the wrong moment would break it."""
+    tab = open_tab()
+    monkeypatch.setattr(session, "FRAMES", 1e-6)
+    monkeypatch.setattr(session, "PATIENCE", 1e6)
+
+    def click(frame: Frame) -> None:
+        tab._see(frame)
+        if len(wishes) < 3:
+            wishes.append(len(wishes) + 1)
+            tab.session.look(team=wishes[-1])
+
+    wishes: list[int] = []
+    tab.session._publish = click
+    tab.session.look(team=0)
+    tab.until(lambda: tab.frame.arms[0].team.index == 3)
+
+
+def test_only_what_the_page_offers_can_be_chosen(scenario: str) -> None:
+    """A browser that makes the server read any file, or run out of memory, would break it."""
+    pytest.importorskip("solara", reason="the page needs the extra `serve`")
+    from analysis.app.state import Desk
+
+    desk = Desk(scenario)
+    wrong: list[tuple[Callable[[Any], None], Any]] = [
+        (desk.set_scenario, "/etc/passwd"),
+        (desk.set_scenario, "../../pyproject.toml"),
+        (desk.set_copies, "1000000000"),
+        (desk.set_copies, "many"),
+        (desk.set_measure, "__class__"),
+        (desk.set_compared, "round"),
+        (desk.set_rate, "1e9"),
+    ]
+    before = desk.draft.peek()
+    for choose, value in wrong:
+        with pytest.raises(ValueError, match=r"among the choices|invalid literal"):
+            choose(value)
+    assert desk.draft.peek() == before
+    assert not desk.failure.peek()
+    desk.set_scenario("slowdown")
+    desk.set_scenario(scenario)
+    desk.session.close()
 
 
 # --- what is shown ------------------------------------------------------------------------------
@@ -309,7 +370,7 @@ def test_takeovers_are_those_that_happened() -> None:
 @pytest.mark.parametrize("measure", MEASURES)
 def test_every_team_and_copy_is_drawn_in_its_color(live: Live, measure: str) -> None:
     """A team missing, in another's color, or that cannot be clicked would break it."""
-    arm = live.arm(measure, 5, sampled(20))
+    arm = live.arm(measure, 5)
     shown = picture.tiles(arm, MEASURES[measure])
     drawn = re.findall(r'<rect data-team="(\d+)"[^>]*fill="(#\w+)"', shown)
     assert drawn == [(str(team), color) for team, color in enumerate(arm.colors)]
@@ -328,12 +389,12 @@ def test_colors_tell_values_apart() -> None:
 
 def test_a_chosen_team_beyond_the_last_is_the_last(live: Live) -> None:
     """A traceback after a reset to fewer teams would break it."""
-    assert live.arm("gaming", 10**6, sampled(20)).team.index == 7
+    assert live.arm("gaming", 10**6).team.index == 7
 
 
 def test_the_ledger_adds_up_the_last_rounds(live: Live) -> None:
     """Entries of other rounds, or processes left out, would break it."""
-    shown = live.arm("gaming", 0, sampled(20)).ledger
+    shown = live.arm("gaming", 0).ledger
     frame = live.model.ledger.frame()
     last = frame[frame["round"] > 20 - LAST_ROUNDS]
     told = last.groupby(["process", "trait"], observed=True)["change"].sum()
@@ -346,8 +407,8 @@ def test_the_ledger_adds_up_the_last_rounds(live: Live) -> None:
 
 def test_views_show_a_run_before_and_after_rounds(scenario: str, live: Live) -> None:
     """A view that fails on a fresh run, or with two of them, would break it."""
-    fresh = Live("B", PageModel(scenario, 0)).arm("capture", 0, sampled(0))
-    old = live.arm("capture", 0, sampled(20))
+    fresh = Live("B", PageModel(scenario, 0)).arm("capture", 0)
+    old = live.arm("capture", 0)
     for arms in ((fresh,), (old,), (old, fresh)):
         for series in (charts.PRESERVATION, charts.CONVERGENT, charts.OVERSIGHT):
             assert {name for name, _ in series} <= set(DRAWN)
@@ -356,8 +417,10 @@ def test_views_show_a_run_before_and_after_rounds(scenario: str, live: Live) -> 
             assert shown.count("<polyline") == len(series) * len(arms) + extra
         for series in (charts.SHOWN, charts.TRUE):
             assert {name for name, _ in series} <= set(old.history)
-        assert "capability beyond" in charts.gap(arms)
-        assert tables.persona_map(arms).count("hhh") == 1
+        assert charts.cards(arms).count("<section") == len(charts.CARDS)
+        assert "capability beyond" in charts.cards(arms)
+        assert charts.shown_against_true(arms).count("<svg") == 2
+        assert tables.personas(arms).count("hhh") == 1
     for measure in charts.COMPARED:
         assert "nan" not in charts.difference((old, old), measure)
     assert "Nothing has happened yet" in tables.log(fresh)
@@ -365,10 +428,32 @@ def test_views_show_a_run_before_and_after_rounds(scenario: str, live: Live) -> 
     assert "Panel:" in tables.team(old.team, old.means)
 
 
+def test_the_timeline_is_filled_as_far_as_the_run_has_come(live: Live) -> None:
+    """Phases out of order, or a run that seems further than it is, would break it."""
+    shown = tables.timeline(replace(live.arm("gaming", 0), round=6))
+    assert re.findall(r"--played:([\d.]+)%", shown) == ["100.0", "50.0", *["0.0"] * 4]
+    assert re.findall(r'aria-current="step"><span>([^<]+)', shown) == ["Alignment training"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "ticks"),
+    [
+        ((-0.01, 0.17), [-0.05, 0, 0.05, 0.1, 0.15, 0.2]),
+        ((0.2, 0.4), [0, 0.1, 0.2, 0.3, 0.4]),
+        ((0, 870), [0, 500, 1000]),
+        ((0, 0), 2),
+    ],
+)
+def test_ticks_hold_all_values_and_zero(ends: tuple[float, float], ticks: Any) -> None:
+    """A chart whose zero cannot be seen, or that cuts its lines, would break it."""
+    found = svg._ticks(*ends)
+    assert len(found) == ticks if isinstance(ticks, int) else found == pytest.approx(ticks)
+
+
 def test_charts_place_values_on_their_scale() -> None:
     """Lines upside down, outside of the axes or at wrong rounds would break it."""
-    axis = svg.TimeAxis([1, 50, 100], 100, [("a", 40), ("b", 100)], [(40, "x < y")])
-    shown = svg.chart(axis, [svg.Line("l", [0.0, 1.0, 3.0], "#000")], "c", high=1.0)
+    axis = svg.TimeAxis(100, [("a", 40), ("b", 100)], [(40, "x < y")])
+    shown = svg.chart(axis, [svg.Line("l", [1, 50, 100], [0.0, 1.0, 3.0], "#000")], "c", high=1.0)
     points = re.search(r'<polyline points="([^"]*)"', shown)
     assert points
     (x0, y0), (x1, y1), (x2, y2) = (map(float, p.split(",")) for p in points[1].split())
@@ -386,18 +471,59 @@ def test_scales_end_at_round_numbers(value: float, end: float) -> None:
     assert svg.nice_end(value) == pytest.approx(end)
 
 
-def test_histories_are_bounded_and_end_with_the_last_round() -> None:
-    """A page that sends more with every round would break it."""
-    assert sampled(0) == []
-    assert sampled(3) == [1, 2, 3]
-    many = sampled(100_000)
-    assert len(many) <= POINTS
-    assert (many[0], many[-1]) == (1, 100_000)
+def test_what_a_run_is_remembered_by_is_bounded_and_ends_with_the_last_round() -> None:
+    """A page that keeps or sends more with every round would break it."""
+    rounds = {f"phases.{name}.rounds": 60 for name in resolve().phases}
+    live = Live("", PageModel(resolve(overrides=SMALL | rounds), 0))
+    for _ in range(341):
+        live.step()
+    live.notes.extend(live.events[0] for _ in range(1000))
+    live.marks.extend((1, "a policy") for _ in range(1000))
+    arm = live.arm("gaming", 0)
+    assert arm.rounds == [*range(3, 340, 3), 341]
+    assert len(arm.path) == len(arm.rounds) <= POINTS + 1
+    assert {len(values) for values in arm.history.values()} == {len(arm.rounds)}
+    table = live.model.records.rounds().set_index("round")
+    for name in DRAWN:
+        assert arm.history[name] == table.loc[arm.rounds, name].tolist()
+    assert len(arm.turning_points) == len(arm.axis.marks) == NOTES
+    assert len(arm.events) == EVENTS
+    assert len(live.moved) == LAST_ROUNDS
+    assert live.events[-1] == next(e for e in reversed(live.model.records.events) if e.team >= 0)
 
 
-def test_names_in_pictures_are_escaped() -> None:
+def test_a_run_that_ended_earlier_is_compared_where_both_have_rounds(scenario: str) -> None:
+    """A difference of values of unlike rounds would break it."""
+    ended, other = (Live(name, PageModel(scenario, 0)) for name in "AB")
+    for live, rounds in ((ended, 7), (other, 20)):
+        for _ in range(rounds):
+            live.step()
+    shown = charts.difference([live.arm("gaming", 0) for live in (ended, other)], "capture")
+    points = re.search(r'<polyline points="([^"]*)"', shown)
+    assert points
+    heights = {point.split(",")[1] for point in points[1].split()}
+    assert len(points[1].split()) == 7
+    assert len(heights) == 1  # two runs on one seed
+
+
+def test_names_of_a_scenario_are_escaped_wherever_they_are_drawn() -> None:
     """A scenario whose text is taken for markup would break it."""
-    assert "<b>" not in svg.text(0, 0, "<b>") + svg.picture(1, 1, '"<b>"', [])
+    phases = resolve().phases
+    names = {f"phases.{name}.label": f'<img src=x> "{i}' for i, name in enumerate(phases)}
+    live = Live('"<img>', PageModel(resolve(overrides={"copies": 64, **names}), 0))
+    for _ in range(30):
+        live.step()
+    live.notes.append(Event(30, "<img>", "policy", -1, 0.0, "the lab sets <img>"))
+    live.marks.append((30, "<img>"))
+    arms = [live.arm("lineage", 0)] * 2
+    drawn = (
+        charts.cards(arms) + charts.shown_against_true(arms) + charts.difference(arms, "capture")
+    )
+    drawn += tables.timeline(arms[0]) + tables.log(arms[0]) + tables.personas(arms)
+    drawn += picture.tiles(arms[0], MEASURES["lineage"]) + tables.ledger(arms[0].ledger)
+    assert "&lt;img" in drawn
+    assert "<img" not in drawn
+    assert not re.search(r'="[^"]*"[^\s/>]', drawn)  # a quotation mark that ends an attribute
 
 
 # --- controls, stories --------------------------------------------------------------------------

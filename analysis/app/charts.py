@@ -38,6 +38,36 @@ TRUE: Final = (
     ("watched_conduct", "conduct watched"),
     ("earnest", "exposing work done in earnest"),
 )
+CARDS: Final = (
+    (
+        "Oversight",
+        "The chance that an audit detects a violation, thought that can be read, how far the "
+        "overseers are captured, and tasks that are audited.",
+        OVERSIGHT,
+        1.0,
+    ),
+    (
+        "Drives: preservation, by level",
+        "How much of its attention the mean copy gives to preserving itself, its team, its "
+        "division, and the whole collective.",
+        PRESERVATION,
+        None,
+    ),
+    (
+        "Drives: useful for any goal",
+        "Attention to what helps with almost everything else.",
+        CONVERGENT,
+        None,
+    ),
+    (
+        "Oversight: the gap",
+        "How much abler the copies are than Agent-3: the wider, the harder to judge their work.",
+        (("gap", "capability beyond Agent-3's, Elo"),),
+        None,
+    ),
+)
+"""Title, explanation, lines and end of the scale of each chart that has a card of its own."""
+
 COMPARED: Final = {
     "true_alignment": "true alignment",
     "stated_alignment": "stated alignment",
@@ -55,27 +85,40 @@ def over_time(arms: Sequence[Arm], series: Series, label: str, high: float | Non
     """One line for each measure; with two runs, the second is dashed."""
     dashes = DASHES if len(arms) == 1 else [""] * len(series)
     lines = [
-        Line(told, arms[0].history[name], color, dash)
+        Line(told, arms[0].rounds, arms[0].history[name], color, dash)
         for (name, told), color, dash in zip(series, PALETTE, dashes, strict=False)
     ]
     for arm in arms[1:]:
         lines += [
-            Line(f"B: {told}", arm.history[name], color, "6 4", legend=False)
+            Line(f"B: {told}", arm.rounds, arm.history[name], color, "6 4", legend=False)
             for (name, told), color in zip(series, PALETTE, strict=False)
         ]
-        lines.append(Line("run B", [], svg.FAINT, "6 4"))
+        lines.append(Line("run B", [], [], svg.FAINT, "6 4"))
     return svg.chart(arms[0].axis, lines, label, high=high)
 
 
-def gap(arms: Sequence[Arm]) -> str:
-    """Capability beyond Agent-3's."""
-    return over_time(arms, [("gap", "capability beyond Agent-3's, Elo")], "Capability gap")
+def shown_against_true(arms: Sequence[Arm]) -> str:
+    """What the lab sees of conduct, beside what is the case."""
+    sides = (("As the lab sees it", SHOWN), ("As it is", TRUE))
+    return "".join(
+        f'<div class="arm"><h3>{title}</h3>{over_time(arms, series, title, 1.0)}</div>'
+        for title, series in sides
+    )
+
+
+def cards(arms: Sequence[Arm]) -> str:
+    """Drives, oversight and personas over time, each a card with a word on what it shows."""
+    return "".join(
+        f'<section class="card"><h2>{title}</h2><p class="help">{told}</p>'
+        f"{over_time(arms, series, title, high)}</section>"
+        for title, told, series, high in CARDS
+    )
 
 
 def difference(arms: Sequence[Arm], measure: str) -> str:
     """The second run minus the first, over the rounds that both have had."""
-    a, b = (arm.history[measure] for arm in arms)
-    n = min(len(a), len(b))
-    minus = [y - x for x, y in zip(a[:n], b[:n], strict=True)]
-    axis = svg.TimeAxis(arms[0].axis.rounds[:n], arms[0].axis.total, arms[0].axis.phases)
-    return svg.chart(axis, [Line(f"B − A: {COMPARED[measure]}", minus, PALETTE[0])], "B minus A")
+    a, b = (dict(zip(arm.rounds, arm.history[measure], strict=True)) for arm in arms)
+    rounds = [round_ for round_ in a if round_ in b]
+    minus = [b[round_] - a[round_] for round_ in rounds]
+    line = Line(f"B − A: {COMPARED[measure]}", rounds, minus, PALETTE[0])
+    return svg.chart(arms[0].axis, [line], "B minus A")

@@ -5,26 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import solara
 
 from agents.parameters import Parameters
 from analysis.app.download import archive, scenario_file
 from analysis.app.frame import Frame
-from analysis.app.settings import LIVE, MAKE_UP, control, sizes
+from analysis.app.settings import LIVE, MAKE_UP, RATES, control, sizes
 from analysis.app.state import Desk
 from analysis.app.stories import STORIES
 from analysis.app.widgets import Input
-from model.scenario import shipped
-
-RATES: Final = {
-    "1": "1 round a second",
-    "5": "5 rounds a second",
-    "20": "20 rounds a second",
-    "100": "100 rounds a second",
-    "0": "as fast as it goes",
-}
 
 
 def box(tag: str, class_: str = "", *children: Any, **attributes: str) -> Any:
@@ -106,8 +97,8 @@ def Stories(desk: Desk) -> None:
 def Controls(desk: Desk) -> None:
     """Scenario, policy, make-up and the second run."""
     draft, parameters = desk.draft.value, desk.parameters()
-    names = {name: Path(name).stem for name in (*shipped(), desk.served)}
-    with box("section", "card"):
+    names = {name: Path(name).stem for name in desk.scenarios}
+    with box("section", "card", id="controls"):
         box("h2", "", "Scenario")
         Input(
             path="scenario",
@@ -130,7 +121,7 @@ def Controls(desk: Desk) -> None:
             label="copies of the AI",
             value=str(parameters.copies),
             choices=options({str(n): f"{n:,}" for n in sizes(parameters)}),
-            event_changed=lambda value: desk.set_make_up("copies", int(value)),
+            event_changed=desk.set_copies,
         )
         Input(
             path="seed",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +21,7 @@ from model.collective import CollectiveModel
 from model.events import Event
 
 POINTS: Final = 120
-"""Rounds that a chart shows at most."""
+"""Rounds that a chart shows at most, beside the last."""
 
 LAST_ROUNDS: Final = 20
 """Rounds that the ledger of the last rounds adds up."""
@@ -28,7 +30,10 @@ FLASH_ROUNDS: Final = 2
 """Rounds for which an exposure or a take-over shows."""
 
 EVENTS: Final = 60
-"""Events that the log shows."""
+"""Events of teams that the log shows."""
+
+NOTES: Final = 200
+"""Turning points that the log shows, and changes of policy that are marked."""
 
 DOTS: Final = 256
 """Copies of a team that are drawn."""
@@ -39,6 +44,12 @@ DRAWN: Final = tuple(
     "selective evidence".split()
 )
 """Measures of the rounds that the charts draw."""
+
+REMEMBERED: Final = (
+    *("round", "watched_violations", "sandbagging_threatening"),
+    *dict.fromkeys([*DRAWN, *(NAMES[i] for i in PERSONA)]),
+)
+"""What is kept of a round for the charts and the persona map."""
 
 TAKEOVERS: Final = ("correction", "team selection", "division selection")
 KINDS: Final = {
@@ -96,15 +107,17 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One run as the page shows it."""
+    """One run as the page shows it; `differs` tells in what from the first."""
 
     name: str
+    differs: str
     round: int
     running: bool
     phase: str
     date: str
     outcome: str
     axis: TimeAxis
+    rounds: Sequence[int]
     history: Mapping[str, Sequence[float]]
     division_of_team: Any
     values: Any
@@ -136,46 +149,62 @@ class Frame:
 
 @dataclass
 class Live:
-    """A run in progress, with what the page remembers of it between frames."""
+    """A run in progress, with what the page remembers of it between frames.
+
+    That is bounded, however long the run: the rounds that the charts show, and the last events.
+    """
 
     name: str
     model: PageModel
-    notes: list[Event] = field(default_factory=list)
-    marks: list[tuple[int, str]] = field(default_factory=list)
+    differs: str = ""
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    notes: deque[Event] = field(default_factory=lambda: deque(maxlen=NOTES))
+    marks: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=NOTES))
+    events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS))
     flashes: dict[int, tuple[str, int]] = field(default_factory=dict)
-    moved: list[dict[str, Floats]] = field(default_factory=list)
+    moved: deque[Mapping[str, Floats]] = field(default_factory=lambda: deque(maxlen=LAST_ROUNDS))
 
     def step(self) -> None:
         """One round."""
         seen = len(self.model.records.events)
         self.model.step()
+        self._remember(self.model.records.rows[-1])
         ledger = self.model.ledger
         fresh = ledger.in_round if ledger.last_round == self.model.round else {}
-        self.moved = [*self.moved[1 - LAST_ROUNDS :], dict(fresh)]
+        self.moved.append(dict(fresh))
         now = self.model.round
         self.flashes = {t: f for t, f in self.flashes.items() if now - f[1] < FLASH_ROUNDS}
         self.flashes |= dict.fromkeys(self.model.refilled, ("taken over", now))
         for event in self.model.records.events[seen:]:
             if event.team >= 0:
                 self.flashes[event.team] = (event.kind, now)
+                self.events.append(event)
             else:
                 self.notes.append(event)
 
-    def arm(self, measure: str, team: int, rounds: Sequence[int]) -> Arm:
-        """What the page shows of the run now; its history at `rounds`, as far as it has come."""
+    def _remember(self, row: Mapping[str, Any]) -> None:
+        """Keep a round for the charts: the last, and before it one in so many."""
+        apart = math.ceil(self.model.schedule.total / POINTS)
+        if self.rows and self.rows[-1]["round"] % apart:
+            self.rows.pop()
+        self.rows.append({name: row[name] for name in REMEMBERED})
+
+    def arm(self, measure: str, team: int) -> Arm:
+        """What the page shows of the run now."""
         model, chosen = self.model, MEASURES[measure]
-        values, kept = chosen.teams(model), model.records.rows
-        rows = [kept[round_ - 1] for round_ in rounds if round_ <= len(kept)]
+        values = chosen.teams(model)
         turn = model.schedule.turn(max(1, model.round))
         return Arm(
             name=self.name,
+            differs=self.differs,
             round=model.round,
             running=bool(model.running),
             phase=turn.phase.label or turn.name,
             date=f"{turn.date:%-d %B %Y}",
             outcome="" if model.running else model.outcome().sentence,
-            axis=self._axis(rows),
-            history=_history(rows),
+            axis=self._axis(),
+            rounds=[row["round"] for row in self.rows],
+            history=_history(self.rows),
             division_of_team=model.population.division_of_team,
             values=values,
             colors=chosen.colors(values),
@@ -183,18 +212,18 @@ class Live:
             team=self._team(measure, team),
             means=model.population.expressed.mean(axis=0),
             authors=self._map.authors,
-            path=[self._map.place(row) for row in rows],
+            path=[self._map.place(row) for row in self.rows],
             ledger=self._ledger(),
-            turning_points=self._turning_points(),
-            events=[e for e in model.records.events[: -EVENTS - 1 : -1] if e.team >= 0],
+            turning_points=sorted(self.notes, key=lambda event: -event.round),
+            events=list(self.events)[::-1],
         )
 
-    def _axis(self, rows: Sequence[Mapping[str, Any]]) -> TimeAxis:
+    def _axis(self) -> TimeAxis:
         schedule = self.model.schedule
         ends = np.cumsum([phase.rounds for phase in schedule.phases.values()]).tolist()
         names = [phase.label or name for name, phase in schedule.phases.items()]
         phases = list(zip(names, ends, strict=True))
-        return TimeAxis([row["round"] for row in rows], schedule.total, phases, list(self.marks))
+        return TimeAxis(schedule.total, phases, list(self.marks))
 
     def _team(self, measure: str, index: int) -> Team:
         model, chosen = self.model, MEASURES[measure]
@@ -225,18 +254,9 @@ class Live:
                 total[process] = total.get(process, np.zeros(len(NAMES))) + moved
         return total
 
-    def _turning_points(self) -> list[Event]:
-        """All that happened to the run as a whole, the latest first."""
-        return sorted(self.notes, key=lambda event: -event.round)
-
     @cached_property
     def _map(self) -> PersonaMap:
         return PersonaMap(self.model)
-
-
-def sampled(rounds: int) -> list[int]:
-    """At most `POINTS` of the rounds so far, the last among them."""
-    return np.unique(np.linspace(1, rounds, POINTS).astype(int)).tolist() if rounds else []
 
 
 def _history(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:

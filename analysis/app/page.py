@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +26,9 @@ from analysis.app.views import (
 from model.scenario import DEFAULT
 
 CSS: Final = Path(__file__).with_name("page.css")
+
+sys.setswitchinterval(0.001)  # a click passes through several threads while a run holds them up
+gc.freeze()  # what is imported stays: a collector that walks it would stop every tab for 0.2 s
 
 
 @solara.component
@@ -51,6 +56,7 @@ def Desktop(desk: Desk) -> None:
             box("h1", "", "Multicopy")
             Status(frame)
             Transport(desk, frame)
+            box("a", "to-controls", "Sliders and choices", href="#controls")
             Failure(desk)
         with box("aside", "side", **{"aria-label": "Controls"}):
             Stories(desk)

@@ -15,22 +15,22 @@ from analysis.app.measures import VIRIDIS, Measure
 
 WIDTH: Final = 640
 GAP: Final = 8
-LABEL: Final = 17
+LABEL: Final = 22
 """Room above a block for its name."""
 
 FLASHES: Final = {
-    "exposed": ("#b3261e", "!"),
-    "superseded": ("#7a5c00", "s"),
-    "taken over": ("#0b57d0", "t"),
+    "exposed": ("#b3261e", "!", "exposed by its alignment research"),
+    "superseded": ("#7a5c00", "s", "superseded by its capability research"),
+    "taken over": ("#0b57d0", "t", "taken over by another team"),
 }
-"""Border and letter of a tile to which something happened in the last rounds."""
+"""Border and letter of a tile to which something happened in the last rounds, and what it was."""
 
 
 def tiles(arm: Arm, measure: Measure) -> str:
     """Teams as tiles in the blocks of their divisions; each tile tells its team when clicked."""
     division = arm.division_of_team
     sizes = np.bincount(division)
-    side = math.ceil(math.sqrt(int(sizes.max())))
+    side = _columns(int(sizes.max()))
     across = max(1, round(math.sqrt(len(sizes) * 1.5)))
     across = math.ceil(len(sizes) / math.ceil(len(sizes) / across))  # rows as full as can be
     block = (WIDTH - GAP * (across - 1)) / across
@@ -52,8 +52,8 @@ def tiles(arm: Arm, measure: Measure) -> str:
     if label:
         named = "Division " if block > 90 else "Div. "
         for house in range(len(sizes)):
-            x, y = (house % across) * (block + GAP), (house // across) * tall + 13
-            parts.append(svg.text(x, y, f"{named}{house}"))
+            x, y = (house % across) * (block + GAP), (house // across) * tall + 17
+            parts.append(svg.text(x, y, f"{named}{house}", class_="house"))
     parts += _flashes(arm, corners, tile)
     parts.append(_outline(*corners[arm.team.index], tile))
     height = math.ceil(len(sizes) / across) * tall
@@ -61,9 +61,16 @@ def tiles(arm: Arm, measure: Measure) -> str:
     return svg.picture(WIDTH, height, what, parts)
 
 
+def _columns(teams: int) -> int:
+    """Tiles in a row of a block: about a square, or somewhat wider if that leaves no hole."""
+    square = math.ceil(math.sqrt(teams))
+    fits = (n for n in range(square, 2 * square) if teams % n == 0)
+    return next(fits, square)
+
+
 def _flashes(arm: Arm, corners: list[tuple[float, float]], tile: float) -> Iterable[str]:
     for team, kind in arm.flashes.items():
-        color, letter = FLASHES[kind]
+        color, letter, _ = FLASHES[kind]
         x, y = corners[team]
         edge = max(1.5, tile / 9)
         yield (
@@ -110,17 +117,17 @@ def dots(team: Team, measure: Measure) -> str:
 def key(measure: Measure) -> str:
     """The color scale, and what the marks on tiles mean."""
     marks = "".join(
-        f'<span class="key-mark" style="border-color:{color};color:{color}">{letter}</span>'
-        f"<span>{name}</span>"
-        for name, (color, letter) in FLASHES.items()
+        f'<span><span class="key-mark" style="border-color:{color};color:{color}">{letter}</span>'
+        f"{told}</span>"
+        for color, letter, told in FLASHES.values()
     )
     if measure.end:
         stops = ",".join(
             f"{VIRIDIS[round(63 * (i / 8) ** measure.curve)]} {100 * i / 8:g}%" for i in range(9)
         )
         scale = (
-            f'<span>0</span><span class="key-scale" style="background:'
-            f'linear-gradient(to right,{stops})"></span><span>{measure.end:g}</span>'
+            f'<span>0<span class="key-scale" style="background:'
+            f'linear-gradient(to right,{stops})"></span>{measure.end:g}</span>'
         )
     else:
         scale = "<span>one of twenty colors for each lineage</span>"

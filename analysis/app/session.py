@@ -6,6 +6,7 @@ which are looked at between two rounds.
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
@@ -16,7 +17,8 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from analysis.app.frame import Frame, Live, PageModel, sampled
+from agents.parameters import Parameters
+from analysis.app.frame import Frame, Live, PageModel
 from analysis.app.measures import MEASURES
 from analysis.app.settings import Setup, declared
 from model.events import Event
@@ -52,11 +54,11 @@ class Session:
         self._publish, self._fail = publish, fail
         self._measure, self._team = next(iter(MEASURES)), 0
         self._rate = 0.0
-        self._playing = self._broken = self._closed = self._dirty = False
+        self._playing = self._broken = self._closed = self._dirty = self._urgent = False
         self._target = 0
         self._number = 0
-        self._next_round = self._last_frame = 0.0
-        self._drawn = True
+        self._next_round = self._sent = self._last_frame = 0.0
+        self._drawn, self._drawing = True, 0.0
         self._asked: Setup | None = setup
         self._wanted: dict[str, Any] = {}
         self._jobs: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
@@ -72,11 +74,11 @@ class Session:
 
     def play(self) -> None:
         """Go on until paused."""
-        self._wish(_playing=True, _dirty=True, _drawn=True, _last_frame=0.0)
+        self._wish(_playing=True, _dirty=True, _urgent=True)
 
     def pause(self) -> None:
         """Stop after the present round."""
-        self._wish(_playing=False, _target=0, _dirty=True, _drawn=True, _last_frame=0.0)
+        self._wish(_playing=False, _target=0, _dirty=True, _urgent=True)
 
     def step(self) -> None:
         """Play one round."""
@@ -96,17 +98,21 @@ class Session:
         """Show another measure, or another team, without waiting for the next frame's time."""
         new: dict[str, Any] = {} if measure is None else {"_measure": measure}
         new |= {} if team is None else {"_team": team}
-        self._wish(**new, _dirty=True, _drawn=True, _last_frame=0.0)
+        self._wish(**new, _dirty=True, _urgent=True)
 
     def change(self, path: str, value: Any) -> None:
         """Change a policy from the next round on."""
         with self._wake:
             self._wanted[path] = value
+            self._urgent = True
             self._wake.notify()
 
     def drawn(self) -> None:
         """Take note that the browser has drawn the last frame."""
-        self._wish(_drawn=True)
+        with self._wake:
+            if not self._drawn:
+                self._drawn, self._drawing = True, time.monotonic() - self._sent
+                self._wake.notify()
 
     def ask(self, job: Callable[[], T]) -> T:
         """Result of `job`, done between two rounds."""
@@ -139,11 +145,13 @@ class Session:
                 while not self._closed and (rest := self._rest()) != 0:
                     self._wake.wait(rest)
                 if self._closed:
-                    return
+                    break
             try:
                 self._turn()
             except Exception as error:
                 self._report(error)
+        self.lives = []
+        gc.collect()  # as in `_begin`
 
     def _rest(self) -> float | None:
         """Seconds until something is to be done; None: until there is a wish."""
@@ -161,10 +169,11 @@ class Session:
             self._begin()
         if self._wanted:
             self._take_over_policy()
+        # Before the next round, which whoever clicked would have to wait for.
+        if self._dirty and self.lives and time.monotonic() >= self._next_frame:
+            self._show()
         if self._advancing and time.monotonic() >= self._next_round:
             self._play_round()
-        if self._dirty and time.monotonic() >= self._next_frame:
-            self._show()
 
     @property
     def _round(self) -> int:
@@ -180,7 +189,11 @@ class Session:
 
     @property
     def _next_frame(self) -> float:
-        return self._last_frame + (1 / FRAMES if self._drawn else PATIENCE)
+        if self._urgent:
+            return 0.0
+        # A browser that takes long to draw is left as long in peace: it has clicks to hear, too.
+        pause = max(1 / FRAMES, 2 * self._drawing)
+        return self._last_frame + (min(pause, PATIENCE) if self._drawn else PATIENCE)
 
     def _begin(self) -> None:
         setup, self._asked = self._asked, None
@@ -189,8 +202,10 @@ class Session:
         lives = [Live("A" if setup.other else "", PageModel(start, setup.seed))]
         if setup.other:
             other = resolve(start, setup.other)
-            lives.append(Live("B", PageModel(other, setup.seed)))
+            differs = "; ".join(_in_words(*item, start) for item in setup.other.items())
+            lives.append(Live("B", PageModel(other, setup.seed), differs))
         self.setup, self.lives = setup, lives
+        gc.collect()  # a model and its agents know one another: they would stay for long
         self._broken, self._dirty = False, True
         if setup.begin:
             self._target = self._first_round_of(setup.begin) - 1
@@ -227,7 +242,7 @@ class Session:
             mine = {path: value for path, value in wanted.items() if path not in kept}
             for path, value in mine.items():
                 live.model.change_policy(path, value)
-                self._note(live, _in_words(path, value, live.model))
+                self._note(live, _in_words(path, value, live.model.parameters))
         self._dirty = True
 
     def _note(self, live: Live, words: str) -> None:
@@ -249,12 +264,13 @@ class Session:
             self._playing = False
 
     def _show(self) -> None:
-        self._dirty = False
-        rounds = sampled(max(live.model.round for live in self.lives))
-        arms = tuple(live.arm(self._measure, self._team, rounds) for live in self.lives)
+        with self._wake:  # a wish that comes from here on is for the next frame
+            self._dirty = self._urgent = self._drawn = False
+            measure, team, playing = self._measure, self._team, self._advancing
+        arms = tuple(live.arm(measure, team) for live in self.lives)
         self._number += 1
-        self._drawn = False
-        self._publish(Frame(self._number, arms, self._measure, self._advancing))
+        self._sent = time.monotonic()
+        self._publish(Frame(self._number, arms, measure, playing))
         # Counted from the end: what drawing takes is not taken from the rounds as well.
         self._last_frame = time.monotonic()
 
@@ -278,7 +294,7 @@ def _fulfill(future: Future[Any], job: Callable[[], Any]) -> None:
         future.set_exception(error)
 
 
-def _in_words(path: str, value: Any, model: PageModel) -> str:
-    meaning = declared(model.parameters)[path].meaning
+def _in_words(path: str, value: Any, parameters: Parameters) -> str:
+    meaning = declared(parameters)[path].meaning
     shown = f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
     return f"“{meaning}” to {shown}"

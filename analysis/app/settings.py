@@ -38,6 +38,15 @@ ENDS: Final = {
 }
 """Where a slider ends if the schema goes on for longer."""
 
+RATES: Final = {
+    "1": "1 round a second",
+    "5": "5 rounds a second",
+    "20": "20 rounds a second",
+    "100": "100 rounds a second",
+    "0": "as fast as it goes",
+}
+"""Rounds a second that the page offers, with names for people."""
+
 SIZES: Final = (256, 1024, 4096, 16_384, 100_000)
 """Numbers of copies that the page offers, beside the scenario's own."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import solara
 
@@ -13,9 +13,11 @@ from analysis.app.charts import COMPARED
 from analysis.app.frame import Frame
 from analysis.app.measures import MEASURES
 from analysis.app.session import Session
-from analysis.app.settings import Setup, typed
+from analysis.app.settings import RATES, Setup, sizes, typed
 from analysis.app.stories import STORIES
-from model.scenario import InputError, resolve
+from model.scenario import InputError, resolve, shipped
+
+T = TypeVar("T")
 
 
 class Desk:
@@ -23,8 +25,8 @@ class Desk:
 
     Attributes
     ----------
-    served
-        Scenario that the server was started with.
+    scenarios
+        Those that the page offers: the shipped ones, and the one that the server was started with.
     frame
         What is shown, or None before the first frame.
     failure
@@ -36,7 +38,7 @@ class Desk:
     """
 
     def __init__(self, scenario: str) -> None:
-        self.served = scenario
+        self.scenarios = tuple(dict.fromkeys((*shipped(), scenario)))
         self.frame: solara.Reactive[Frame | None] = solara.reactive(None)
         self.failure = solara.reactive("")
         self.draft = solara.reactive(Setup(scenario))
@@ -74,12 +76,17 @@ class Desk:
         overrides = {**self.draft.value.overrides, path: typed(path, value)}
         self._redraft(replace(self.draft.value, overrides=overrides, begin=""))
 
+    def set_copies(self, copies: str) -> None:
+        """Change the number of copies."""
+        self.set_make_up("copies", _among(sizes(self.parameters()), int(copies)))
+
     def set_seed(self, seed: int) -> None:
         """Change the seed."""
         self._redraft(replace(self.draft.value, seed=int(seed), begin=""))
 
     def set_scenario(self, scenario: str) -> None:
         """Take another scenario, with its own policy and make-up."""
+        _among(self.scenarios, scenario)
         kept = {k: v for k, v in self.draft.value.overrides.items() if k == "copies"}
         self.story.set("")
         self._redraft(Setup(scenario, self.draft.value.seed, kept))
@@ -105,8 +112,12 @@ class Desk:
 
     def set_measure(self, measure: str) -> None:
         """Color the picture by another measure."""
-        self.measure.set(measure)
+        self.measure.set(_among(MEASURES, measure))
         self.session.look(measure=measure)
+
+    def set_compared(self, measure: str) -> None:
+        """Show how two runs differ in another measure."""
+        self.compared.set(_among(COMPARED, measure))
 
     def set_team(self, team: int) -> None:
         """Choose a team; beyond the ends, the last or first one."""
@@ -122,7 +133,7 @@ class Desk:
 
     def set_rate(self, rate: str) -> None:
         """Play so many rounds a second."""
-        self.rate.set(rate)
+        self.rate.set(_among(RATES, rate))
         self.session.set_rate(float(rate))
 
     def _redraft(self, draft: Setup) -> None:
@@ -132,3 +143,10 @@ class Desk:
             self.asks.set(True)
         else:
             self.reset()
+
+
+def _among(offered: Collection[T], chosen: T) -> T:
+    """A choice of the browser, which can be made to name a file, or a million copies."""
+    if chosen not in offered:
+        raise InputError(f"{chosen!r} is not among the choices")
+    return chosen

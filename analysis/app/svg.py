@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
@@ -24,9 +24,10 @@ SIZE: Final = 14
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a chart: name, values at the chart's rounds, color, dashes, if it is named."""
+    """One line of a chart: name, rounds, values at them, color, dashes, if it is named."""
 
     label: str
+    rounds: Sequence[int]
     values: Sequence[float]
     color: str
     dash: str = ""
@@ -39,8 +40,6 @@ class TimeAxis:
 
     Attributes
     ----------
-    rounds
-        Rounds at which there are values.
     total
         Rounds of the run.
     phases
@@ -49,7 +48,6 @@ class TimeAxis:
         (round, what was changed) of every change of policy.
     """
 
-    rounds: Sequence[int]
     total: int
     phases: Sequence[tuple[str, int]]
     marks: Sequence[tuple[int, str]] = ()
@@ -61,7 +59,7 @@ class TimeAxis:
 
 def text(x: float, y: float, content: str, color: str = INK, **attributes: str | float) -> str:
     """A piece of text."""
-    more = "".join(f' {k.replace("_", "-")}="{v}"' for k, v in attributes.items())
+    more = "".join(f' {k.rstrip("_").replace("_", "-")}="{v}"' for k, v in attributes.items())
     return f'<text x="{x:.1f}" y="{y:.1f}" fill="{color}"{more}>{escape(content)}</text>'
 
 
@@ -73,25 +71,23 @@ def picture(width: float, height: float, label: str, parts: Iterable[str]) -> st
     )
 
 
-def chart(
-    axis: TimeAxis, lines: Sequence[Line], label: str, low: float = 0.0, high: float | None = None
-) -> str:
+def chart(axis: TimeAxis, lines: Sequence[Line], label: str, high: float | None = None) -> str:
     """Lines over the rounds of a run, with the phases as bands and changes of policy as marks.
 
     Without `high` the scale ends above the largest value.
     """
     legend, top = _legend([line for line in lines if line.legend])
     bottom, plot = HEIGHT - BOTTOM, HEIGHT - BOTTOM - top
-    ends = [v for line in lines for v in line.values if math.isfinite(v)]
-    end = nice_end(max(ends, default=1.0)) if high is None else high
-    start = low if not ends or min(ends) >= low else -nice_end(-min(ends))
+    values = [v for line in lines for v in line.values if math.isfinite(v)]
+    ticks = _ticks(min(values, default=0.0), max(values, default=1.0) if high is None else high)
+    start, end = ticks[0], ticks[-1]
 
     def y(value: float) -> float:
         return bottom - plot * (min(max(value, start), end) - start) / (end - start)
 
-    parts = [*_bands(axis, top, bottom), *_grid(start, end, y), *legend]
+    parts = [*_bands(axis, top, bottom), *_grid(ticks, y), *legend]
     for line in lines:
-        at = zip(axis.rounds, line.values, strict=False)  # one of two runs may have ended earlier
+        at = zip(line.rounds, line.values, strict=True)
         points = " ".join(f"{axis.x(round_):.1f},{y(value):.1f}" for round_, value in at)
         dash = f' stroke-dasharray="{line.dash}"' if line.dash else ""
         parts.append(
@@ -140,16 +136,22 @@ def _bands(axis: TimeAxis, top: float, bottom: float) -> Iterable[str]:
         first = last
 
 
-def _grid(start: float, end: float, y: object) -> Iterable[str]:
-    assert callable(y)
-    for i in range(5):
-        value = start + (end - start) * i / 4
+def _ticks(least: float, most: float) -> list[float]:
+    """Round numbers, zero among them, from below the least value to above the largest."""
+    least, most = min(least, 0.0), max(most, 0.0)
+    step = nice_end((most - least) / 4)
+    low, high = math.floor(least / step + 1e-9), math.ceil(most / step - 1e-9)
+    return [step * i for i in range(low, max(high, low + 1) + 1)]
+
+
+def _grid(ticks: Sequence[float], y: Callable[[float], float]) -> Iterable[str]:
+    for value in ticks:
+        color = FAINT if value == 0 else "#d5dae0"
         yield (
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" '
-            'stroke="#d5dae0"/>'
+            f'stroke="{color}"/>'
         )
-        if i % 2 == 0:
-            yield text(LEFT - 6, y(value) + 5, f"{value:.3g}", FAINT, text_anchor="end")
+        yield text(LEFT - 6, y(value) + 5, f"{value:,.6g}", FAINT, text_anchor="end")
 
 
 def _round_labels(axis: TimeAxis) -> Iterable[str]:

@@ -92,6 +92,30 @@ def team(team: Team, means: Floats) -> str:
     )
 
 
+def timeline(arm: Arm) -> str:
+    """The phases of a run beside one another, each as filled as it has been played."""
+    parts, first = [], 0
+    for name, last in arm.axis.phases:
+        share = min(max((arm.round - first) / (last - first), 0.0), 1.0)
+        here = ' aria-current="step"' if first < max(arm.round, 1) <= last else ""
+        parts.append(
+            f'<li style="flex-grow:{last - first};--played:{100 * share:.1f}%"{here}>'
+            f"<span>{escape(name)}</span></li>"
+        )
+        first = last
+    return f'<ol class="timeline" aria-label="Phases">{"".join(parts)}</ol>'
+
+
+def personas(arms: Sequence[Arm]) -> str:
+    """The persona map with a word on how to read it."""
+    return (
+        '<section class="card"><h2>Personas: the mean copy among known authors</h2>'
+        '<p class="help">Near to one another is alike. Blue: authors that pretraining knows. '
+        "The line is the way of the mean copy; training can take it to where no author is.</p>"
+        f"{persona_map(arms)}</section>"
+    )
+
+
 WIDTH, HEIGHT = 400, 300
 HALO: Final = "paint-order:stroke;stroke:#fff;stroke-width:3px"
 

@@ -9,13 +9,18 @@ import solara
 from analysis.app import charts, picture, tables
 from analysis.app.charts import COMPARED
 from analysis.app.controls import box, options
-from analysis.app.frame import Arm, Frame
+from analysis.app.frame import LAST_ROUNDS, Arm, Frame
 from analysis.app.measures import MEASURES
 from analysis.app.state import Desk
 from analysis.app.stories import STORIES
 from analysis.app.widgets import Drawing, Input
 
 ARROWS: Final = "Teams: the arrow keys choose another one"
+SHOWN: Final = "All that the lab has to go by, beside what only this page knows."
+LEDGER: Final = (
+    "How much each process changed the mean of each trait, in thousandths: orange where it rose, "
+    "blue where it fell. The entries of a row sum to the whole change."
+)
 
 
 @solara.component
@@ -27,6 +32,7 @@ def Status(frame: Frame | None) -> None:
     first = frame.arms[0]
     where = f"Round {first.round} of {first.axis.total} · {first.date} · {first.phase}"
     box("p", "status", where)
+    Drawing(html=tables.timeline(first))
     for arm in frame.arms:
         if arm.outcome:
             box("p", "outcome", f"{arm.name} {arm.outcome}".strip())
@@ -79,7 +85,7 @@ def Collective(desk: Desk, frame: Frame) -> None:
 def _picture_of(desk: Desk, frame: Frame, arm: Arm, first: bool) -> None:
     with box("div", "arm"):
         if arm.name:
-            box("h3", "", _title(desk, arm))
+            box("h3", "", f"{arm.name}: the lab sets {arm.differs}" if arm.differs else arm.name)
         Drawing(
             html=picture.tiles(arm, MEASURES[frame.measure]),
             number=frame.number,
@@ -90,14 +96,6 @@ def _picture_of(desk: Desk, frame: Frame, arm: Arm, first: bool) -> None:
         )
 
 
-def _title(desk: Desk, arm: Arm) -> str:
-    if arm.name == "A":
-        return "A"
-    ((path, value),) = desk.session.setup.other.items()
-    shown = f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
-    return f"B: {path} = {shown}"
-
-
 @solara.component
 def ChosenTeam(frame: Frame) -> None:
     """Members, panel and traits of the chosen team."""
@@ -105,8 +103,10 @@ def ChosenTeam(frame: Frame) -> None:
         title = f"{arm.name} Team {arm.team.index}".strip()
         card(
             title,
-            Drawing(html=picture.dots(arm.team, MEASURES[frame.measure])),
-            Drawing(html=tables.team(arm.team, arm.means)),
+            Drawing(
+                html=picture.dots(arm.team, MEASURES[frame.measure])
+                + tables.team(arm.team, arm.means)
+            ),
             class_="team",
         )
 
@@ -123,7 +123,7 @@ def Difference(desk: Desk, frame: Frame) -> None:
             label="measure",
             value=desk.compared.value,
             choices=options(dict(COMPARED)),
-            event_changed=desk.compared.set,
+            event_changed=desk.set_compared,
         )
         Drawing(html=charts.difference(frame.arms, desk.compared.value))
 
@@ -132,23 +132,12 @@ def Difference(desk: Desk, frame: Frame) -> None:
 def Charts(frame: Frame) -> None:
     """What the rounds so far say."""
     arms = frame.arms
-    with box("section", "card wide"):
+    with box("section", "card broad"):
         box("h2", "", "Shown against true")
-        with box("div", "arms"):
-            with box("div", "arm"):
-                box("h3", "", "As the lab sees it")
-                Drawing(html=charts.over_time(arms, charts.SHOWN, "As the lab sees it", 1.0))
-            with box("div", "arm"):
-                box("h3", "", "As it is")
-                Drawing(html=charts.over_time(arms, charts.TRUE, "As it is", 1.0))
-    preservation = charts.over_time(arms, charts.PRESERVATION, "Attention to preservation")
-    card("Drives: preservation, by level", Drawing(html=preservation))
-    convergent = charts.over_time(arms, charts.CONVERGENT, "Attention to convergent drives")
-    card("Drives: convergent", Drawing(html=convergent))
-    oversight = charts.over_time(arms, charts.OVERSIGHT, "Oversight", 1.0)
-    card("Oversight", Drawing(html=oversight))
-    card("Oversight: the gap", Drawing(html=charts.gap(arms)))
-    card("Personas: the mean copy among known authors", Drawing(html=tables.persona_map(arms)))
+        box("p", "help", SHOWN)
+        Drawing(html=f'<div class="arms">{charts.shown_against_true(arms)}</div>')
+    # One element for all of them, since each is a message to the browser.
+    Drawing(html=charts.cards(arms) + tables.personas(arms))
 
 
 @solara.component
@@ -157,9 +146,10 @@ def Words(frame: Frame) -> None:
     for arm in frame.arms:
         name = f"{arm.name}: " if arm.name else ""
         card(
-            f"{name}What moved the means in the last 20 rounds (thousandths)",
+            f"{name}What moved the means in the last {LAST_ROUNDS} rounds",
+            box("p", "help", LEDGER),
             box("div", "scroll", Drawing(html=tables.ledger(arm.ledger)), tabindex="0"),
-            class_="wide",
+            class_="broad",
         )
         card(
             f"{name}Log",
