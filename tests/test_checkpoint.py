@@ -133,7 +133,17 @@ def test_what_is_written_is_the_round_that_was_kept(
 
 # --- nothing is forgotten -------------------------------------------------------------------------
 
-CACHES = {"_last", "streams", "datacollector", "_copies", "_agent_counter", "model", "crew"}
+CACHES = {
+    "_last",
+    "streams",
+    "datacollector",
+    "_copies",
+    "_agent_counter",
+    "model",
+    "crew",
+    "latent",
+    "expressed",
+}
 """Attributes that change and yet are made anew: views, handles and what is looked up twice."""
 
 
