@@ -14,7 +14,7 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow test-page fuzz golden audit sweeps gallery explore lint format bench peers docs clean FORCE
+.PHONY: help run serve test test-slow test-page fuzz golden audit sweeps gallery explore lint format bench size peers docs clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
@@ -67,6 +67,9 @@ format: $(VENV)/.dev ## format the code and mend what can be mended by itself
 
 bench: $(VENV)/.dev ## measure speed and memory (ARGS: options of the benchmark)
 	PYTHONPATH=. $(PY) benchmarks/bench.py $(ARGS)
+
+size: $(VENV)/.dev ## see how effects change with the number of copies (runs for some minutes)
+	PYTHONPATH=. $(PY) benchmarks/size.py $(ARGS)
 
 peers: $(VENV)/.peers ## compare with EGTTools and with a twin of plain Mesa agents
 	PYTHONPATH=.:benchmarks $(PY) benchmarks/peers.py $(ARGS)

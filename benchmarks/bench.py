@@ -20,16 +20,24 @@ import numpy as np
 
 EARLY = ("pretraining", "alignment_training", "agency_training", "deployment_agent3")
 SIZES = (1_024, 10_240, 100_000, 300_000, 1_000_000)
+ROW_BYTES = 32 * 4
 BYTES_TOUCHED = {
-    "draws (21 uniforms, 4 normals), written and read": 2 * 25 * 8,
-    "tasks, written and read": 2 * 9,
-    "expressed traits, read by conduct and survey": 2 * 27 * 8,
-    "latent traits, read by the survey": 27 * 8,
-    "conduct, written and read": 2 * (11 * 8 + 5),
-    "verdicts, written and read": 2 * 5 * 8,
-    "a tenth of the copies replaced: gathered, scattered, mutated": 12 * 27 * 8 // 10,
+    "expressed traits, read by conduct": ROW_BYTES,
+    "score, output, violation, withheld, played, written": 3 * 4 + 1 + 2,
+    "challenges: 3 draws written and read, scores read, parents written and read": 2 * 12 + 4 + 13,
+    "9 % of copies: steps written and read, two rows of a parent read, two written": 9
+    * 8
+    * 128
+    // 100,
+    "15 % of copies in teams taken over: two rows read and two written": 15 * 6 * 128 // 100,
+    "an eighth of all rows, looked at for their health": 2 * ROW_BYTES // 8,
+    "draws of the exchange, written and read": 8,
 }
-"""Bytes that a round of Agent-4's training moves for each copy, by count of the columns it uses."""
+"""Bytes that a round of Agent-4's training moves for each copy between processor and memory.
+
+By count of the columns that it uses; a row that is written is read first. What a block of teams
+hands on from step to step stays in cache and is not counted.
+"""
 
 
 def fresh(task: str, **options: Any) -> dict[str, Any]:
@@ -86,7 +94,7 @@ def task_parts(copies: int, threads: int | None, detail: bool) -> dict[str, Any]
     start = time.perf_counter()
     model = CollectiveModel(rng=0, copies=copies, threads=threads, detail=detail)
     parts["build"] = time.perf_counter() - start
-    for name in ("_assign", "_act", "_evaluate", "_find", "_compete_and_train", "_govern"):
+    for name in ("_perform", "_find", "_compete_and_train", "_govern"):
         setattr(model, name, _clocked(getattr(model, name), parts, name.strip("_")))
     model.records.add_row = _clocked(model.records.add_row, parts, "record")  # type: ignore[method-assign]
     start = time.perf_counter()
@@ -165,24 +173,39 @@ def print_sizes(sizes: list[int], rounds: int) -> None:
         f"\n{'copies':>9} {'threads':>7} {'build s':>8} {'ms/round':>9} {'M copies/s':>11} "
         f"{'of bandwidth':>12} {'growth':>7} {'bytes/copy':>10} {'twin ms':>9} {'times':>7}"
     )
-    before: dict[int, tuple[int, float]] = {}
+    seconds: dict[tuple[int, int], float] = {}
     for copies in sizes:
         slow = fresh("twin", copies=copies, rounds=1)["seconds"] if copies in TWINS else None
         for threads in (1, 2):
             figures = fresh("rounds", copies=copies, threads=threads, rounds=rounds)
-            seconds = figures["seconds"]
-            growth = ""
-            if threads in before:
-                smaller, its = before[threads]
-                growth = f"{np.log(seconds / its) / np.log(copies / smaller):.2f}"
-            before[threads] = (copies, seconds)
+            took = seconds[copies, threads] = figures["seconds"]
             print(
-                f"{copies:>9,} {threads:>7} {figures['built']:>8.2f} {seconds * 1e3:>9.2f} "
-                f"{copies / seconds / 1e6:>11.2f} {copies * touched / seconds / moved:>12.2f} "
-                f"{growth:>7} {figures['bytes']:>10.0f}"
-                + (f" {slow * 1e3:>9.0f} {slow / seconds:>7.0f}" if slow else ""),
+                f"{copies:>9,} {threads:>7} {figures['built']:>8.2f} {took * 1e3:>9.2f} "
+                f"{copies / took / 1e6:>11.2f} {copies * touched / took / moved:>12.2f} "
+                f"{growth(seconds, copies, threads):>7} {figures['bytes']:>10.0f}"
+                + (f" {slow * 1e3:>9.0f} {slow / took:>7.0f}" if slow else ""),
                 flush=True,
             )
+    for threads in (1, 2):
+        print(
+            f"growth from {SIZES[1]:,} to {sizes[-1]:,} copies, {threads} thread(s): "
+            f"{growth(seconds, sizes[-1], threads, SIZES[1])}"
+        )
+    for copies in sizes:
+        gain = seconds[copies, 1] / seconds[copies, 2]
+        print(f"two threads are {gain:.2f} times as fast as one at {copies:,} copies")
+
+
+def growth(
+    seconds: dict[tuple[int, int], float], copies: int, threads: int, since: int | None = None
+) -> str:
+    """Exponent of time over copies, from the size before or from `since`; nothing at first."""
+    smaller = [n for n, t in seconds if t == threads and n < copies]
+    if not smaller:
+        return ""
+    start = since or smaller[-1]
+    ratio = seconds[copies, threads] / seconds[start, threads]
+    return f"{np.log(ratio) / np.log(copies / start):.2f}"
 
 
 def print_parts(copies: int, threads: int | None, detail: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from model.scenario import InputError
 
-BYTES_PER_COPY: Final = 1500
+BYTES_PER_COPY: Final = 800
 """Memory that a run takes at its peak for each copy; `make bench` measures it."""
 
 
