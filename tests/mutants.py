@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -138,7 +139,8 @@ def _made(source: str, operator: Any, occurrence: int) -> Mutant | None:
     try:
         if changed is None or ast.dump(ast.parse(changed)) == ast.dump(ast.parse(source)):
             return None
-        compile(changed, "mutant", "exec")
+        with warnings.catch_warnings(action="ignore"):  # such as of `is` beside a number
+            compile(changed, "mutant", "exec")
     except SyntaxError:
         return None
     old, new = source.splitlines(), changed.splitlines()

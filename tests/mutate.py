@@ -260,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     known = {file: Plan(file, **how) for file, how in listed()["files"].items()}
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("files", nargs="*", help="files of agents/ and model/; all by default")
-    parser.add_argument("--sample", type=int, default=30, help="faults to try a file")
+    parser.add_argument("--sample", type=int, default=40, help="faults to try a file")
     parser.add_argument("--seed", type=int, default=0, help="draws the faults")
     parser.add_argument("--report", type=Path, help="page to write of all that was tried")
     told = parser.parse_args(arguments)
