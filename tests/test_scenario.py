@@ -53,6 +53,7 @@ FAULTS: list[tuple[dict[str, Any], list[str]]] = [
     ({"oversight.audti": 0.5}, ["oversight.audti", "did you mean", "audit"]),
     ({"oversigt.audit": 0.5}, ["oversigt", "did you mean 'oversight'"]),
     ({"audit": 0.5}, ["audit", "did you mean 'oversight.audit'"]),
+    ({"lab.audti": 0.5}, ["lab.audti", "did you mean 'oversight.audit'"]),
     ({"copies.number": 3}, ["copies"]),
     ({"phases.pretraning.rounds": 3}, ["pretraning", "did you mean 'pretraining'"]),
     ({"archetypes.rouge.weight": 0.1}, ["rouge", "did you mean 'rogue'"]),
@@ -129,6 +130,13 @@ def test_a_faulty_entry_of_a_table_is_told_with_what_is_allowed(
         assert part in str(caught.value)
     for part in ("table", "list"):
         assert part not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["copies", "oversight.audit", "phases.pretraining.rounds"])
+def test_a_value_has_no_parts(path: str) -> None:
+    """A traceback, or a value that is replaced by a section, would break it."""
+    with pytest.raises(InputError, match=rf"^{path}\.part: {path} is not a section$"):
+        resolve(resolve(), {f"{path}.part": 1})
 
 
 @pytest.mark.parametrize(
