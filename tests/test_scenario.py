@@ -333,6 +333,16 @@ def test_an_assignment_of_a_number_beyond_64_bits_is_refused() -> None:
         parse_assignment(f"copies={2**63}")
 
 
+def test_divisions_are_as_many_as_a_rule_says_where_no_one_does() -> None:
+    """More divisions than teams, none, or a number that is not that of the model's page."""
+    divisions = {1: 1, 2: 2, 3: 2, 8: 4, 32: 8, 128: 16}
+    for teams, told in divisions.items():
+        p = resolve(overrides={"copies": 2 * teams, "teams": teams})
+        assert (p.team_count, p.division_count) == (teams, told)
+    assert resolve(overrides={"copies": 64, "teams": 8, "divisions": 3}).division_count == 3
+    assert resolve(overrides={"copies": 96}).team_count == 3
+
+
 def test_rounds_are_scaled_but_no_phase_is_lost() -> None:
     """A phase scaled to nothing, or a factor that means nothing, would break it."""
     full, short = resolve(), scale_rounds(resolve(), 0.01)
