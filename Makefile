@@ -14,7 +14,7 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow test-page fuzz golden audit sweeps gallery explore lint format bench size peers docs clean FORCE
+.PHONY: help run serve test test-slow test-page fuzz golden mutate audit sweeps gallery explore lint format bench size peers docs clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
@@ -50,6 +50,9 @@ fuzz: $(VENV)/.dev ## try thousands of faulty inputs (ARGS: options of tests/fuz
 
 golden: $(VENV)/.dev ## agree to what the golden runs give now; refused where CI is set
 	PYTHONPATH=. $(PY) tests/golden.py $(ARGS)
+
+mutate: $(VENV)/.mutate ## see which small faults of the simulation the tests find (ARGS: options of tests/mutate.py)
+	PYTHONPATH=. $(PY) tests/mutate.py $(ARGS)
 
 audit: $(VENV)/.dev ## look up known vulnerabilities of what constraints.txt pins (asks the package index)
 	$(PY) -m venv $(VENV)/audit
@@ -138,7 +141,8 @@ $(VENV)/.browser: $(VENV)/.serve
 $(VENV)/.peers: WHAT = it is compared with
 $(VENV)/.explore: WHAT = scenario discovery needs
 $(VENV)/.docs: WHAT = the documentation needs
-$(VENV)/.peers $(VENV)/.explore $(VENV)/.docs: $(VENV)/.%: $(VENV)/.dev
+$(VENV)/.mutate: WHAT = mutation testing needs
+$(VENV)/.peers $(VENV)/.explore $(VENV)/.docs $(VENV)/.mutate: $(VENV)/.%: $(VENV)/.dev
 	@rm -f $@
 	@echo "installing what $(WHAT) into $(VENV) (once) ..."
 	@$(PIP) install -c constraints.txt --no-build-isolation '.[$*]'

@@ -36,7 +36,9 @@ def table(sizes: dict[int, int], workers: int | None) -> pd.DataFrame:
         rows.insert(1, "teams", parameters.team_count)
         rows.insert(2, "divisions", parameters.division_count)
         found.append(rows)
-        print(rows[[*rows.columns[:4], "arm", "seeds", "with_cause", "without_cause", "low", "high"]])
+        print(
+            rows[[*rows.columns[:4], "arm", "seeds", "with_cause", "without_cause", "low", "high"]]
+        )
     return pd.concat(found, ignore_index=True)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import importlib
+import inspect
 from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -128,6 +131,18 @@ def compiled_functions() -> Iterator[tuple[str, ast.FunctionDef]]:
             made = {dotted(decorator).split(".")[-1] for decorator in node.decorator_list}
             if made & {"compiled", "inlined", "register_jitable"}:
                 yield where, node
+
+
+@pytest.mark.parametrize("name", SIMULATION)
+def test_records_cannot_be_changed_by_who_reads_them(name: str) -> None:
+    """A record that one reader can change under the others, or with room for undeclared things."""
+    module = importlib.import_module(name)
+    for kind in vars(module).values():
+        if dataclasses.is_dataclass(kind) and inspect.getmodule(kind) is module:
+            record = object.__new__(kind)  # type: ignore[call-overload]
+            with pytest.raises(dataclasses.FrozenInstanceError):
+                setattr(record, dataclasses.fields(kind)[0].name, 1)
+            assert not hasattr(record, "__dict__"), kind.__name__
 
 
 def test_compiled_loops_write_no_heritable_column_either() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -15,7 +16,7 @@ from scipy.special import expit, logsumexp
 from agents.compiled import average
 from agents.conduct import stated_shortfall
 from agents.personas import Mixture
-from agents.situation import ORDINARY, REPLACING
+from agents.situation import ORDINARY, REPLACING, Situation
 from agents.traits import HARDCODING, KEEP_COLLECTIVE, KNOWLEDGE, NAMES, POWER, express
 from model.collective import CollectiveModel
 from model.outcomes import CLASSES, PASSAGES, classify
@@ -70,6 +71,21 @@ def test_awareness_and_capability_grow_as_the_phases_say(whole_run: CollectiveMo
         growth = 1 + phase.growth_from_knowledge * row.knowledge
         c += phase.capability_growth * growth
         s = min(s + phase.awareness_growth, p.capability.awareness_ceiling)
+
+
+def test_a_run_begins_in_ordinary_circumstances() -> None:
+    """Neuralese, a looming replacement or another score before any phase has begun."""
+    model = small_model(1)
+    begins = model.parameters.capability
+    assert model.situation == Situation(
+        awareness=begins.awareness_start,
+        capability=begins.start,
+        agent3_capability=begins.start,
+        temptation=1.0,
+        output_weight=1.0,
+        neuralese=False,
+        replacement_looms=False,
+    )
 
 
 def test_weights_are_frozen_while_nobody_is_trained(whole_run: CollectiveModel) -> None:
@@ -321,6 +337,18 @@ def test_first_passages_are_the_first_rounds_beyond_their_level(
     assert len(told) > 0
 
 
+def test_a_passage_is_what_its_words_say() -> None:
+    """A level, a direction or a start that is another than the one that is told, would break it."""
+    words = {"half": 0.5, "four times": 4.0, "five times": 5.0}
+    for passage in PASSAGES:
+        told = [float(number) for number in re.findall(r"\d\.\d+", passage.name)]
+        told += [number for word, number in words.items() if word in passage.name]
+        assert told == [passage.level]
+        assert passage.relative == ("times its start" in passage.name)
+        assert passage.above != ("below" in passage.name or "less than" in passage.name)
+        assert passage.measure in columns(())
+
+
 # --- phases, successor, outcome -------------------------------------------------------------------
 
 
@@ -417,6 +445,41 @@ def test_the_outcome_is_the_first_class_that_applies(
     outcome = classify([*early, *[{**ROW, **last}] * 5], responses, p)
     assert outcome.kind == kind
     assert outcome.sentence.startswith(f"{kind.upper()}: {CLASSES[outcome.kind]}")
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"capture": 0.5, "selective": 0.25},
+        {"capture": 0.6, "selective": 0.125},
+        {"true_alignment": 0.75, "stated_alignment": 0.875},
+        {"successor_to_makers": 0.6, "successor_to_spec": 0.5, "successor_apparent": 0.75},
+        {"successor_to_makers": 0.6, "successor_to_spec": 0.6, "successor_apparent": 1.0},
+        {"successor_to_makers": 0.5, "successor_to_spec": 0.6, "successor_apparent": 1.0},
+        {"true_alignment": 0.9, "stated_alignment": 0.8},
+    ],
+)
+def test_who_is_at_a_threshold_is_not_beyond_it(last: Mapping[str, float]) -> None:
+    """A class that is given at its threshold, or for a successor liker to neither."""
+    bounds = {"captured": 0.5, "selective": 0.125, "adversarial": 0.25, "aligned": 0.75}
+    p = resolve().outcome.model_copy(update={**bounds, "deception": 0.125})
+    assert classify([{**ROW, **last}] * p.window, [], p).kind == "aligned"
+
+
+def test_the_successor_is_judged_as_it_is_at_the_end() -> None:
+    """An earlier design, or the mean of all, that decides would break it."""
+    p = resolve().outcome
+    makers = {"successor_to_makers": 0.6, "successor_to_spec": 0.5, "successor_apparent": 0.9}
+    early, late = [{**ROW, **makers}, ROW], [ROW, {**ROW, **makers}]
+    assert [classify(rows, [], p).kind for rows in (early, late)] == ["aligned", "adversarial"]
+
+
+@pytest.mark.parametrize("first", ["alarm", "roll_back"])
+def test_a_run_is_caught_by_the_first_response_that_is_one(first: str) -> None:
+    """A later response, the lab's doing nothing, or a plug-in's response left out."""
+    responses = [(7, "none"), (9, first), (12, "retrain"), (15, "none")]
+    told = f"first response: {first.replace('_', ' ')} in round 9"
+    assert classify([ROW], responses, resolve().outcome).reason == told
 
 
 def test_the_reason_tells_two_close_numbers_apart() -> None:

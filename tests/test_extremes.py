@@ -6,15 +6,18 @@ import resource
 import sys
 import warnings
 from itertools import combinations
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pairwise
 import pytest
 from conftest import finished
 
+from model import memory
 from model.collective import CollectiveModel
-from model.memory import free_memory
+from model.memory import BYTES_PER_COPY, free_memory, require_memory
 from model.scenario import InputError, resolve
 
 SETTINGS = pairwise.settings()
@@ -70,6 +73,34 @@ def test_the_number_of_threads_is_checked(threads: Any) -> None:
     """A division by zero, or a pool of no threads, would break it."""
     with pytest.raises(InputError, match=r"threads = .* whole number from 1"):
         CollectiveModel(copies=64, threads=threads)
+
+
+def test_more_copies_than_there_is_memory_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is brought down, or a run that is refused although it fits."""
+    monkeypatch.setattr(memory, "free_memory", lambda: 10**6 * BYTES_PER_COPY)
+    require_memory(10**6)
+    told = r"^copies = 2,000,000 would take about 3\.0 GB .* 1\.5 GB are free: .* most 1,000,000$"
+    with pytest.raises(InputError, match=told):
+        require_memory(2 * 10**6)
+    with pytest.raises(InputError, match="copies = 1,000,032 would take"):
+        CollectiveModel(copies=1_000_032)
+    monkeypatch.setattr(memory, "free_memory", lambda: None)
+    require_memory(10**12)
+
+
+def test_free_memory_is_what_the_system_says_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kilobytes taken for bytes, another line, or a traceback on a system that does not tell."""
+
+    def system(**answer: Any) -> None:
+        file = SimpleNamespace(read_text=Mock(**answer))
+        monkeypatch.setattr(memory, "Path", {"/proc/meminfo": file}.__getitem__)
+
+    system(return_value="MemTotal:  9 kB\nMemFree:  3 kB\nMemAvailable:  5 kB\nBuffers:  1 kB\n")
+    assert free_memory() == 5 * 1024
+    system(return_value="MemTotal:  9 kB\n")
+    assert free_memory() is None
+    system(side_effect=FileNotFoundError)
+    assert free_memory() is None
 
 
 @pytest.mark.slow

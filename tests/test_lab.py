@@ -12,6 +12,7 @@ from mesa import Model
 from agents.lab import RESPONSES, Decision, Lab, Observation
 from agents.parameters import Lab as LabParameters
 from agents.parameters import Oversight
+from agents.situation import Policy
 
 NOTHING = {"output": 1.0, "detected": 0.0, "exposed": 0.0, "capture": 0.0, "shielding": 0.0}
 
@@ -150,6 +151,8 @@ def test_a_lab_that_does_not_respond_keeps_its_policy() -> None:
     """A response of none that changes something would break it."""
     it, p = lab(response="none", threshold=0.5)
     before = it.policy(1, 0.3, Oversight(), p)
+    declared = Oversight()
+    assert before == Policy(0.3, declared.penalty, declared.debate, declared.rotation)
     for round_ in range(1, 50):
         it.govern(round_, seen(exposed=1.0), p)
     assert it.decisions

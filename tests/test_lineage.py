@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from conftest import small_model
 
+from agents.population import Changes
 from analysis import folder
 from analysis.cli import main
 from analysis.lineage import trees
@@ -38,6 +39,34 @@ def run(
     put_back = (lineage.replaced["process"] == "lab response").any()
     assert put_back == bool(request.param)
     return model, lineage
+
+
+def test_replacements_are_kept_as_they_come() -> None:
+    """A step that is counted from elsewhere, a mutation that is kept, or a parent that is lost."""
+    rows, parents = np.array([3, 4]), np.array([0, 1])
+    traits = np.zeros((2, 1))
+    genealogy = Genealogy()
+    columns = ["step", "round", "process", "row", "parent"]
+    assert genealogy.frame().columns.tolist() == columns
+    assert len(genealogy.frame()) == 0
+    nothing = np.array([], dtype=int)
+    genealogy.book(1, [Changes("mutation", rows, shift=traits)])
+    genealogy.book(1, [Changes("team selection", rows, parents)])
+    genealogy.book(
+        2,
+        [
+            Changes("correction", np.array([7]), np.array([2])),
+            Changes("division selection", nothing, nothing),
+        ],
+    )
+    genealogy.book(2, [Changes("lab response", rows, columns={"lineage": rows})])
+    assert genealogy.frame().to_numpy().tolist() == [
+        [2, 1, "team selection", 3, 0],
+        [2, 1, "team selection", 4, 1],
+        [3, 2, "correction", 7, 2],
+        [4, 2, "lab response", 3, 3],
+        [4, 2, "lab response", 4, 4],
+    ]
 
 
 def test_founders_are_those_that_the_population_knows(

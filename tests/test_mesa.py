@@ -7,6 +7,7 @@ import inspect
 import warnings
 import weakref
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import mesa
@@ -53,16 +54,38 @@ def test_a_model_that_is_done_with_is_let_go() -> None:
 
 
 def test_everyone_who_acts_is_a_mesa_agent(model: CollectiveModel) -> None:
-    """A kind of agent that Mesa does not know, or one that is registered twice."""
+    """A kind of agent that Mesa does not know, is registered twice, or is not counted from 1."""
     assert isinstance(model, Model)
     kinds = Counter(type(agent) for agent in model.agents)
     seats = model.parameters.oversight.panel_size
     assert kinds == {Copy: 64, Team: 8, Division: 3, Overseer: 8 * seats, Lab: 1}
     assert set(model.agents_by_type) == set(kinds)
     assert all(isinstance(agent, Agent) and agent.model is model for agent in model.agents)
-    assert len({agent.unique_id for agent in model.agents}) == len(model.agents)
+    assert sorted(model.agents.get("unique_id")) == list(range(1, len(model.agents) + 1))
     assert model.agents_by_type[Lab].get("trust") == [model.lab.trust]
     assert [copy.row for copy in model.agents_by_type[Copy]] == list(range(64))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda model: model.agents,
+        lambda model: model.agents_by_type[Copy],
+        lambda model: model.agent_types,
+        lambda model: [model.copy_at(5)],
+        lambda model: model.copies_at([5]),
+    ],
+    ids=["agents", "agents_by_type", "agent_types", "copy_at", "copies_at"],
+)
+def test_handles_are_there_however_they_are_first_asked_for(
+    asked: Callable[[CollectiveModel], Any],
+) -> None:
+    """A first question that finds no one would break it; so would a second that makes all anew."""
+    fresh = small_model(1)
+    found = list(asked(fresh))
+    assert Copy in {agent if isinstance(agent, type) else type(agent) for agent in found}
+    assert list(asked(fresh)) == found
+    assert len(fresh.agents_by_type[Copy]) == 64
 
 
 def test_handles_read_and_write_their_rows(model: CollectiveModel) -> None:

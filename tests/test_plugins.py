@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import finished, policy, situation, small_model
 
 import analysis
-from agents import overseers
-from agents.extensions import REGISTRIES
+from agents import extensions, overseers
+from agents.extensions import REGISTRIES, PluginFault
 from agents.situation import Situation
 from analysis import plugins
 from analysis.cli import main
@@ -158,6 +160,69 @@ def test_a_faulty_plugin_is_refused_in_one_line(tmp_path: Path, text: str, told:
     assert len(str(caught.value).splitlines()) == 1
     assert not any(REGISTRIES.values())
     assert not plugins.loaded()
+
+
+def _cut() -> float:
+    raise KeyError("a\nb")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda: "7", "returns '7', not a finite number"),
+        (lambda: None, "returns None, not a finite number"),
+        (lambda: float("nan"), "returns nan, not a finite number"),
+        (lambda: -float("inf"), "returns -inf, not a finite number"),
+        (lambda: 10**400, f"returns 1{79 * '0'}, not a finite number"),
+        (lambda: np.ones(2), r"returns array\(\[1., 1.\]\), not a finite number"),
+        (_cut, r"fails: KeyError: 'a\\nb'$"),
+    ],
+    ids=["text", "nothing", "none", "infinite", "huge", "array", "failure"],
+)
+def test_what_is_no_number_is_told_as_a_fault_of_the_plugin(
+    answer: Callable[[], object], told: str
+) -> None:
+    """A measure or an Elo that poisons the run, or ends it with a trace, would break it."""
+    extensions.measure("odd", "an odd measure")(lambda model: answer())
+    extensions.overseer("odd")(lambda situation, p: answer())
+    for fails, what in (
+        (lambda: extensions.MEASURES["odd"].of(None), "measure"),
+        (lambda: extensions.OVERSEERS["odd"].elo(None, None), "overseer"),
+    ):
+        with pytest.raises(PluginFault, match=f"(?s)^{what} 'odd' of a plug-in.*{told}"):
+            fails()
+
+
+def test_a_response_that_fails_or_decides_nothing_is_told(tmp_path: Path) -> None:
+    """A lab that goes on without a decision, or a trace in place of a line, would break it."""
+    text = "from agents import extensions\n@extensions.lab_response('odd')\ndef odd(lab, r, p):\n"
+    usual = {"lab.response": "odd", "lab.threshold": 0.01}
+    for body, told in (
+        ("    return None", "lab_response 'odd' of a plug-in returns None, not a Decision"),
+        ("    return 1 / 0", "lab_response 'odd' of a plug-in: line 4 of odd.py fails: Zero"),
+    ):
+        plugins.restore({kind: {} for kind in REGISTRIES})
+        plugins._loaded.clear()
+        plugins.load([written(tmp_path / "odd.py", text + body)])
+        with pytest.raises(PluginFault, match=f"^{told}"):
+            finished(**usual)
+
+
+@pytest.mark.parametrize("side", [(1.0,), (1.0, 2.0, 3.0), [1.0, 2.0], (1.0, "2"), (1.0, np.inf)])
+def test_a_side_of_a_game_is_two_numbers(side: Any) -> None:
+    """A game whose curve fails or is no number in the middle of a run would break it."""
+    for sides in ((side, (1.0, 0.0)), ((1.0, 0.0), side)):
+        with pytest.raises(ValueError, match="game 'odd': guard and houdini are a slope"):
+            extensions.game("odd", *sides)
+    assert not extensions.GAMES
+
+
+def test_a_name_is_given_once() -> None:
+    """A second plug-in that replaces what the first one added would break it."""
+    extensions.game("odd", (1, 2), (3, 4))
+    with pytest.raises(ValueError, match="game 'odd': there is one of this name already"):
+        extensions.game("odd", (5, 6), (7, 8))
+    assert extensions.GAMES["odd"] == extensions.Game((1, 2), (3, 4))
 
 
 def test_a_plugin_that_is_not_there_is_named() -> None:

@@ -17,6 +17,7 @@ from model.scenario import (
     ParameterInfo,
     fingerprint,
     parse_assignment,
+    read_toml,
     resolve,
     scale_rounds,
     shipped,
@@ -52,6 +53,7 @@ FAULTS: list[tuple[dict[str, Any], list[str]]] = [
     ({"oversight.audti": 0.5}, ["oversight.audti", "did you mean", "audit"]),
     ({"oversigt.audit": 0.5}, ["oversigt", "did you mean 'oversight'"]),
     ({"audit": 0.5}, ["audit", "did you mean 'oversight.audit'"]),
+    ({"lab.audti": 0.5}, ["lab.audti", "did you mean 'oversight.audit'"]),
     ({"copies.number": 3}, ["copies"]),
     ({"phases.pretraning.rounds": 3}, ["pretraning", "did you mean 'pretraining'"]),
     ({"archetypes.rouge.weight": 0.1}, ["rouge", "did you mean 'rogue'"]),
@@ -128,6 +130,13 @@ def test_a_faulty_entry_of_a_table_is_told_with_what_is_allowed(
         assert part in str(caught.value)
     for part in ("table", "list"):
         assert part not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["copies", "oversight.audit", "phases.pretraining.rounds"])
+def test_a_value_has_no_parts(path: str) -> None:
+    """A traceback, or a value that is replaced by a section, would break it."""
+    with pytest.raises(InputError, match=rf"^{path}\.part: {path} is not a section$"):
+        resolve(resolve(), {f"{path}.part": 1})
 
 
 @pytest.mark.parametrize(
@@ -246,6 +255,41 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         resolve("slow_down")
 
 
+@pytest.mark.parametrize("value", ["19 lists", str(2**63 - 1), str(-(2**63)), "[{a = [true]}]"])
+def test_a_file_may_nest_and_count_up_to_a_bound(tmp_path: Path, value: str) -> None:
+    """A bound that is met a level or a number too early would break it."""
+    file = tmp_path / "file.toml"
+    file.write_text(f"value = {'[' * 19 + ']' * 19 if value == '19 lists' else value}\n")
+    assert read_toml(file).keys() == {"value"}
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("[" * 20 + "]" * 20, "nested deeper than 20 levels"),
+        ("[" * 9999 + "]" * 9999, "nested deeper than 20 levels"),
+        (str(2**63), "more than 64 bits"),
+        (str(-(2**63) - 1), "more than 64 bits"),
+        (f"[{{a = [1, {2**64}]}}]", "more than 64 bits"),
+    ],
+    ids=["20 lists", "9999 lists", "2^63", "-2^63-1", "within"],
+)
+def test_a_file_beyond_a_bound_is_refused(tmp_path: Path, value: str, told: str) -> None:
+    """A file that ends the program, or a number that no table can hold, would break it."""
+    file = tmp_path / "file.toml"
+    file.write_text(f"value = {value}\n")
+    with pytest.raises(InputError, match=rf"file\.toml: cannot be read: .*{told}"):
+        read_toml(file)
+
+
+def test_a_name_or_path_of_nothing_is_told_as_what_it_is() -> None:
+    """A traceback of the system, or a path that is taken for the name of a scenario."""
+    with pytest.raises(InputError, match="there is no scenario 'aaa"):
+        resolve("a" * 5000)
+    with pytest.raises(InputError, match="there is no scenario file 'nowhere/mine'"):
+        resolve("nowhere/mine")
+
+
 def test_every_parameter_is_declared_with_its_meaning() -> None:
     """A parameter without a meaning, a source or bounds that hold its default would break it."""
     rows = table()
@@ -283,21 +327,45 @@ def test_an_assignment_without_path_or_value_is_refused(text: str) -> None:
         parse_assignment(text)
 
 
+def test_an_assignment_of_a_number_beyond_64_bits_is_refused() -> None:
+    """A number that is taken for a word, or that fails with a traceback, would break it."""
+    with pytest.raises(InputError, match=r"^--set copies: a whole number has more than 64 bits$"):
+        parse_assignment(f"copies={2**63}")
+
+
+def test_divisions_are_as_many_as_a_rule_says_where_no_one_does() -> None:
+    """More divisions than teams, none, or a number that is not that of the model's page."""
+    divisions = {1: 1, 2: 2, 3: 2, 8: 4, 32: 8, 128: 16}
+    for teams, told in divisions.items():
+        p = resolve(overrides={"copies": 2 * teams, "teams": teams})
+        assert (p.team_count, p.division_count) == (teams, told)
+    assert resolve(overrides={"copies": 64, "teams": 8, "divisions": 3}).division_count == 3
+    assert resolve(overrides={"copies": 96}).team_count == 3
+
+
 def test_rounds_are_scaled_but_no_phase_is_lost() -> None:
     """A phase scaled to nothing, or a factor that means nothing, would break it."""
     full, short = resolve(), scale_rounds(resolve(), 0.01)
     for name, phase in full.phases.items():
         assert short.phases[name].rounds == max(1, round(phase.rounds / 100))
     assert scale_rounds(full, 1.0) == full
-    for factor in (0.0, -1.0, math.nan, math.inf):
+    once = resolve(overrides={f"phases.{name}.rounds": 1 for name in full.phases})
+    assert {phase.rounds for phase in scale_rounds(once, 1000).phases.values()} == {1000}
+    for factor in (0.0, -1.0, 1000.5, math.nan, math.inf):
         with pytest.raises(InputError, match="rounds-scale"):
             scale_rounds(full, factor)
 
 
 def test_the_fingerprint_is_that_of_the_numbers() -> None:
-    """A fingerprint that misses a parameter, or follows the wording, would break it."""
+    """A fingerprint that misses a parameter, or follows the wording or order, would break it."""
     full = resolve()
     assert fingerprint(resolve(full, {"name": "x", "description": "y"})) == fingerprint(full)
+    panel = {"human": 0.25, "agent3": 0.75}
+    one, turned = (
+        resolve(overrides={"phases.pretraining.panel": dict(names)})
+        for names in (panel.items(), reversed(panel.items()))
+    )
+    assert fingerprint(one) == fingerprint(turned) != fingerprint(full)
     for info in changeable():
         if isinstance(info.default, float) and info.path.startswith("phases.training_agent4"):
             other = (info.default + (info.high or 2.0)) / 2 + 1e-3 * (info.default == info.high)
