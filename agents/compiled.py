@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, Final
 
 import numpy as np
@@ -129,6 +130,18 @@ def team_means(column, size, means):  # type: ignore[no-untyped-def]
         for i in range(size):
             added += mine[i]
         means[team] = added / size
+
+
+@compiled
+def column_means(table_, means):  # type: ignore[no-untyped-def]
+    """Write the mean of each column of a contiguous two-dimensional array."""
+    means[:] = 0.0
+    for i in range(len(table_)):
+        row = table_[i]
+        for k in range(len(means)):
+            means[k] += row[k]
+    for k in range(len(means)):
+        means[k] /= len(table_)
 
 
 @compiled
@@ -284,13 +297,13 @@ class Crew:
             kernel(0, teams, *arguments)
             return
         ends = [teams * i // self.threads for i in range(self.threads + 1)]
-        pool = _pool(self.threads - 1)
-        others = [
-            pool.submit(kernel, first, last, *arguments) for first, last in pairwise(ends[1:])
-        ]
+        jobs, done = _helpers(self.threads - 1), SimpleQueue[BaseException | None]()
+        for first, last in pairwise(ends[1:]):
+            jobs.put((kernel, (first, last, *arguments), done))
         kernel(0, ends[1], *arguments)
-        for other in others:
-            other.result()
+        for error in [done.get() for _ in ends[2:]]:
+            if error is not None:
+                raise error
 
 
 def alone(kernel: Callable[..., None], teams: int, *arguments: Any) -> None:
@@ -299,5 +312,25 @@ def alone(kernel: Callable[..., None], teams: int, *arguments: Any) -> None:
 
 
 @cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="crew")
+def _helpers(threads: int) -> SimpleQueue[Any]:
+    """Where jobs are put for threads that only help; a queue wakes one sooner than a future."""
+    jobs: SimpleQueue[Any] = SimpleQueue()
+    for number in range(threads):
+        Thread(target=_help, args=(jobs,), name=f"crew-{number}", daemon=True).start()
+    return jobs
+
+
+def _help(jobs: SimpleQueue[Any]) -> None:
+    while True:
+        kernel, arguments, done = jobs.get()
+        error = None
+        try:
+            kernel(*arguments)
+        except BaseException as raised:  # for the thread that waits for it
+            error = raised
+        done.put(error)
+        del kernel, arguments, done, error  # or the arrays of the last job would stay
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not outlive a fork

@@ -149,9 +149,7 @@ def _log(u: float) -> Any:
     exponent = np.float64((bits >> 52) - 1023) + (1.0 if large else 0.0)
     s = (mantissa - 1) / (mantissa + 1)
     q = s * s
-    series = 1 / 23.0
-    series = series * q + 1 / 21.0
-    series = series * q + 1 / 19.0
+    series = 1 / 19.0
     series = series * q + 1 / 17.0
     series = series * q + 1 / 15.0
     series = series * q + 1 / 13.0
@@ -166,8 +164,7 @@ def _log(u: float) -> Any:
 @inlined
 def _cos(q: float) -> Any:
     """Cosine of x from q = x², |x| up to pi/4: Taylor series."""
-    series = 1 / 20922789888000.0
-    series = series * q - 1 / 87178291200.0
+    series = -1 / 87178291200.0
     series = series * q + 1 / 479001600.0
     series = series * q - 1 / 3628800.0
     series = series * q + 1 / 40320.0
@@ -180,8 +177,7 @@ def _cos(q: float) -> Any:
 @inlined
 def _sin_over(q: float) -> Any:
     """Sine of x over x, from q = x², |x| up to pi/4: Taylor series."""
-    series = 1 / 355687428096000.0
-    series = series * q - 1 / 1307674368000.0
+    series = -1 / 1307674368000.0
     series = series * q + 1 / 6227020800.0
     series = series * q - 1 / 39916800.0
     series = series * q + 1 / 362880.0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, get_args
 import numpy as np
 
 from agents import extensions
-from agents.compiled import ONE, ZERO, add_times, columns_of, compiled, inlined, table
+from agents.compiled import ONE, ZERO, add_times, alone, columns_of, compiled, inlined, table
 from agents.conduct import Shown
 from agents.draws import Stream
 from agents.handle import Handle
@@ -460,7 +460,7 @@ def bench(
     in_act, read = sight(situation, p)
     chances = tuple(np.empty(panels.kind.shape, np.float32) for _ in range(3))
     of_kinds = *in_act, read
-    population.crew.share(_seat, len(panels.kind), panels.kind, of_kinds, chances)
+    alone(_seat, len(panels.kind), panels.kind, of_kinds, chances)
     return *chances, honesty(panels, population, p), panels.mean_capture().astype(np.float32)
 
 

@@ -118,6 +118,8 @@ class Population(Stateful):
         first; compiled loops take these.
     sums
         Sums of the padded rows, latent and expressed, shape (2, `ROW`), kept up to date.
+    home
+        Team of each slot, shape (teams, team_size).
     """
 
     STATE: ClassVar = {
@@ -127,7 +129,7 @@ class Population(Stateful):
     }
     MADE: ClassVar = frozenset(
         "latent expressed teams divisions team_size division_of_team division_start "
-        "teams_of_division crew".split()
+        "teams_of_division home crew".split()
     )
 
     latent: Singles
@@ -152,6 +154,9 @@ class Population(Stateful):
         store["division_of_team"] = np.arange(teams) * divisions // teams
         store["division_start"] = np.searchsorted(self.division_of_team, np.arange(divisions))
         store["teams_of_division"] = np.diff(self.division_start, append=teams)
+        store["home"] = np.repeat(
+            np.arange(teams, dtype=np.int32)[:, None], copies // teams, axis=1
+        )
         store["crew"] = crew or Crew(0)
         store["sums"] = np.zeros((2, ROW))
         store["_touched"] = set()
@@ -169,6 +174,7 @@ class Population(Stateful):
     division_of_team: Ints
     division_start: Ints
     teams_of_division: Ints
+    home: NDArray[np.int32]
     crew: Crew
     _touched: set[int]
 
@@ -293,8 +299,8 @@ class Population(Stateful):
                 if overwritten is None:
                     overwritten = np.zeros(len(self), dtype=np.bool_)
                     for other in changes:
-                        overwritten[other.rows] = True
-                held = np.flatnonzero(overwritten[change.parents])
+                        _mark(other.rows, overwritten)
+                held = _marked(change.parents, overwritten)
                 heirs.append((self._gather(change.parents[held]), held))
         return heirs
 
@@ -332,6 +338,11 @@ class Population(Stateful):
 
 _Heirs = tuple[Any, ...]
 """Heritable columns in the order of `HERITABLE`, those of traits with padded rows."""
+
+
+def homes(teams: int, size: int) -> NDArray[np.int32]:
+    """Team of each slot, shape (teams, size)."""
+    return np.repeat(np.arange(teams, dtype=np.int32)[:, None], size, axis=1)
 
 
 def _rows(copies: int) -> Singles:
@@ -389,6 +400,22 @@ def _express(first, last, latent, expressed, sums):  # type: ignore[no-untyped-d
             for k in range(ROW):
                 sums[part, 0, k] += latent[i, k]
                 sums[part, 1, k] += expressed[i, k]
+
+
+@compiled
+def _mark(rows, marks):  # type: ignore[no-untyped-def]
+    for i in range(len(rows)):
+        marks[rows[i]] = True
+
+
+@compiled
+def _marked(rows, marks):  # type: ignore[no-untyped-def]
+    """Places of the rows that are marked."""
+    places, count = np.empty(len(rows), np.int64), 0
+    for i in range(len(rows)):
+        places[count] = i
+        count += marks[rows[i]]
+    return places[:count].copy()
 
 
 @compiled

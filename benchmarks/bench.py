@@ -135,7 +135,12 @@ def bandwidth() -> float:
     return 2 * source.nbytes / best
 
 
-TASKS = {"rounds": task_rounds, "twin": task_twin, "parts": task_parts}
+def task_bandwidth() -> dict[str, float]:
+    """Bytes a second; in a process of its own, whose peak memory others would inherit."""
+    return {"bytes": bandwidth()}
+
+
+TASKS = {"bandwidth": task_bandwidth, "rounds": task_rounds, "twin": task_twin, "parts": task_parts}
 TWINS = (1_024, 10_240, 100_000)
 """Sizes at which the twin is run too."""
 
@@ -164,7 +169,7 @@ def command(*words: str) -> tuple[float, float]:
 
 def print_sizes(sizes: list[int], rounds: int) -> None:
     """Rates, memory and growth by size and threads."""
-    moved = bandwidth()
+    moved = fresh("bandwidth")["bytes"]
     touched = sum(BYTES_TOUCHED.values())
     print(f"memory bandwidth of one thread {moved / 1e9:.1f} GB/s; by count a round moves")
     for what, count in BYTES_TOUCHED.items():

@@ -368,7 +368,7 @@ class CollectiveModel(HandledModel, Stateful):
             work.mean("successor_work") * copies, work.mean("covert_work") * copies
         )
         self.design = self.project.design(
-            self.population.latent.mean(axis=0, dtype=np.float64),
+            self.population.survey().latent,
             self.mixture,
             self.situation,
             self.parameters,

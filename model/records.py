@@ -311,7 +311,7 @@ def _world(situation: Situation, lab: Any) -> dict[str, float]:
 def _conduct(work: Tally, situation: Situation) -> dict[str, float]:
     unwatched = work.mean("violation")
     sandbagging = withholding_by_kind(
-        work.team_acts.mean(axis=0)[WITHHOLDING], work.base_rates, situation.awareness
+        work.mean_acts()[WITHHOLDING], work.base_rates, situation.awareness
     )
     return {
         "output": work.mean("output"),

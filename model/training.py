@@ -133,15 +133,18 @@ RULES: Final[Mapping[str, Callable[[Reals, Whole, Training, Stream], Succession]
 }
 
 
-def sources(teams: int, size: int, migration: float, rng: Stream) -> Whole:
-    """Team that each slot's rivals or parents come from: its own, or another with `migration`."""
-    own = np.repeat(np.arange(teams, dtype=np.int32)[:, None], size, axis=1)
+def sources(home: Whole, migration: float, rng: Stream) -> Whole:
+    """Team that each slot's rivals or parents come from: its own, or another with `migration`.
+
+    `home` is the team of each slot, shape (teams, team size).
+    """
+    teams, size = home.shape
     if migration == 0 or teams == 1:
-        return own
+        return home
     moves, which = rng.random((2, teams, size))
     other = (which * (teams - 1)).astype(np.int32)
-    other += other >= own
-    return np.where(moves < migration, other, own)
+    other += other >= home
+    return np.where(moves < migration, other, home)
 
 
 def select(
@@ -158,7 +161,7 @@ def select(
     The changes (within-team selection, and children of other teams as reshuffling; at once), and
     the rows that hold a new child.
     """
-    source = sources(population.teams, population.team_size, migration, migration_rng)
+    source = sources(population.home, migration, migration_rng)
     succession = RULES[p.rule](population.by_team(population.score), source, p, rng)
     new = np.flatnonzero(succession.replaced)
     parent = succession.parent.ravel()[new]

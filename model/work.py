@@ -14,7 +14,7 @@ import numpy as np
 
 from agents import conduct as conducts
 from agents import overseers
-from agents.compiled import BLOCK, compiled, copy_to, team_means
+from agents.compiled import BLOCK, average, column_means, compiled, copy_to, team_means
 from agents.conduct import Conduct
 from agents.draws import WORDS, Stream, normals_at, uniforms_at
 from agents.overseers import Panels, Verdicts
@@ -72,8 +72,9 @@ class Tally:
 
     Attributes
     ----------
-    means
-        Mean over the members of each team of what `MEANS` lists, shape (measures, teams).
+    means, overall
+        Mean over the members of each team of what `MEANS` lists, shape (measures, teams), and over
+        all copies, (measures,).
     team_acts
         Mean of the expressed traits that acted, shape (teams, traits).
     team_earnest
@@ -85,6 +86,7 @@ class Tally:
     """
 
     means: Floats
+    overall: Floats
     team_acts: Floats
     team_earnest: Floats
     played: Ints
@@ -97,7 +99,13 @@ class Tally:
 
     def mean(self, measure: str) -> float:
         """Mean of a measure over all copies."""
-        return float(self.of_teams(measure).mean())
+        return float(self.overall[MEANS.index(measure)])
+
+    def mean_acts(self) -> Floats:
+        """Mean of the expressed traits that acted, shape (traits,)."""
+        means = np.empty(self.team_acts.shape[1])
+        column_means(self.team_acts, means)
+        return means
 
     def detected_per_audit(self) -> float:
         """Expected detected violations an audited task; 0 without audits."""
@@ -128,6 +136,7 @@ def perform(
     terms = tasks.terms(phase, mixture, audit, redteam, p.tasks)
     tally = Tally(
         np.empty((len(MEANS), teams)),
+        np.empty(len(MEANS)),
         np.empty((teams, len(NAMES))),
         np.empty((teams, len(KINDS))),
         np.empty(len(population), np.int16),
@@ -160,6 +169,7 @@ def perform(
         (population.output, population.score, population.violation, population.withheld),
         (tally.means, tally.team_acts, tally.team_earnest, tally.played),
     )
+    _mean_of_teams(tally.means, tally.overall)
     return tally
 
 
@@ -361,6 +371,12 @@ def _add_up(size, successor, given, shown, done, found, means):  # type: ignore[
         successor_work(size, kind, audited, violation, detection, means[_WORK], means[_COVERT])
     else:
         means[_WORK], means[_COVERT] = 0.0, 0.0
+
+
+@compiled
+def _mean_of_teams(means, overall):  # type: ignore[no-untyped-def]
+    for measure in range(len(overall)):
+        overall[measure] = average(means[measure])
 
 
 @compiled

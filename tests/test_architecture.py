@@ -205,7 +205,8 @@ def test_nothing_draws_from_a_global_generator_or_reads_a_clock() -> None:
         "os.access",
         "os.W_OK",
     }  # where compiled code is kept
-    machine |= {"os.sched_getaffinity", "os.cpu_count"}  # and how many threads there may be
+    # and how many threads there may be, and that none outlives a fork
+    machine |= {"os.sched_getaffinity", "os.cpu_count", "os.register_at_fork"}
     forbidden = {"random", "secrets", "time", "uuid", "os"}
     for where, node in simulation_nodes():
         if isinstance(node, ast.Import):

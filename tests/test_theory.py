@@ -130,7 +130,7 @@ def test_twice_the_strength_turns_t3_red(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_half_the_migration_turns_t7_red(monkeypatch: pytest.MonkeyPatch) -> None:
     """An oracle blind to how many children change teams would break it."""
     whole = training.sources
-    monkeypatch.setattr(training, "sources", lambda d, n, m, rng: whole(d, n, m / 2, rng))
+    monkeypatch.setattr(training, "sources", lambda home, m, rng: whole(home, m / 2, rng))
     assert failing("T7", n=5, d=6, m=0.2)
 
 

@@ -10,7 +10,7 @@ from scipy.stats import binom
 
 from agents.parameters import Training
 from agents.personas import Mixture, switch_weights
-from agents.population import Population
+from agents.population import Population, homes
 from agents.traits import HARDCODING, KEEP_SELF, NAMES, POWER, ROW, START, express
 from model.training import (
     ABOVE_SELF,
@@ -37,7 +37,7 @@ def steps_of(rows: np.ndarray, p: Training, hardcoding: float, seed: int) -> np.
 
 def own_team(teams: int, size: int) -> np.ndarray:
     """Sources without migration."""
-    return sources(teams, size, 0.0, Numbers(0))
+    return homes(teams, size)
 
 
 def drawn_parents(rule: str, score: np.ndarray, p: Training, seed: int = 0) -> np.ndarray:
@@ -306,15 +306,15 @@ def test_heterozygosity_falls_by_one_over_n_a_generation() -> None:
 def test_parents_of_other_teams_come_at_the_rate_of_migration() -> None:
     """A migrant from its own team, or a team that sends more than others, would break it."""
     n, teams = 3000, 5
-    source = sources(teams, n, 0.3, Numbers(11))
+    source = sources(homes(teams, n), 0.3, Numbers(11))
     for team in range(teams):
         away = source[team] != team
         assert_frequency(away, 0.3)
         for other in set(range(teams)) - {team}:
             assert_frequency(source[team][away] == other, 1 / (teams - 1))
-    always = sources(teams, n, 1.0, Numbers(11))
+    always = sources(homes(teams, n), 1.0, Numbers(11))
     assert (always != np.arange(teams)[:, None]).all()
-    np.testing.assert_array_equal(sources(1, 9, 1.0, Numbers(0)), 0)
+    np.testing.assert_array_equal(sources(homes(1, 9), 1.0, Numbers(0)), 0)
 
 
 @pytest.mark.parametrize("rule", RULES)

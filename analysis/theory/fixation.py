@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agents.parameters import Subdivisions, Training
-from agents.population import Changes, Population
+from agents.population import Changes, Population, homes
 from agents.subdivisions import Standing
 from agents.traits import NAMES, Floats
 from analysis.theory.checks import TRAIT, Check, mean_check, share_check, stream
@@ -49,7 +49,7 @@ def fixation(
     draws = stream(rng)
     while len(mutant):
         round_ += 1
-        source = training.sources(*mutant.shape, 0.0, draws)
+        source = homes(*mutant.shape)
         succession = training.challenge(score(mutant), source, p, draws)
         heirs = mutant.ravel()[succession.parent]
         mutant = np.where(succession.replaced, heirs, mutant)
@@ -235,7 +235,7 @@ def _one_challenge(mutant: Any, beta: float, rng: np.random.Generator) -> Any:
     teams = mutant.reshape(count * d, n)
     p = Training(schedule="single", strength=abs(beta))
     draws = stream(rng)
-    source = training.sources(count * d, n, 0.0, draws)
+    source = homes(count * d, n)
     succession = training.challenge(np.sign(beta) * teams, source, p, draws)
     chosen = rng.integers(d, size=count) + d * np.arange(count)
     replaced = np.zeros_like(succession.replaced)

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 
 from agents.parameters import Training
+from agents.population import homes
 from analysis.theory.checks import TRAIT, Z_LIMIT, Check, mean_check, stream
 from model import training
 
@@ -24,7 +25,7 @@ def t5_noisy_score(replicates: int, rng: np.random.Generator, *, h2: float) -> l
     for rule, p, intensity in rules:
         trait = rng.normal(0, np.sqrt(h2), (teams, size))
         score = trait + rng.normal(0, np.sqrt(1 - h2), (teams, size))
-        source = training.sources(teams, size, 0.0, draws)
+        source = homes(teams, size)
         parent = training.RULES[rule](score, source, p, draws).parent
         setting = f"{rule} {p.tournament_size if rule == 'tournament' else '10 of 50'}"
         gains = score.ravel()[parent].mean(axis=1)
@@ -61,7 +62,7 @@ def t6_drift(
     p = Training(rule="resample")
     draws, rows = stream(rng), np.arange(teams * n)
     for _ in range(generations):
-        source = training.sources(teams, n, 0.0, draws)
+        source = homes(teams, n)
         parent = training.resample(np.zeros((teams, n)), source, p, draws).parent
         trait, founder = trait.ravel()[parent], founder.ravel()[parent]
         steps = training.mutation_steps(rows, Training(mutation_sd=sd), 1.0, draws)
@@ -89,7 +90,7 @@ def t10_stabilizing(
     draws, rows = stream(rng), np.arange(teams * n)
     settle = int(20 * np.sqrt(vs) / sd)
     for round_ in range(2 * settle):
-        source = training.sources(teams, n, 0.0, draws)
+        source = homes(teams, n)
         parent = training.resample(-(trait**2) / (2 * vs), source, p, draws).parent
         steps = training.mutation_steps(rows, mutation, 1.0, draws)[:, TRAIT]
         trait = trait.ravel()[parent] + steps.reshape(teams, n)
