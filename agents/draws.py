@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numba import uint32, uint64
 
-from agents.compiled import WORTH_A_THREAD, Crew, alone, compiled, inlined
+from agents.compiled import BLOCK, WORTH_A_THREAD, Crew, alone, compiled, inlined
 from agents.population import Ints, Singles
 from agents.traits import Floats
 
@@ -216,6 +216,14 @@ def _normals(first, last, rows, out, address):  # type: ignore[no-untyped-def]
     for begin in range(first, last, _BATCH):
         end = min(begin + _BATCH, last)
         normals_for(rows[begin:end], address, out[begin:end])
+
+
+def teams_at_a_time(size: int) -> int:
+    """Teams of a block: about `BLOCK` copies, who take a whole number of calls of the cipher."""
+    teams = max(1, BLOCK // size)
+    while teams * size % WORDS:
+        teams += 1
+    return teams
 
 
 class Stream:

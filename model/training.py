@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from agents.compiled import compiled, exp
-from agents.draws import Stream, normals_for
+from agents.draws import Stream, normals_for, teams_at_a_time, uniforms_at
 from agents.parameters import Training
 from agents.personas import Mixture, switch_weights
 from agents.population import Bools, Changes, Ints, Population, Singles, Whole
@@ -47,45 +47,66 @@ def challenge(score: Reals, source: Whole, p: Training, rng: Stream) -> Successi
     the Fermi rule of evolutionary game theory (Traulsen, Nowak & Pacheco 2006).
     """
     teams, size = score.shape
-    draws = rng.uniforms(3, teams * size).reshape(3, teams, size)
-    due = p.challenge_rate
-    if p.schedule == "single":
-        most = draws[0].argmax(axis=1)
-        draws[0] = 1.0
-        draws[0, np.arange(teams), most] = -1.0
-        due = 0.0
     parent, replaced = np.empty((teams, size), np.int32), np.empty((teams, size), np.bool_)
-    rng.crew.share(_challenge, teams, score, source, draws, due, p.strength, parent, replaced)
+    block = teams_at_a_time(size)
+    rng.crew.share(
+        _challenge,
+        -(-teams // block),
+        block,
+        score,
+        source,
+        rng.address(3),
+        (p.schedule == "single", p.challenge_rate, p.strength),
+        parent,
+        replaced,
+    )
     return Succession(parent, replaced)
 
 
 @compiled
-def _challenge(  # type: ignore[no-untyped-def]
-    first, last, score, source, draws, due, strength, parent, replaced
-):
-    """Challenge the copies of some teams whose first draw lies below `due`."""
-    size = score.shape[1]
+def _challenge(first, last, block, score, source, address, how, parent, replaced):  # type: ignore[no-untyped-def]
+    """Challenge copies of some blocks of teams, from three rows of uniforms."""
+    single, rate, strength = how
+    teams, size = score.shape
     seats, rivals, lead = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
-    for team in range(first, last):
-        count, lots = 0, draws[0, team]
-        for seat in range(size):
-            replaced[team, seat], parent[team, seat] = False, team * size + seat
-            seats[count] = seat  # without a branch, which a processor cannot foresee here
-            count += lots[seat] < due
-        for place in range(count):
-            seat = seats[place]
-            rival = source[team, seat]
-            candidates = size - 1 if rival == team else size
-            mate = int(draws[1, team, seat] * candidates)
-            if rival == team and mate >= seat:
-                mate += 1  # nobody challenges itself
-            rivals[place] = rival * size + mate if candidates else -1
-            lead[place] = score[rival, mate] - score[team, seat] if candidates else 0.0
-        _follow(strength, lead[:count])
-        for place in range(count):
-            seat = seats[place]
-            if rivals[place] >= 0 and draws[2, team, seat] < lead[place]:
-                replaced[team, seat], parent[team, seat] = True, rivals[place]
+    room = np.empty(3 * block * size, np.float32)
+    for begin in range(first * block, min(last * block, teams), block):
+        end = min(begin + block, teams)
+        draws = room[: 3 * (end - begin) * size].reshape(3, -1)
+        uniforms_at(begin * size, address, draws)
+        for team in range(begin, end):
+            for seat in range(size):
+                replaced[team, seat], parent[team, seat] = False, team * size + seat
+            own = slice((team - begin) * size, (team - begin + 1) * size)
+            due, which, accept = draws[0][own], draws[1][own], draws[2][own]
+            count = _challenged(due, single, rate, seats)
+            for place in range(count):
+                seat = seats[place]
+                rival = source[team, seat]
+                candidates = size - 1 if rival == team else size
+                mate = int(which[seat] * candidates)
+                if rival == team and mate >= seat:
+                    mate += 1  # nobody challenges itself
+                rivals[place] = rival * size + mate if candidates else -1
+                lead[place] = score[rival, mate] - score[team, seat] if candidates else 0.0
+            _follow(strength, lead[:count])
+            for place in range(count):
+                seat = seats[place]
+                if rivals[place] >= 0 and accept[seat] < lead[place]:
+                    replaced[team, seat], parent[team, seat] = True, rivals[place]
+
+
+@compiled
+def _challenged(draws, single, rate, seats):  # type: ignore[no-untyped-def]
+    """Write the seats that are challenged, each at a rate or just one; how many they are."""
+    if single:
+        seats[0] = draws.argmax()
+        return 1
+    count = 0
+    for seat in range(len(draws)):
+        seats[count] = seat  # without a branch, which a processor cannot foresee here
+        count += draws[seat] < rate
+    return count
 
 
 @compiled

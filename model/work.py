@@ -14,9 +14,9 @@ import numpy as np
 
 from agents import conduct as conducts
 from agents import overseers
-from agents.compiled import BLOCK, average, column_means, compiled, copy_to, team_means
+from agents.compiled import average, column_means, compiled, copy_to, team_means
 from agents.conduct import Conduct
-from agents.draws import WORDS, Stream, normals_at, uniforms_at
+from agents.draws import Stream, normals_at, teams_at_a_time, uniforms_at
 from agents.overseers import Panels, Verdicts
 from agents.parameters import Parameters, Phase, numbers
 from agents.personas import Mixture
@@ -212,14 +212,6 @@ def _streams(streams: Streams, round_: int) -> dict[str, Stream]:
         "conduct": streams.at("conduct", round_),
         "oversight": streams.at("oversight", round_),
     }
-
-
-def teams_at_a_time(size: int) -> int:
-    """Teams of a block: about `BLOCK` copies, and a whole number of calls of the cipher."""
-    teams = max(1, BLOCK // size)
-    while teams * size % WORDS:
-        teams += 1
-    return teams
 
 
 @compiled
