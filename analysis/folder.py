@@ -38,6 +38,9 @@ from model.scenario import InputError, fingerprint, resolve, to_toml
 SCHEMA: Final = 1
 """Version of the folder's layout; raised when a table or file changes its meaning."""
 
+AT_ONCE: Final = 32_768
+"""Copies that are written at a time."""
+
 TABLES: Final = ("rounds", "ledger", "events", "copies", "archetypes")
 PROVENANCE: Final[Mapping[str, type]] = {
     "complete": bool,
@@ -223,7 +226,7 @@ def write(
         "rounds": model.records.rows.frames(),
         "ledger": model.ledger.frames(),
         "events": model.records.events.frames(),
-        "copies": [copy_frame(model)],
+        "copies": copy_frames(model),
         "archetypes": [archetype_table(model)],
     }
     if model.genealogy is not None:
@@ -268,26 +271,32 @@ def add_figures(folder: Path, save: Callable[[Path], object]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def copy_frame(model: CollectiveModel) -> pd.DataFrame:
+def copy_frames(model: CollectiveModel) -> Iterator[pd.DataFrame]:
+    """The population as it is, in parts: see `copy_frame`."""
+    for first in range(0, len(model.population), AT_ONCE):
+        yield copy_frame(model, slice(first, first + AT_ONCE))
+
+
+def copy_frame(model: CollectiveModel, part: slice = slice(None)) -> pd.DataFrame:
     """The population as it is: one row a copy, expressed traits and latent ones (``_latent``)."""
     population = model.population
-    rows = np.arange(len(population))
+    rows = np.arange(len(population))[part]
     team = population.team_of(rows)
     data: dict[str, Any] = {
         "copy": rows,
         "team": team,
         "division": population.division_of_team[team],
-        "lineage": population.lineage,
-        "unswitched": population.unswitched,
-        "score": population.score,
-        "output": population.output,
-        "violation": population.violation,
-        "withheld": population.withheld,
+        "lineage": population.lineage[part],
+        "unswitched": population.unswitched[part],
+        "score": population.score[part],
+        "output": population.output[part],
+        "violation": population.violation[part],
+        "withheld": population.withheld[part],
     }
     for i, name in enumerate(NAMES):
-        data[name] = population.expressed[:, i]
+        data[name] = population.expressed[part, i]
     for i, name in enumerate(NAMES):
-        data[f"{name}_latent"] = population.latent[:, i]
+        data[f"{name}_latent"] = population.latent[part, i]
     return pd.DataFrame(data)
 
 

@@ -83,10 +83,12 @@ def play(out: Path, begin: Callable[[], Played], arguments: argparse.Namespace, 
         if stop.asked:
             raise KeyboardInterrupt
         clock = time.perf_counter()
+        if not (arguments.no_figures and arguments.quiet):
+            tables = _tables(model)
         if not arguments.no_figures:
-            _draw(out)
+            _draw(tables, out)
         if not arguments.quiet:
-            _tell(model)
+            _tell(model, tables)
             rest = duration(time.perf_counter() - clock)
             took = f"{duration(seconds)} for {model.round} rounds, {rest} for the rest"
             say(f"\nThat took {took}. Files are in {out}/")
@@ -270,15 +272,32 @@ def _phase(model: Any) -> str:
     return str(turn.phase.label or turn.name)
 
 
-def _draw(out: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """What figures and summary are made of; the copies and the words of all events are not."""
+
+    rounds: Any
+    events: Any
+    ledger: Any
+    archetypes: Any
+
+
+def _tables(model: Any) -> _Tables:
+    from analysis.folder import archetype_table
+
+    records = model.records
+    events, ledger = records.events.outline(), model.ledger.frame()
+    return _Tables(records.rounds(), events, ledger, archetype_table(model))
+
+
+def _draw(tables: _Tables, out: Path) -> None:
     from analysis import figures, folder
 
-    run_ = folder.read(out)
-    drawn = figures.all_figures(run_)
+    drawn = figures.all_figures(tables)
     folder.add_figures(out, lambda to: figures.save(drawn, to))
 
 
-def _tell(model: Any) -> None:
+def _tell(model: Any, tables: _Tables) -> None:
     """Print the summary, in colors only on a terminal."""
     from rich.console import Console
 
@@ -286,10 +305,9 @@ def _tell(model: Any) -> None:
 
     terminal = sys.stdout.isatty()
     console = Console(width=min(WIDTH, Console().width) if terminal else WIDTH)
-    records, ledger = model.records, model.ledger
-    tables = records.rounds(), ledger.frame(), records.events.frame()
+    told = tables.rounds, tables.ledger, tables.events
     with console.capture() as caught:
-        console.print(summary(*tables, model.outcome(), model.parameters, console.width))
+        console.print(summary(*told, model.outcome(), model.parameters, console.width))
     for line in caught.get().splitlines():
         say(line.rstrip())
 
