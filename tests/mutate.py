@@ -13,13 +13,15 @@ are, and so does the compiled code of other files, which is kept under a checksu
 mutmut 3 changes nothing outside of functions, where parameters and traits are declared, and a
 function that it has wrapped cannot be compiled.
 
-A file with compiled loops is marked ``compiled = false``: its faults are tried without compiling,
-which would take 15 s each, so the tests named for it should have small populations.
+A file with compiled loops is marked ``compiled = false``: it and the files that use it are not
+compiled, which would take up to 15 s a fault, and only what it uses itself is. So the tests named
+for it should have small populations.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -129,6 +131,41 @@ class Instead(importlib.abc.MetaPathFinder):
         )
 
 
+def users(file: str) -> set[str]:
+    """Modules of the simulation that use a file, itself among them."""
+    imported: dict[str, set[str]] = {}
+    for path in (p for part in ("agents", "model") for p in (ROOT / part).glob("*.py")):
+        names = imported[f"{path.parent.name}.{path.stem}"] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    found, news = set(), {file[:-3].replace("/", ".")}
+    while news:
+        found |= news
+        news = {name for name, used in imported.items() if used & found} - found
+    return found
+
+
+def leave_uncompiled(file: str) -> None:
+    """Let Python run the loops of a file and of its users; those below stay as they are kept."""
+    import numba
+    from numba.core import extending
+
+    # An intrinsic only asks for what is needed soon.
+    extending._Intrinsic.__call__ = lambda *_, **__: None
+    above = users(file)
+    if "agents.compiled" in above:
+        numba.config.DISABLE_JIT = True
+        return
+    compiling = importlib.import_module("agents.compiled")
+    compiled = compiling.compiled
+
+    def chosen(function: Callable[..., Any], inline: bool = False) -> Any:
+        return function if function.__module__ in above else compiled(function, inline)
+
+    compiling.compiled = chosen
+
+
 def in_a_fork(work: Callable[[], int], limit: int) -> int:
     """Exit status of some work done in a process of its own, negative for a signal.
 
@@ -158,9 +195,7 @@ def tests_of(plan: Plan, source: str) -> int:
     """Run the tests of a file with a source in its place, up to the first failure."""
     sys.meta_path.insert(0, Instead(plan.file, source))
     if not plan.compiled:
-        import numba
-
-        numba.config.DISABLE_JIT = True
+        leave_uncompiled(plan.file)
     chosen = [f"tests/{name}" for name in plan.tests]
     return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *chosen]))
 
