@@ -65,10 +65,11 @@ PAGE: Final = """# Faults that the tests would find
 Tests are trusted as far as they can fail. `make mutate` makes small faults in the simulation
 (another operator or number, a condition turned round, a loop that never runs, an effect left out)
 and gives each to the tests. A fault that fails a test, or makes the tests take five times as long,
-is *killed*. This page is written by
+is *killed*. This page tells of all that was tried so far, up to forty faults of some files and eight
+or ten of others, and is written by
 
 ```
-make mutate ARGS="--report docs/mutation.md"
+make mutate ARGS="--sample 0 --report docs/mutation.md"
 ```
 
 `ARGS="agents/lab.py --sample 100 --seed 1"` tries more of one file, and others. Faults are drawn by
@@ -83,8 +84,14 @@ weighed by the faults that are possible in each, it is {weighed}. A file of whic
 a score to within some ten points or more.
 
 *Lines reached* is the share of a file's lines that those tests run: a by-product, since a line that
-is run is not yet a line that is tested. In `agents/draws.py` and `agents/compiled.py` most lines
-run compiled, where they are not counted.
+is run is not yet a line that is tested.
+
+What had survived was tried again after tests were added to those that are asked, so the table
+flatters a little. Of the files tried last, with compiled loops and what is around them (`conduct`,
+`drives`, `overseers`, `population` and `traits` of `agents/`; `collective`, `competition`,
+`health`, `ledger`, `records`, `tasks`, `training` and `work` of `model/`), 105 of 124 faults were
+killed at first (85%). Of the other 19, eight were found by tests that were there already and had
+not been asked, and four by three tests that were written for them; seven are left.
 
 ## What survived
 
@@ -96,6 +103,7 @@ test could find it, and none does.
 ## What was not tried
 
 * Most of the faults that are possible: the sample is small, and of one seed.
+* Whole files: {untried}
 * Two faults at once; faults of another kind than Cosmic Ray's and an effect left out; one bit
   operator for an arithmetic one, which fails on the first float that it meets.
 * Faults as the compiler would see them. The loops of a file that is marked `compiled = false`, and
@@ -296,7 +304,15 @@ def report(kept: dict[str, dict[str, Any]], reasons: dict[str, dict[str, str]]) 
         files=_table(head, rows),
         survivors=_table(["where", "change", "why"], survivors),
         weighed=f"{weighed:.0%}",
+        untried=_untried(set(kept)),
     )
+
+
+def _untried(tried: set[str]) -> str:
+    """Which files were not tried at all, as a sentence."""
+    files = [f"{d}/{p.name}" for d in ("agents", "model") for p in (ROOT / d).glob("*.py")]
+    left = sorted(f"`{f}`" for f in set(files) - tried if not f.endswith("__init__.py"))
+    return f"{', '.join(left)}." if left else "none."
 
 
 def _figures(fates: Counter[str]) -> list[str]:
@@ -324,7 +340,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     known = {file: Plan(file, **how) for file, how in listed()["files"].items()}
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("files", nargs="*", help="files of agents/ and model/; all by default")
-    parser.add_argument("--sample", type=int, default=40, help="faults to try a file")
+    parser.add_argument(
+        "--sample", type=int, default=40, help="faults to try a file; 0 only reports"
+    )
     parser.add_argument("--seed", type=int, default=0, help="draws the faults")
     parser.add_argument("--report", type=Path, help="page to write of all that was tried")
     told = parser.parse_args(arguments)
@@ -335,7 +353,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for library in LIBRARIES:
         importlib.import_module(library)
     os.chdir(ROOT)
-    for file in told.files or known:
+    for file in (told.files or known) if told.sample else ():
         result = tried(known[file], told.sample, told.seed)
         place(file).write_text(json.dumps(result, indent=1), encoding="utf-8")
     if told.report:
