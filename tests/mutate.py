@@ -65,8 +65,8 @@ PAGE: Final = """# Faults that the tests would find
 Tests are trusted as far as they can fail. `make mutate` makes small faults in the simulation
 (another operator or number, a condition turned round, a loop that never runs, an effect left out)
 and gives each to the tests. A fault that fails a test, or makes the tests take five times as long,
-is *killed*. This page tells of all that was tried so far, up to forty faults of some files and eight
-or ten of others, and is written by
+is *killed*. This page tells of all that was tried so far, up to forty faults of some files and
+eight or ten of others, and is written by
 
 ```
 make mutate ARGS="--sample 0 --report docs/mutation.md"
@@ -90,8 +90,8 @@ What had survived was tried again after tests were added to those that are asked
 flatters a little. Of the files tried last, with compiled loops and what is around them (`conduct`,
 `drives`, `overseers`, `population` and `traits` of `agents/`; `collective`, `competition`,
 `health`, `ledger`, `records`, `tasks`, `training` and `work` of `model/`), 105 of 124 faults were
-killed at first (85%). Of the other 19, eight were found by tests that were there already and had
-not been asked, and four by three tests that were written for them; seven are left.
+killed at first (85%). Of the other 19, six were found by tests that were there already and had not
+been asked, and six by two tests and an assertion that were written for them; seven are left.
 
 ## What survived
 
