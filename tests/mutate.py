@@ -103,7 +103,8 @@ test could find it, and none does.
 ## What was not tried
 
 * Most of the faults that are possible: the sample is small, and of one seed.
-* Whole files: {untried}
+* Whole files, or so few faults of them that they are not counted:
+  {untried}
 * Two faults at once; faults of another kind than Cosmic Ray's and an effect left out; one bit
   operator for an arithmetic one, which fails on the first float that it meets.
 * Faults as the compiler would see them. The loops of a file that is marked `compiled = false`, and
