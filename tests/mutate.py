@@ -13,19 +13,23 @@ are, and so does the compiled code of other files, which is kept under a checksu
 mutmut 3 changes nothing outside of functions, where parameters and traits are declared, and a
 function that it has wrapped cannot be compiled.
 
-A file with compiled loops is marked ``compiled = false``: its faults are tried without compiling,
-which would take 15 s each, so the tests named for it should have small populations.
+A file with compiled loops is marked ``compiled = false``: it and the files that use it are not
+compiled, which would take up to 15 s a fault, and only what it uses itself is. So the tests named
+for it should have small populations. The files that all loops use are ``anew = true``: whatever
+their tests run is compiled again for each fault.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import json
 import os
 import resource
+import shutil
 import signal
 import sys
 import time
@@ -43,6 +47,8 @@ from mutants import sample
 
 ROOT: Final = Path(__file__).parents[1]
 KEPT: Final = ROOT / "results" / "mutation"
+AGAIN: Final = KEPT / "compiled"
+"""Where the code goes that is compiled for one trial."""
 FACTOR, LEAST, WALL = 5, 20, 900
 """A trial may take so many times the seconds of the file as it is, at least so many, and wait so
 many."""
@@ -59,10 +65,11 @@ PAGE: Final = """# Faults that the tests would find
 Tests are trusted as far as they can fail. `make mutate` makes small faults in the simulation
 (another operator or number, a condition turned round, a loop that never runs, an effect left out)
 and gives each to the tests. A fault that fails a test, or makes the tests take five times as long,
-is *killed*. This page is written by
+is *killed*. This page tells of all that was tried so far, up to forty faults of some files and
+eight or ten of others, and is written by
 
 ```
-make mutate ARGS="--report docs/mutation.md"
+make mutate ARGS="--sample 0 --report docs/mutation.md"
 ```
 
 `ARGS="agents/lab.py --sample 100 --seed 1"` tries more of one file, and others. Faults are drawn by
@@ -72,8 +79,19 @@ about which file, and explains what survives.
 
 {files}
 
+The score of all is that of the faults tried. Files were not tried in proportion to their size:
+weighed by the faults that are possible in each, it is {weighed}. A file of which ten were tried has
+a score to within some ten points or more.
+
 *Lines reached* is the share of a file's lines that those tests run: a by-product, since a line that
 is run is not yet a line that is tested.
+
+What had survived was tried again after tests were added to those that are asked, so the table
+flatters a little. Of the files tried last, with compiled loops and what is around them (`conduct`,
+`drives`, `overseers`, `population` and `traits` of `agents/`; `collective`, `competition`,
+`health`, `ledger`, `records`, `tasks`, `training` and `work` of `model/`), 105 of 124 faults were
+killed at first (85%). Of the other 19, six were found by tests that were there already and had not
+been asked, and six by two tests and an assertion that were written for them; seven are left.
 
 ## What survived
 
@@ -81,6 +99,20 @@ is run is not yet a line that is tested.
 test could find it, and none does.
 
 {survivors}
+
+## What was not tried
+
+* Most of the faults that are possible: the sample is small, and of one seed.
+* Whole files, or so few faults of them that they are not counted:
+  {untried}
+* Two faults at once; faults of another kind than Cosmic Ray's and an effect left out; one bit
+  operator for an arithmetic one, which fails on the first float that it meets.
+* Faults as the compiler would see them. The loops of a file that is marked `compiled = false`, and
+  of the files that use it, run in Python while its faults are tried. There an index beyond the end
+  is an error; compiled, it would read what lies there. So a fault of that kind counts as killed by
+  tests that may not see it in a compiled loop.
+* Whether slow tests, golden runs, runs of the command line and the fuzz find what has survived: the
+  score is that of the tests named in `tests/mutation.toml`, and these are the fast ones.
 """
 
 
@@ -91,6 +123,7 @@ class Plan:
     file: str
     tests: list[str]
     compiled: bool = True
+    anew: bool = False
 
     @property
     def source(self) -> str:
@@ -129,6 +162,37 @@ class Instead(importlib.abc.MetaPathFinder):
         )
 
 
+def users(file: str) -> set[str]:
+    """Modules of the simulation that use a file, itself among them."""
+    imported: dict[str, set[str]] = {}
+    for path in (p for part in ("agents", "model") for p in (ROOT / part).glob("*.py")):
+        names = imported[f"{path.parent.name}.{path.stem}"] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    found, news = set(), {file[:-3].replace("/", ".")}
+    while news:
+        found |= news
+        news = {name for name, used in imported.items() if used & found} - found
+    return found
+
+
+def leave_uncompiled(file: str) -> None:
+    """Let Python run the loops of a file and of its users; those below stay as they are kept."""
+    from numba.core import extending
+
+    # An intrinsic only asks for what is needed soon.
+    extending._Intrinsic.__call__ = lambda *_, **__: None
+    above = users(file)
+    compiling = importlib.import_module("agents.compiled")
+    compiled = compiling.compiled
+
+    def chosen(function: Callable[..., Any], inline: bool = False) -> Any:
+        return function if function.__module__ in above else compiled(function, inline)
+
+    compiling.compiled = chosen
+
+
 def in_a_fork(work: Callable[[], int], limit: int) -> int:
     """Exit status of some work done in a process of its own, negative for a signal.
 
@@ -158,9 +222,10 @@ def tests_of(plan: Plan, source: str) -> int:
     """Run the tests of a file with a source in its place, up to the first failure."""
     sys.meta_path.insert(0, Instead(plan.file, source))
     if not plan.compiled:
-        import numba
-
-        numba.config.DISABLE_JIT = True
+        leave_uncompiled(plan.file)
+    if plan.anew:
+        shutil.rmtree(AGAIN, ignore_errors=True)
+        os.environ["NUMBA_CACHE_DIR"] = str(AGAIN)
     chosen = [f"tests/{name}" for name in plan.tests]
     return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *chosen]))
 
@@ -228,11 +293,27 @@ def report(kept: dict[str, dict[str, Any]], reasons: dict[str, dict[str, str]]) 
             if m["fate"] == "survived"
         ]
     possible = sum(result["possible"] for result in kept.values())
+    weighed = sum(
+        result["possible"]
+        * sum(mutant["fate"] != "survived" for mutant in result["mutants"])
+        / max(len(result["mutants"]), 1)
+        for result in kept.values()
+    ) / max(possible, 1)
     rows.append(["**all**", f"{possible:,}", *_figures(total), ""])
     head = "file|possible|tried|killed|of them by time|survived|score|lines reached".split("|")
     return PAGE.format(
-        files=_table(head, rows), survivors=_table(["where", "change", "why"], survivors)
+        files=_table(head, rows),
+        survivors=_table(["where", "change", "why"], survivors),
+        weighed=f"{weighed:.0%}",
+        untried=_untried(set(kept)),
     )
+
+
+def _untried(tried: set[str]) -> str:
+    """Which files were not tried at all, as a sentence."""
+    files = [f"{d}/{p.name}" for d in ("agents", "model") for p in (ROOT / d).glob("*.py")]
+    left = sorted(f"`{f}`" for f in set(files) - tried if not f.endswith("__init__.py"))
+    return f"{', '.join(left)}." if left else "none."
 
 
 def _figures(fates: Counter[str]) -> list[str]:
@@ -260,7 +341,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     known = {file: Plan(file, **how) for file, how in listed()["files"].items()}
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("files", nargs="*", help="files of agents/ and model/; all by default")
-    parser.add_argument("--sample", type=int, default=40, help="faults to try a file")
+    parser.add_argument(
+        "--sample", type=int, default=40, help="faults to try a file; 0 only reports"
+    )
     parser.add_argument("--seed", type=int, default=0, help="draws the faults")
     parser.add_argument("--report", type=Path, help="page to write of all that was tried")
     told = parser.parse_args(arguments)
@@ -271,7 +354,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for library in LIBRARIES:
         importlib.import_module(library)
     os.chdir(ROOT)
-    for file in told.files or known:
+    for file in (told.files or known) if told.sample else ():
         result = tried(known[file], told.sample, told.seed)
         place(file).write_text(json.dumps(result, indent=1), encoding="utf-8")
     if told.report:

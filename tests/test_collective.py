@@ -320,6 +320,21 @@ def test_events_agree_with_the_rounds() -> None:
         assert event.text.startswith(f"team {event.team} {event.kind}")
 
 
+def test_a_look_of_the_lab_is_an_event_of_its_round() -> None:
+    """A look that is not told, or told where there is none, would break it."""
+    lab = {"lab.usefulness_drop": 0.01, "lab.look_rounds": 2, "lab.memory": 0.6}
+    size = {"copies": 48, "teams": 6, "divisions": 2}
+    model = CollectiveModel(rng=1, **size, **lab, **in_all_phases(rounds=6))
+    looks = []
+    while model.running:
+        before = model.lab.look_until
+        model.step()
+        if model.lab.look_until != before:
+            looks.append(model.round)
+    assert looks
+    assert [event.round for event in model.records.events if event.kind == "look"] == looks
+
+
 def test_first_passages_are_the_first_rounds_beyond_their_level(
     whole_run: CollectiveModel,
 ) -> None:

@@ -289,13 +289,15 @@ def test_a_copy_with_nothing_left_to_pursue_does_nothing() -> None:
 
 
 def test_the_budget_pays_for_backchaining_gaming_and_obfuscation() -> None:
-    """Thought that costs nothing, or ends that are derived although terminal, would break it."""
+    """Thought that costs nothing or more than all, or terminal ends that are derived."""
     acts = acts_of(1, terminality_power=1.0, gaming=0.5, obfuscation=0.25)
     derived = 2 * (1 - 1 / (1 + np.exp(2)))
     p = Conduct(backchaining_cost=0.1, gaming_cost=0.02, obfuscation_cost=0.04)
     assert budget_of(acts, p)[0] == pytest.approx(1 - 0.1 * derived - 0.01 - 0.01)
     free = Conduct(backchaining_cost=0.0, gaming_cost=0.0, obfuscation_cost=0.0)
     np.testing.assert_array_equal(budget_of(acts, free), 1)
+    dear = Conduct(backchaining_cost=0.3, gaming_cost=0.3, obfuscation_cost=0.3)
+    np.testing.assert_array_equal(budget_of(acts_of(1, gaming=1.0, obfuscation=1.0), dear), 0)
 
 
 def test_goals_are_pursued_where_they_help_or_are_ends(rng: Numbers) -> None:

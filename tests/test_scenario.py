@@ -56,6 +56,7 @@ FAULTS: list[tuple[dict[str, Any], list[str]]] = [
     ({"lab.audti": 0.5}, ["lab.audti", "did you mean 'oversight.audit'"]),
     ({"copies.number": 3}, ["copies"]),
     ({"phases.pretraning.rounds": 3}, ["pretraning", "did you mean 'pretraining'"]),
+    ({"phases.pretraining.panl.human": 1.0}, ["pretraining.panl: there is no such parameter"]),
     ({"archetypes.rouge.weight": 0.1}, ["rouge", "did you mean 'rogue'"]),
     ({"archetypes.hhh.departures": {"powr": 1.0}}, ["hhh", "'powr'", "did you mean 'power'"]),
     # Parts that do not fit together: what would fit.

@@ -54,6 +54,22 @@ def test_attention_depends_on_differences_of_drives_only(
     np.testing.assert_allclose(express(shifted)[:, DRIVES], before, rtol=1e-9, atol=1e-300)
 
 
+def test_padded_rows_are_expressed_as_vectors_are() -> None:
+    """A share of another total, an overflow, or a restraint of another principle, breaks it."""
+    drives, width = traits.DRIVES.stop, len(traits.NAMES)
+    latent = np.zeros((3 * drives, traits.ROW), np.float32)
+    latent[:, :width] = np.random.default_rng(0).normal(0, 2, (3 * drives, width))
+    latent[np.arange(drives), np.arange(drives)] = 1000.0  # one drive is all
+    told = np.empty_like(latent)
+    for row, out in zip(latent, told, strict=True):
+        traits.express_row(row, out)
+    expressed = traits.express(latent[:, :width].astype(np.float64))
+    np.testing.assert_allclose(told[:, :width], expressed, rtol=3e-6, atol=1e-9)
+    restraint = expressed[:, traits.WEIGHTS] * (1 - expressed[:, traits.DRIFTS])
+    np.testing.assert_allclose(told[:, traits.RESTRAINT], restraint, rtol=3e-5)
+    assert not told[:, traits.RESTRAINT.stop :].any()
+
+
 def test_expressing_does_not_change_the_latent_values() -> None:
     """A link computed in place would break it."""
     latent = np.random.default_rng(0).normal(size=(4, len(NAMES)))
