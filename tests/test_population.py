@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.population import COLUMNS, Changes, Population
-from agents.traits import DRIFTS, NAMES, WEIGHTS, express
+from agents.traits import DRIFTS, NAMES, ROW, WEIGHTS, express
 
 HERITABLE = [column.name for column in COLUMNS if column.heritable]
 OWN = [column.name for column in COLUMNS if not column.heritable]
@@ -268,3 +268,25 @@ def test_teams_and_divisions_partition_the_copies(size: int, teams: int, data: A
         of_divisions = population.division_mean(means)
         for d in range(divisions):
             np.testing.assert_allclose(of_divisions[d], means[home == d].mean(axis=0), atol=1e-12)
+
+
+@pytest.mark.parametrize(("copies", "teams"), [(24, 6), (5000, 50), (7, 1)])
+def test_children_of_the_team_are_written_and_mutated_as_by_two_changes(
+    copies: int, teams: int
+) -> None:
+    """Steps left out, a parent read after it was written, or a sum in the wrong place."""
+    numbers, size = Numbers(copies), copies // teams
+    rows = np.flatnonzero(numbers.random(copies) < 0.4)
+    parents = rows - rows % size + numbers.integers(0, size, len(rows))
+    steps = np.zeros((len(rows), ROW), np.float32)
+    steps[:, : len(NAMES)] = numbers.normal(size=(len(rows), len(NAMES)))
+    one, two = told_apart(copies, teams), told_apart(copies, teams)
+    replaced, mutated = one.succeed(rows, parents, steps)
+    (first,) = two.apply(Changes("within-team selection", rows, parents=parents))
+    (second,) = two.apply(Changes("mutation", rows, shift=steps[:, : len(NAMES)]))
+    for name in HERITABLE:
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name), err_msg=name)
+    np.testing.assert_allclose(replaced, first, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(mutated, second, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(one.sums, two.sums, rtol=1e-12, atol=1e-9)
+    assert (mutated != 0).all()
