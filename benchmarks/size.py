@@ -15,7 +15,7 @@ from analysis import experiments
 from analysis.style import BLUE, GRAY, STYLES, VERMILION, canvas, rc, style
 from model.scenario import resolve
 
-SEEDS = {1_024: 12, 4_096: 12, 16_384: 12, 65_536: 6, 300_000: 3}
+SEEDS = {1_024: 12, 4_096: 12, 16_384: 8, 65_536: 4, 300_000: 2}
 """Seeds 0 to n - 1 of each size."""
 
 PANELS = {
