@@ -73,7 +73,8 @@ class OversightGame:
 
 def win(difference: Any) -> Any:
     """Elo logistic: chance to win with a lead of `difference`."""
-    return 1 / (1 + 10.0 ** (-np.asarray(difference) / 400))
+    with np.errstate(over="ignore"):  # a hopeless lead: 1 / inf is the 0 that is meant
+        return 1 / (1 + 10.0 ** (-np.asarray(difference) / 400))
 
 
 _BACKDOOR = (1.9518243250891987, -1361.61176329289)

@@ -79,7 +79,7 @@ def test_more_copies_than_there_is_memory_for_are_refused(monkeypatch: pytest.Mo
     """A machine that is brought down, or a run that is refused although it fits."""
     monkeypatch.setattr(memory, "free_memory", lambda: 10**6 * BYTES_PER_COPY)
     require_memory(10**6)
-    told = r"^copies = 2,000,000 would take about 3\.0 GB .* 1\.5 GB are free: .* most 1,000,000$"
+    told = r"^copies = 2,000,000 would take about 1\.6 GB .* 0\.8 GB are free: .* most 1,000,000$"
     with pytest.raises(InputError, match=told):
         require_memory(2 * 10**6)
     with pytest.raises(InputError, match="copies = 1,000,032 would take"):
