@@ -73,7 +73,7 @@ def _cache() -> Path | None:
                 return place / digest
     warnings.warn(
         f"{' and '.join(map(str, places))} cannot be written, so the inner loops are compiled anew "
-        "in each process (about 15 s); the variable NUMBA_CACHE_DIR names another place",
+        "in each process (about 25 s); the variable NUMBA_CACHE_DIR names another place",
         stacklevel=2,
     )
     return None

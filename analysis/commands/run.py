@@ -124,7 +124,7 @@ def _simulate(
 
     with folder.claimed(out, arguments.force):
         if is_first_use() and not arguments.quiet:
-            say("Compiling the inner loops (once, about 15 s) ...")
+            say("Compiling the inner loops (once, about 25 s) ...")
         played = begin()
         model, keep = played.model, [keeping.FOLDER] if played.keeper else []
         stop.gently = True
