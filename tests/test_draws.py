@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from itertools import permutations
+from queue import SimpleQueue
+from threading import Thread
 
 import numba
 import numpy as np
@@ -15,13 +17,14 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from test_streams import assert_same_run
 
-from agents.compiled import Crew, exp32
+from agents.compiled import BLOCK, Crew, exp32
 from agents.draws import (
     Stream,
     box_muller,
     normals_at,
     normals_for,
     philox,
+    teams_at_a_time,
     uniforms_at,
 )
 from model import collective
@@ -229,6 +232,14 @@ def test_normals_of_rows_are_those_lines_of_the_whole(width: int) -> None:
     np.testing.assert_array_equal(Numbers(5).standard_normal((40, width)), every[:40])
 
 
+@pytest.mark.parametrize("size", [1, 3, 6, 8, 511, 2000])
+def test_teams_that_are_drawn_for_at_a_time_fill_whole_calls(size: int) -> None:
+    """Teams that share a call of the cipher with the next block would break it."""
+    least = max(1, BLOCK // size)
+    told = next(teams for teams in range(least, least + 4) if teams * size % 4 == 0)
+    assert teams_at_a_time(size) == told
+
+
 @pytest.mark.parametrize("width", [1, 27, 30])
 def test_a_line_must_fill_whole_blocks(width: int) -> None:
     """Lines that share a block, and so a draw, would break it."""
@@ -304,6 +315,24 @@ def test_threads_and_cuts_leave_every_draw_as_it_is(size: int) -> None:
         np.testing.assert_array_equal(*normals)
         lines = shared.normals_of(rows, 28), alone.normals_of(rows, 28)
         np.testing.assert_array_equal(*lines)
+
+
+def test_a_fault_in_a_thread_is_that_of_the_round() -> None:
+    """A piece that fails where nobody looks, or is waited for without end, would break it."""
+    told: SimpleQueue[BaseException] = SimpleQueue()
+
+    def fails(first: int, last: int) -> None:
+        if first:
+            raise LookupError(f"{first} to {last}")
+
+    def shared() -> None:
+        try:
+            Crew(0, 2).share(fails, 8)
+        except LookupError as error:
+            told.put(error)
+
+    Thread(target=shared, daemon=True).start()
+    assert str(told.get(timeout=20)) == "4 to 8"
 
 
 LARGE = {

@@ -119,6 +119,20 @@ def test_names_of_labels_come_first() -> None:
     rows = finished(1).records.rows
     assert tuple(rows[0])[: len(LABELS)] == LABELS
     assert tuple(rows._table.columns)[: len(LABELS)] == LABELS
+    assert rows.frame()["date"].dt.date.tolist() == rows.values("date")
+
+
+def test_an_event_is_that_of_its_place() -> None:
+    """A first or last event beyond the log, or one of no team told of team 0, would break it."""
+    log = finished(2).records.events
+    told, size = list(log), len(log)
+    assert [log[at] for at in range(size)] == [log[at - size] for at in range(size)] == told
+    assert log[1:4] == told[1:4]
+    assert log[::-2] == told[::-2]
+    for beyond in (size, -size - 1):
+        with pytest.raises(IndexError, match=f"no event {beyond}"):
+            log[beyond]
+    assert {event.team for event in told if event.kind == "phase"} == {-1}
 
 
 def test_what_mesa_reads_of_a_measure_is_a_sequence() -> None:
