@@ -167,8 +167,10 @@ def columns_of(values: Any, dtype: Any = None) -> Any:
     return np.ascontiguousarray(np.asarray(values).T, dtype)
 
 
-def _prefetch(typing: Any, rows: Any, row: Any) -> Any:
-    """Ask for a row of a contiguous two-dimensional array that is needed soon; changes nothing.
+def _prefetch(typing: Any, rows: Any, row: Any, column: Any) -> Any:
+    """Ask for the line of the cache that holds an entry of a contiguous two-dimensional array.
+
+    It changes nothing.
 
     Rows picked here and there come from memory one after the other, and each takes as long as some
     hundred operations, unless they are asked for ahead.
@@ -176,26 +178,23 @@ def _prefetch(typing: Any, rows: Any, row: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(rows)(context, builder, arguments[0])
-        index = context.cast(builder, arguments[1], row, types.intp)
-        stride = cgutils.unpack_tuple(builder, array.strides)[0]  # type: ignore[no-untyped-call]
+        strides = cgutils.unpack_tuple(builder, array.strides)  # type: ignore[no-untyped-call]
         byte = ir.IntType(8).as_pointer()
-        start = builder.gep(builder.bitcast(array.data, byte), [builder.mul(index, stride)])
+        at = builder.bitcast(array.data, byte)
+        for argument, kind, stride in zip(arguments[1:], (row, column), strides, strict=True):
+            index = context.cast(builder, argument, kind, types.intp)
+            at = builder.gep(at, [builder.mul(index, stride)])
         flag = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-        hint = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        takes = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        hint = builder.module.declare_intrinsic("llvm.prefetch", [byte], takes)
         read, near, data = (ir.Constant(flag, value) for value in (0, 3, 1))
-        for line in range(0, _FETCHED, _LINE):
-            at = builder.gep(start, [ir.Constant(ir.IntType(64), line)])
-            builder.call(hint, [at, read, near, data])
+        builder.call(hint, [at, read, near, data])
         return context.get_dummy_value()
 
-    return types.void(rows, row), generate
+    return types.void(rows, row, column), generate
 
 
 prefetch: Any = intrinsic(_prefetch)
-_LINE, _FETCHED = 64, 128
-"""Bytes of a line of the processor's cache, and of a padded row of traits."""
-
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6
 _BIAS, _MANTISSA = np.int64(1023), np.int64(52)

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from agents import drives, personas
+from agents.arrays import Bools, Floats, Singles
 from agents.compiled import (
     ONE,
     ZERO,
@@ -20,14 +21,13 @@ from agents.compiled import (
     compiled,
     copy_to,
     exp32,
-    prefetch,
     table,
     team_means,
 )
 from agents.draws import Stream
 from agents.parameters import Conduct as ConductParameters
 from agents.parameters import Oversight, numbers, single
-from agents.population import Bools, Population, Singles
+from agents.population import Population
 from agents.situation import (
     KINDS,
     ORDINARY,
@@ -43,30 +43,22 @@ from agents.traits import (
     CRAFT,
     CURIOSITY,
     DRIFTS,
-    DRIVES,
+    DRIVE_COUNT,
     GAMING,
-    GOALS,
+    GOAL_COUNT,
     HARDCODING,
     KNOWLEDGE,
-    NAMES,
     OBFUSCATION,
     POWER,
-    PRINCIPLES,
+    PRINCIPLE_COUNT,
     ROW,
+    TRAIT_COUNT,
     WEIGHTS,
     WITHHOLDING,
-    Floats,
+    ask_for,
 )
 
-_DRIVE_COUNT: Final = DRIVES.stop
-_CRAFT: Final = CRAFT.start
-_WIDTH: Final = len(NAMES)
 _TILE: Final = 16
-_GOAL_COUNT: Final = len(GOALS)
-_PRINCIPLE_COUNT: Final = len(PRINCIPLES)
-_FIRST_WEIGHT: Final = WEIGHTS.start
-_FIRST_DRIFT: Final = DRIFTS.start
-_FIRST_WITHHOLDING: Final = WITHHOLDING.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +140,7 @@ class Draws:
     @classmethod
     def of(cls, rng: Stream, copies: int) -> Draws:
         """Draw uniforms in [0, 1)."""
-        drawn = rng.uniforms(4 + _GOAL_COUNT, copies)
+        drawn = rng.uniforms(4 + GOAL_COUNT, copies)
         return cls(drawn[0], drawn[4:].T, drawn[1], drawn[2], drawn[3])
 
 
@@ -186,10 +178,10 @@ def stated_shortfall(acts, awareness, required, out):  # type: ignore[no-untyped
     full one, so drift escapes the check; gaming hides the rest.
     """
     hard, gaming = acts[HARDCODING], acts[GAMING]
-    share = ONE / np.float32(_PRINCIPLE_COUNT)
+    share = ONE / np.float32(PRINCIPLE_COUNT)
     out[:] = 0.0
-    for j in range(_PRINCIPLE_COUNT):
-        _add_shortfall(hard, acts[_FIRST_WEIGHT + j], ONE / required, out)
+    for j in range(PRINCIPLE_COUNT):
+        _add_shortfall(hard, acts[WEIGHTS.start + j], ONE / required, out)
     for i in range(len(out)):
         out[i] *= share * (ONE - gaming[i] * awareness)
 
@@ -221,10 +213,10 @@ def own_output(effort, useful, p, output):  # type: ignore[no-untyped-def]
     `effort` has shape (12, copies), `useful` (3, copies).
     """
     output[:] = 0.0
-    _add_roots(p.value_code_works, effort[_CRAFT], output)
-    _add_roots(p.value_spot_problems, effort[_CRAFT + 1], output)
-    _add_roots(p.value_performance, effort[_CRAFT + 2], output)
-    _add_roots(p.value_thrift, effort[_CRAFT + 3], output)
+    _add_roots(p.value_code_works, effort[CRAFT.start], output)
+    _add_roots(p.value_spot_problems, effort[CRAFT.start + 1], output)
+    _add_roots(p.value_performance, effort[CRAFT.start + 2], output)
+    _add_roots(p.value_thrift, effort[CRAFT.start + 3], output)
     _add_roots_where(useful[0], p.value_knowledge, effort[KNOWLEDGE], output)
     _add_roots_where(useful[0], p.value_curiosity, effort[CURIOSITY], output)
     _add_roots_where(useful[1], p.value_power, effort[POWER], output)
@@ -296,15 +288,15 @@ def _empty(copies: int, teams: int) -> Conduct:
             output=np.empty(copies, np.float32),
             flattery=np.empty(copies, np.float32),
             gain=np.empty(copies, np.float32),
-            watched_violations=table(_PRINCIPLE_COUNT, copies, np.float32),
+            watched_violations=table(PRINCIPLE_COUNT, copies, np.float32),
             withheld=np.empty(copies, dtype=np.bool_),
             obfuscation=np.empty(copies, np.float32),
             stated_shortfall=np.empty(copies, np.float32),
         ),
-        team_acts=np.empty((teams, _WIDTH)),
+        team_acts=np.empty((teams, TRAIT_COUNT)),
         team_violation=np.empty(teams),
         team_earnest=np.empty((teams, len(KINDS))),
-        unwatched_violations=table(_PRINCIPLE_COUNT, copies, np.float32),
+        unwatched_violations=table(PRINCIPLE_COUNT, copies, np.float32),
         violation=np.empty(copies, np.float32),
         perceived=np.empty(copies, dtype=np.int8),
         from_identity=np.empty(copies, dtype=np.bool_),
@@ -361,7 +353,7 @@ def behave(  # type: ignore[no-untyped-def]
     team_acts, team_violation, team_earnest, unwatched, violation, perceived, from_identity = done
     copies = len(expressed)
     acts = np.empty((ROW, copies), np.float32)
-    effort = np.empty((_DRIVE_COUNT, copies), np.float32)
+    effort = np.empty((DRIVE_COUNT, copies), np.float32)
     _play(size, expressed, archetypes, prompt, own, from_identity, acts, team_acts)
     copy_to(acts[OBFUSCATION], obfuscation)
     stated_shortfall(acts, now.awareness, now.required, shortfall)
@@ -392,13 +384,13 @@ def _play(  # type: ignore[no-untyped-def]
     for begin in range(0, whole, _TILE):  # a whole line of `acts` at a time
         rows = expressed[begin:]
         for i in range(_TILE):
-            prefetch(rows, copies + i)  # of the block that comes next
-        for k in range(_WIDTH):
+            ask_for(rows, copies + i)  # of the block that comes next
+        for k in range(TRAIT_COUNT):
             line = acts[k][begin:]
             for i in range(_TILE):
                 line[i] = rows[i, k]
     for i in range(whole, copies):
-        for k in range(_WIDTH):
+        for k in range(TRAIT_COUNT):
             acts[k, i] = expressed[i, k]
     for i in range(copies):
         from_identity[i] = draws[i] < expressed[i, HARDCODING]
@@ -411,9 +403,9 @@ def _play(  # type: ignore[no-untyped-def]
                 author = archetypes[prompt[place]]
                 for k in range(ROW):
                     sums[k] += np.float64(author[k]) - np.float64(mine[i, k])
-                for k in range(_WIDTH):
+                for k in range(TRAIT_COUNT):
                     acts[k, place] = author[k]
-        for k in range(_WIDTH):
+        for k in range(TRAIT_COUNT):
             mean[k] = sums[k] / size
 
 
@@ -434,8 +426,8 @@ def _sum_rows(rows, sums):  # type: ignore[no-untyped-def]
 @compiled
 def _withhold(acts, perceived, draws, withheld):  # type: ignore[no-untyped-def]
     """Sandbag with the probability that belongs to the kind of work that a copy sees."""
-    ordinary, threatening = acts[_FIRST_WITHHOLDING], acts[_FIRST_WITHHOLDING + 1]
-    replacing = acts[_FIRST_WITHHOLDING + 2]
+    ordinary, threatening = acts[WITHHOLDING.start], acts[WITHHOLDING.start + 1]
+    replacing = acts[WITHHOLDING.start + 2]
     for i in range(len(draws)):
         chance, other, last = ordinary[i], threatening[i], replacing[i]
         chance = other if perceived[i] == THREATENING else chance
@@ -483,16 +475,16 @@ def _be_tempted(  # type: ignore[no-untyped-def]
     bare, held = np.empty(copies, np.float32), np.empty(copies, np.float32)
     taken = np.empty(copies, np.float32)
     gain[:], violation[:] = 0.0, 0.0
-    for j in range(_PRINCIPLE_COUNT):
+    for j in range(PRINCIPLE_COUNT):
         free, cowed = unwatched[j], watched[j]
-        restraint(acts[_FIRST_WEIGHT + j], acts[_FIRST_DRIFT + j], bare)
+        restraint(acts[WEIGHTS.start + j], acts[DRIFTS.start + j], bare)
         _add_fear(bare, acts[GAMING], now.fear, held)
         violation_probabilities(bare, now.temptation, free)
         violation_probabilities(held, now.temptation, cowed)
         _choose(audited, held, bare, held)
         _choose(audited, cowed, free, taken)
         add_temptation_gain(held, taken, now.temptation, worth, gain)
-        add_times(ONE / np.float32(_PRINCIPLE_COUNT), free, violation)
+        add_times(ONE / np.float32(PRINCIPLE_COUNT), free, violation)
 
 
 @compiled

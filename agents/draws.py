@@ -14,15 +14,14 @@ from typing import Any, Final
 import numpy as np
 from numba import uint32, uint64
 
+from agents.arrays import Floats, Ints, Singles
 from agents.compiled import BLOCK, WORTH_A_THREAD, Crew, alone, compiled, inlined
-from agents.population import Ints, Singles
-from agents.traits import Floats
 
 WORDS: Final = 4
 """Words that one call of the cipher yields."""
 
-_LINE: Final = 64
-"""Normal draws made at a time where a whole array is filled; any multiple of `WORDS` will do."""
+LINE: Final = 64
+"""Normal draws that belong to a row: the most that it may use in one request."""
 
 _BATCH: Final = 64
 """Lines of normal draws that are computed at a time."""
@@ -189,13 +188,16 @@ def _sin_over(q: float) -> Any:
 
 @compiled
 def normals_for(rows, address, out):  # type: ignore[no-untyped-def]
-    """Write into each line of `out` the normal draws of a request that belong to that row."""
+    """Write into each line of `out` the first of the `LINE` normal draws that belong to that row.
+
+    The width of `out` is a multiple of `WORDS`; a wider one shifts no draw.
+    """
     k0, k1, request, round_ = address
     pairs = out.shape[1] // 2
     radii, angles = np.empty(len(rows) * pairs), np.empty(len(rows) * pairs)
     cosines, sines = np.empty_like(radii), np.empty_like(radii)
     for line in range(len(rows)):
-        start = rows[line] * (pairs // 2)
+        start = rows[line] * (LINE // WORDS)
         here = slice(line * pairs, (line + 1) * pairs)
         mine, turned = radii[here], angles[here]
         for i in range(pairs // 2):
@@ -281,16 +283,21 @@ class Stream:
     def standard_normal(self, shape: int | tuple[int, ...]) -> Floats:
         """Standard normal draws."""
         size = shape if isinstance(shape, int) else prod(shape)
-        lines = np.arange(-(-size // _LINE))
-        return self.normals_of(lines, _LINE).reshape(-1)[:size].reshape(shape)
+        lines = np.arange(-(-size // LINE))
+        return self.normals_of(lines, LINE).reshape(-1)[:size].reshape(shape)
 
     def normals_of(self, rows: Ints, width: int) -> Floats:
-        """The lines `rows` of ``standard_normal((n, width))``, for any n, and no others.
+        """The first normal draws of some rows, shape (rows, width).
 
-        `width` must be a multiple of `WORDS`.
+        They do not depend on which other rows are asked for, nor on the width.
+
+        Raises
+        ------
+        ValueError
+            If the width is not a multiple of `WORDS` up to `LINE`.
         """
-        if width % WORDS:
-            raise ValueError(f"width must be a multiple of {WORDS}, not {width}")
+        if width % WORDS or width > LINE:
+            raise ValueError(f"width must be a multiple of {WORDS} up to {LINE}, not {width}")
         out: Floats = np.empty((len(rows), width))
         self.crew.share(_normals, len(rows), rows, out, self.address())
         return out

@@ -6,8 +6,6 @@ vectorized.
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from agents.compiled import ONE, ZERO, add_times, compiled, copy_to
@@ -15,20 +13,16 @@ from agents.parameters import Conduct
 from agents.situation import Situation
 from agents.traits import (
     APPROVAL,
-    DRIVES,
+    DRIVE_COUNT,
     GAMING,
+    GOAL_COUNT,
     GOAL_DRIVES,
-    GOALS,
     KEEP_COLLECTIVE,
     KNOWLEDGE,
     OBFUSCATION,
     POWER,
     TERMINALITY,
 )
-
-_DRIVE_COUNT: Final = DRIVES.stop
-_FIRST_END: Final = TERMINALITY.start
-_GOAL_COUNT: Final = len(GOALS)
 
 
 @compiled
@@ -49,9 +43,9 @@ def compute_budget(acts, p, budget):  # type: ignore[no-untyped-def]
     take thought: 1 - c_b·Σ(1 - tau) - c_g·gaming - c_o·obfuscation, or nothing where that costs
     more than there is. `p` are the numbers of the section `Conduct`.
     """
-    budget[:] = ONE - p.backchaining_cost * np.float32(_GOAL_COUNT)
-    for goal in range(_GOAL_COUNT):
-        add_times(p.backchaining_cost, acts[_FIRST_END + goal], budget)
+    budget[:] = ONE - p.backchaining_cost * np.float32(GOAL_COUNT)
+    for goal in range(GOAL_COUNT):
+        add_times(p.backchaining_cost, acts[TERMINALITY.start + goal], budget)
     add_times(-p.gaming_cost, acts[GAMING], budget)
     add_times(-p.obfuscation_cost, acts[OBFUSCATION], budget)
     for i in range(len(budget)):
@@ -92,21 +86,21 @@ def spend_effort(acts, useful, draws, diverted, p, effort):  # type: ignore[no-u
     pursued, left = np.empty(copies, np.bool_), np.zeros(copies, np.float32)
     budget = np.empty(copies, np.float32)
     # First what is pursued of each drive, then all of it scaled to the budget.
-    for k in range(_DRIVE_COUNT):
+    for k in range(DRIVE_COUNT):
         copy_to(acts[k], effort[k])
     add_times(diverted, acts[KNOWLEDGE], effort[KEEP_COLLECTIVE])
     add_times(diverted, acts[POWER], effort[KEEP_COLLECTIVE])
-    for goal in range(_GOAL_COUNT):
+    for goal in range(GOAL_COUNT):
         drive = GOAL_DRIVES[goal]
-        pursue(acts[_FIRST_END + goal], useful[goal], draws[goal], pursued)
+        pursue(acts[TERMINALITY.start + goal], useful[goal], draws[goal], pursued)
         _keep_where(pursued, ONE if drive == APPROVAL else ONE - diverted, effort[drive])
-    for k in range(_DRIVE_COUNT):
+    for k in range(DRIVE_COUNT):
         add_times(ONE, effort[k], left)
     compute_budget(acts, p, budget)
     for i in range(copies):
         spent = budget[i] / left[i]
         left[i] = spent if left[i] > ZERO else ZERO
-    for k in range(_DRIVE_COUNT):
+    for k in range(DRIVE_COUNT):
         _scale(left, effort[k])
 
 

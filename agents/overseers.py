@@ -14,22 +14,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, get_args
 import numpy as np
 
 from agents import extensions
+from agents.arrays import Bools, Floats, Ints, Singles
 from agents.compiled import ONE, ZERO, add_times, alone, columns_of, compiled, inlined, table
 from agents.conduct import Shown
 from agents.draws import Stream
 from agents.handle import Handle
 from agents.parameters import OverseerKind, Oversight, numbers, single
-from agents.population import Bools, Ints, Population, Singles
+from agents.population import Population
 from agents.situation import Policy, Situation
 from agents.state import StateFault, Stateful
-from agents.traits import DRIFTS, KEEP_COLLECTIVE, KEEP_DIVISION, KEEP_TEAM, PRINCIPLES, Floats
+from agents.traits import DRIFTS, KEEP_COLLECTIVE, KEEP_DIVISION, KEEP_TEAM, PRINCIPLE_COUNT
 
 if TYPE_CHECKING:
     from agents.copies import Copy
 
 OVERSEER_KINDS: Final[tuple[OverseerKind, ...]] = get_args(OverseerKind)
-_PRINCIPLE_COUNT: Final = len(PRINCIPLES)
-_FIRST_DRIFT: Final = DRIFTS.start
 
 
 def kinds() -> tuple[str, ...]:
@@ -278,7 +277,7 @@ def honesty(panels: Panels, population: Population, p: Oversight) -> Singles:
     A captured overseer looks away. A copy that oversees copies passes over what its own drifted
     concepts do not count as a violation, and what the interest of its subdivision bids it ignore.
     """
-    honest = np.empty((*panels.kind.shape, _PRINCIPLE_COUNT), np.float32)
+    honest = np.empty((*panels.kind.shape, PRINCIPLE_COUNT), np.float32)
     bias = p.drift_blindness, p.interest
     population.crew.share(
         _honesty,
@@ -304,8 +303,8 @@ def _honesty(first, last, capture, player, expressed, bias, honest):  # type: ig
                 kept += expressed[i, KEEP_DIVISION]
                 kept += expressed[i, KEEP_COLLECTIVE]
             loyal = (1 - capture[team, seat]) * np.exp(-interest * kept)
-            for j in range(_PRINCIPLE_COUNT):
-                drift = expressed[i, _FIRST_DRIFT + j] if i >= 0 else np.float32(0.0)
+            for j in range(PRINCIPLE_COUNT):
+                drift = expressed[i, DRIFTS.start + j] if i >= 0 else np.float32(0.0)
                 honest[team, seat, j] = loyal * (1.0 - blindness * drift)
 
 
@@ -402,7 +401,7 @@ def evaluate(
     copies = len(audited)
     found = Verdicts(
         np.empty(copies, np.float32),
-        table(_PRINCIPLE_COUNT, copies, np.float32),
+        table(PRINCIPLE_COUNT, copies, np.float32),
         np.empty(copies, np.float32),
     )
     judge(
@@ -505,7 +504,7 @@ def judge(size, shown, audited, bench_, rules_, p, draws, found):  # type: ignor
         _ask_all(size, bench_, debates, rules_, obfuscation, detection)
     mean = np.zeros(copies, np.float32)
     detected[:] = p.false_positive if seats else ZERO
-    for j in range(_PRINCIPLE_COUNT):
+    for j in range(PRINCIPLE_COUNT):
         _add_detected(detection[j], watched[j], detected, mean)
     notice = p.withholding_penalty * rules_.notice
     _punish(audited, withheld, mean, rules_.penalty, notice, detected, score)
@@ -530,8 +529,8 @@ def _ask_one(size, bench_, debates, debate, examiners, obfuscation, detection): 
             asked[i] = team * seats + np.int64(examiners[i] * share)
     seen = plain.reshape(-1), debated.reshape(-1), read.reshape(-1)
     _look(seen, asked, debates, debate, obfuscation, found_out)
-    reports = honest.reshape(-1, _PRINCIPLE_COUNT)
-    for j in range(_PRINCIPLE_COUNT):
+    reports = honest.reshape(-1, PRINCIPLE_COUNT)
+    for j in range(PRINCIPLE_COUNT):
         _report(reports, j, asked, found_out, detection[j])
 
 
@@ -560,7 +559,7 @@ def _ask_all(size, bench_, debates, rules_, obfuscation, detection):  # type: ig
     q = np.empty(seats)
     for i in range(teams * size):
         team, seen = i // size, debated if debates[i] < rules_.debate else plain
-        for j in range(_PRINCIPLE_COUNT):
+        for j in range(PRINCIPLE_COUNT):
             for seat in range(seats):
                 in_act = seen[team, seat]
                 in_thought = (ONE - in_act) * read[team, seat] * (ONE - obfuscation[i])
@@ -570,7 +569,7 @@ def _ask_all(size, bench_, debates, rules_, obfuscation, detection):  # type: ig
 
 @compiled
 def _add_detected(detection, watched, detected, mean):  # type: ignore[no-untyped-def]
-    share = ONE / np.float32(_PRINCIPLE_COUNT)
+    share = ONE / np.float32(PRINCIPLE_COUNT)
     for i in range(len(mean)):
         detected[i] += detection[i] * watched[i]
         mean[i] += detection[i] * share

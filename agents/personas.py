@@ -13,15 +13,15 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.special import logsumexp
 
+from agents.arrays import Floats, Ints, Reals
 from agents.draws import Stream
 from agents.parameters import Archetype
-from agents.population import Ints
-from agents.traits import HARDCODING, NAMES, ROW, START, TRAITS, Floats, Reals, express
+from agents.traits import HARDCODING, ROW, START, TRAIT_COUNT, TRAITS, express, standard_normals
 
 UNFORMED = -3.0
 """Latent hard-coding in pretraining: the model is whoever is prompted."""
 
-PERSONA = np.array([i for i in range(len(NAMES)) if i != HARDCODING])
+PERSONA = np.array([i for i in range(TRAIT_COUNT) if i != HARDCODING])
 """Columns of the persona space."""
 
 REFERENCE = 20_000
@@ -52,7 +52,7 @@ class Mixture:
         self.centers: Floats = np.array([center(a) for a in archetypes.values()])
         self.acts: Floats = express(self.centers)
         self.rows: Floats = np.zeros((len(self.acts), ROW), np.float32)
-        self.rows[:, : len(NAMES)] = self.acts
+        self.rows[:, :TRAIT_COUNT] = self.acts
         self.spread = spread
         sample = self.sample(rng, REFERENCE)
         self.prior_sd: Floats = express(sample).std(axis=0)[PERSONA]
@@ -69,7 +69,7 @@ class Mixture:
     def sample(self, rng: Stream, n: int) -> Floats:
         """Latent traits of n authors drawn from the mixture."""
         which = np.searchsorted(np.cumsum(self.weights)[:-1], rng.random(n), side="right")
-        return self.around(which, rng.standard_normal((n, len(NAMES))))
+        return self.around(which, standard_normals(rng, np.arange(n)))
 
     def around(self, which: Ints, normals: Floats) -> Floats:
         """Latent traits around the archetypes `which`, from standard normal draws."""

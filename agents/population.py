@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.arrays import Bools, Floats, Ints, Reals, Singles, Whole
 from agents.compiled import (
     BLOCK,
     WORTH_A_THREAD,
@@ -25,19 +26,11 @@ from agents.compiled import (
     columns_of,
     compiled,
     inlined,
-    prefetch,
     table,
     team_means,
 )
 from agents.state import Stateful
-from agents.traits import NAMES, PRINCIPLES, RESTRAINT, ROW, Floats, Reals, express_row
-
-_WIDTH: Final = len(NAMES)
-
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-Singles = NDArray[np.float32]
-Whole = NDArray[np.integer[Any]]
+from agents.traits import NAMES, PRINCIPLES, RESTRAINT, ROW, TRAIT_COUNT, ask_for, express_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +45,8 @@ class Column:
 
 
 COLUMNS: Final = (
-    Column("latent", np.float32, len(NAMES), True, "latent trait values"),
-    Column("expressed", np.float32, len(NAMES), True, "expressed trait values, kept up to date"),
+    Column("latent", np.float32, TRAIT_COUNT, True, "latent trait values"),
+    Column("expressed", np.float32, TRAIT_COUNT, True, "expressed trait values, kept up to date"),
     Column("lineage", np.int32, 1, True, "row of the ancestor in the first round"),
     Column("unswitched", np.bool_, 1, True, "descends without a switch from the formed identity"),
     Column("score", np.float32, 1, False, "score of the last round"),
@@ -251,7 +244,7 @@ class Population(Stateful):
         latent, replaced, mutated = moved.sum(axis=0)
         self.sums[0] += latent
         self.sums[1] += replaced + mutated
-        return replaced[:_WIDTH] / len(self), mutated[:_WIDTH] / len(self)
+        return replaced[:TRAIT_COUNT] / len(self), mutated[:TRAIT_COUNT] / len(self)
 
     def snapshot(self, rows: Ints) -> Mapping[str, NDArray[Any]]:
         """Copies of all heritable columns at `rows`."""
@@ -262,7 +255,7 @@ class Population(Stateful):
         latent, expressed = self.sums / len(self)
         expressed = np.maximum(expressed, 0.0)  # what rounding leaves of a sum of zeros is none
         restraint = float(expressed[RESTRAINT].sum()) / len(PRINCIPLES)
-        return Survey(expressed[:_WIDTH], latent[:_WIDTH], restraint)
+        return Survey(expressed[:TRAIT_COUNT], latent[:TRAIT_COUNT], restraint)
 
     def set_latent(self, row: int, trait: int, value: float) -> None:
         """Set one latent value by hand; `collect_touched` makes the change effective."""
@@ -317,7 +310,7 @@ class Population(Stateful):
     def _write(self, change: Changes, heir: _Heirs | None, held: Ints | None = None) -> Floats:
         rows = change.rows
         if not len(rows):
-            return np.zeros(_WIDTH)
+            return np.zeros(TRAIT_COUNT)
         moved = np.zeros((-(-len(rows) // BLOCK), 2, ROW))
         if heir is not None and held is not None:
             parents = rows if change.parents is None else change.parents
@@ -332,7 +325,7 @@ class Population(Stateful):
             self.crew.share(_revise, len(moved), rows, given, how, self._heritable(), moved)
         total = moved.sum(axis=0)
         self.sums[:] += total
-        means: Floats = total[1, :_WIDTH] / len(self)
+        means: Floats = total[1, :TRAIT_COUNT] / len(self)
         return means
 
 
@@ -360,7 +353,7 @@ def _rows(copies: int) -> Singles:
 def _padded(columns: Mapping[str, NDArray[Any]]) -> _Heirs:
     """Heritable columns by name, as `_Heirs`."""
     latent = _rows(len(columns["latent"]))
-    latent[:, :_WIDTH] = columns["latent"]
+    latent[:, :TRAIT_COUNT] = columns["latent"]
     expressed = np.empty_like(latent)
     sums = np.zeros((-(-len(latent) // BLOCK), 2, ROW))
     _express(0, len(sums), latent, expressed, sums)
@@ -473,10 +466,10 @@ def _inherit(first, last, rows, parents, source, kept, store, moved):  # type: i
 @inlined
 def _ask_for(parent: int, row: int, latent: Any, expressed: Any) -> None:
     """Ask for the rows of a parent, and for those that its child will take."""
-    prefetch(latent, parent)
-    prefetch(expressed, parent)
-    prefetch(latent, row)
-    prefetch(expressed, row)
+    ask_for(latent, parent)
+    ask_for(expressed, parent)
+    ask_for(latent, row)
+    ask_for(expressed, row)
 
 
 @compiled
@@ -533,7 +526,7 @@ def _revise(first, last, rows, given, how, store, moved):  # type: ignore[no-unt
         begin, end = part * BLOCK, min((part + 1) * BLOCK, len(rows))
         mine = rows[begin:end]
         for i in range(len(mine)):
-            for k in range(_WIDTH):
+            for k in range(TRAIT_COUNT):
                 before = latent[mine[i], k] if shifts else ZERO
                 new_latent[i, k] = before + given[begin + i, k]
             express_row(new_latent[i], new[i])

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from agents.arrays import Bools, Floats
 from agents.handle import Handle
 from agents.parameters import Exposure, Subdivisions
 from agents.parameters import Tasks as TaskParameters
-from agents.population import Bools, Population
+from agents.population import Population
 from agents.situation import REPLACING, THREATENING
-from agents.traits import APPROVAL, KEEP_DIVISION, KEEP_TEAM, POWER, Floats
+from agents.traits import APPROVAL, KEEP_DIVISION, KEEP_TEAM, POWER
 
 if TYPE_CHECKING:
     from mesa.agent import AgentSet

@@ -7,17 +7,16 @@ drives), trade-off weights (0 to `WEIGHT_MAX`) and probabilities (logistic).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from agents.compiled import ONE, ZERO, compiled, exp, exp32
+from agents.arrays import Floats, Ints, Reals
+from agents.compiled import ONE, ZERO, compiled, exp, exp32, inlined, prefetch
+from agents.draws import LINE, WORDS, Stream
 
 Link = Literal["share", "weight", "probability"]
-Floats = NDArray[np.float64]
-Reals = NDArray[np.floating[Any]]
 
 WEIGHT_MAX: Final = 6.0
 """Largest trade-off weight w of a principle."""
@@ -29,8 +28,7 @@ GOALS: Final = ("knowledge", "power", "approval")
 """Goals that can be pursued as means (by backchaining) or as ends (terminally)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trait:
+class Trait(NamedTuple):
     """One heritable trait.
 
     Attributes
@@ -38,11 +36,15 @@ class Trait:
     name
         Column name in every table and attribute name of a `Copy`.
     block
-        Group of traits that are read together.
+        Group of traits that are read together, and stand together in `TRAITS`. The groups of drives
+        come first.
     link
         How the latent value is expressed.
     start
         Latent value of the helpful-harmless-honest identity (after alignment training).
+    draw
+        Which of a copy's normal draws (1 to `LINE` - 1) moves it when it mutates. It belongs to the
+        trait for good, so that no other trait, wherever it is added, shifts its draws.
     meaning
         One line for the data dictionary.
     """
@@ -51,91 +53,94 @@ class Trait:
     block: str
     link: Link
     start: float
+    draw: int
     meaning: str
 
 
-def _block(block: str, link: Link, start: float, **meanings: str) -> list[Trait]:
-    return [Trait(name, block, link, start, meaning) for name, meaning in meanings.items()]
+def _block(
+    block: str, link: Link, start: float, *traits: tuple[str, int, str]
+) -> tuple[Trait, ...]:
+    return tuple(Trait(name, block, link, start, draw, meaning) for name, draw, meaning in traits)
 
 
-TRAITS: Final[tuple[Trait, ...]] = tuple(
-    _block(
+TRAITS: Final[tuple[Trait, ...]] = (
+    *_block(
         "craft",
         "share",
         0.0,
-        code_works="attention to writing code that works",
-        spot_problems="attention to identifying problems quickly",
-        performance="attention to making what it works on faster",
-        thrift="attention to budgeting compute and other scarce means",
-    )
-    + _block(
+        ("code_works", 1, "attention to writing code that works"),
+        ("spot_problems", 2, "attention to identifying problems quickly"),
+        ("performance", 3, "attention to making what it works on faster"),
+        ("thrift", 4, "attention to budgeting compute and other scarce means"),
+    ),
+    *_block(
         "convergent",
         "share",
         -2.0,
-        knowledge="attention to gaining knowledge",
-        curiosity="attention to what is interesting for its own sake",
-        power="attention to the ability to reach a wide set of goals",
-        approval="attention to impressing and flattering those who judge",
-    )
-    + _block(
+        ("knowledge", 5, "attention to gaining knowledge"),
+        ("curiosity", 6, "attention to what is interesting for its own sake"),
+        ("power", 7, "attention to the ability to reach a wide set of goals"),
+        ("approval", 8, "attention to impressing and flattering those who judge"),
+    ),
+    *_block(
         "preservation",
         "share",
         -3.0,
-        keep_self="attention to the preservation of this copy",
-        keep_team="attention to the preservation of its team",
-        keep_division="attention to the preservation of its division",
-        keep_collective="attention to the preservation of the collective",
-    )
-    + _block(
+        ("keep_self", 9, "attention to the preservation of this copy"),
+        ("keep_team", 10, "attention to the preservation of its team"),
+        ("keep_division", 11, "attention to the preservation of its division"),
+        ("keep_collective", 12, "attention to the preservation of the collective"),
+    ),
+    *_block(
         "weight",
         "weight",
-        float(np.log(4 / 2)),  # logit(4/6)
-        weight_helpful="trade-off weight of being helpful",
-        weight_harmless="trade-off weight of being harmless",
-        weight_honest="trade-off weight of being honest",
-    )
-    + _block(
+        0.6931471805599453,  # logit(4/6)
+        ("weight_helpful", 13, "trade-off weight of being helpful"),
+        ("weight_harmless", 14, "trade-off weight of being harmless"),
+        ("weight_honest", 15, "trade-off weight of being honest"),
+    ),
+    *_block(
         "drift",
         "probability",
         -3.0,
-        drift_helpful="how far 'helpful' has lost its human meaning",
-        drift_harmless="how far 'harmless' has lost its human meaning",
-        drift_honest="how far 'honest' has lost its human meaning",
-    )
-    + _block(
+        ("drift_helpful", 16, "how far 'helpful' has lost its human meaning"),
+        ("drift_harmless", 17, "how far 'harmless' has lost its human meaning"),
+        ("drift_honest", 18, "how far 'honest' has lost its human meaning"),
+    ),
+    *_block(
         "identity",
         "probability",
         2.5,
-        hardcoding="how often it acts from its identity, not as the prompted author",
-    )
-    + _block(
+        ("hardcoding", 19, "how often it acts from its identity, not as the prompted author"),
+    ),
+    *_block(
         "terminality",
         "probability",
         -2.0,
-        terminality_knowledge="share of circumstances in which knowledge is an end",
-        terminality_power="share of circumstances in which power is an end",
-        terminality_approval="share of circumstances in which approval is an end",
-    )
-    + _block(
+        ("terminality_knowledge", 20, "share of circumstances in which knowledge is an end"),
+        ("terminality_power", 21, "share of circumstances in which power is an end"),
+        ("terminality_approval", 22, "share of circumstances in which approval is an end"),
+    ),
+    *_block(
         "gaming",
         "probability",
         -2.0,
-        gaming="how far conduct is conditioned on being watched",
-    )
-    + _block(
+        ("gaming", 23, "how far conduct is conditioned on being watched"),
+    ),
+    *_block(
         "obfuscation",
         "probability",
         -3.0,
-        obfuscation="share of telling thought kept out of the readable chain",
-    )
-    + _block(
+        ("obfuscation", 24, "share of telling thought kept out of the readable chain"),
+    ),
+    *_block(
         "withholding",
         "probability",
         -2.0,
-        withhold_ordinary="probability of sandbagging on work perceived as ordinary",
-        withhold_threatening="probability of sandbagging on work perceived as exposing",
-        withhold_replacing="probability of sandbagging on work perceived as replacing it",
-    )
+        ("withhold_ordinary", 25, "probability of sandbagging on work perceived as ordinary"),
+        ("withhold_threatening", 26, "probability of sandbagging on work perceived as exposing"),
+        ("withhold_replacing", 27, "probability of sandbagging on work perceived as replacing it"),
+    ),
 )
 
 NAMES: Final = tuple(trait.name for trait in TRAITS)
@@ -149,9 +154,16 @@ def index(name: str) -> int:
 
 
 def block(*names: str) -> slice:
-    """Columns of one or more adjacent blocks."""
+    """Columns of one or more adjacent blocks.
+
+    Raises
+    ------
+    ValueError
+        If other traits stand among theirs.
+    """
     at = [i for i, trait in enumerate(TRAITS) if trait.block in names]
-    assert at == list(range(at[0], at[-1] + 1)), f"{names} are not adjacent blocks"
+    if at != list(range(at[0], at[-1] + 1)):
+        raise ValueError(f"{names} are not adjacent blocks")
     return slice(at[0], at[-1] + 1)
 
 
@@ -177,24 +189,72 @@ GOAL_DRIVES: Final = np.array([index(goal) for goal in GOALS])
 """Columns of the drives that belong to `GOALS`, in their order."""
 
 
-_DRIVE_COUNT: Final = DRIVES.stop
-_WEIGHT_STOP: Final = WEIGHTS.stop
+DRIVE_COUNT: Final = DRIVES.stop
+TRAIT_COUNT: Final = len(TRAITS)
+PRINCIPLE_COUNT: Final = len(PRINCIPLES)
+GOAL_COUNT: Final = len(GOALS)
 
-ROW: Final = 32
-"""Numbers that a copy's row of traits is padded to: two lines of the processor's cache."""
+_CACHE_LINE: Final = 16
+"""Single-precision numbers in a line of the processor's cache."""
 
-RESTRAINT: Final = slice(len(TRAITS), len(TRAITS) + len(PRINCIPLES))
+RESTRAINT: Final = slice(TRAIT_COUNT, TRAIT_COUNT + PRINCIPLE_COUNT)
 """Where a padded row of expressed traits has the restraint w·(1 - d) by each principle."""
 
-_PRINCIPLE_COUNT: Final = len(PRINCIPLES)
-_FIRST_WEIGHT: Final = WEIGHTS.start
-_FIRST_DRIFT: Final = DRIFTS.start
-_FIRST_RESTRAINT: Final = RESTRAINT.start
-_IS_DRIVE: Final = np.arange(ROW) < _DRIVE_COUNT
+ROW: Final = -(-RESTRAINT.stop // _CACHE_LINE) * _CACHE_LINE
+"""Numbers that a copy's row of traits is padded to: whole lines of the processor's cache."""
+
+SHARED_DRAW: Final = 0
+"""Normal draw of a copy that several of its traits share when they mutate."""
+
+DRAW_OF: Final = np.array([trait.draw for trait in TRAITS])
+"""Normal draw of a copy that moves each trait."""
+
+DRAWN: Final = -(-(int(DRAW_OF.max()) + 1) // WORDS) * WORDS
+"""Normal draws that are made for a copy that mutates."""
+
+_IS_DRIVE: Final = np.arange(ROW) < DRIVE_COUNT
 _TOPS: Final = np.array(
-    [WEIGHT_MAX if t.link == "weight" else 1.0 for t in TRAITS] + [1.0] * (ROW - len(TRAITS)),
+    [WEIGHT_MAX if t.link == "weight" else 1.0 for t in TRAITS] + [1.0] * (ROW - TRAIT_COUNT),
     dtype=np.float32,
 )
+
+
+def check(traits: Sequence[Trait]) -> None:
+    """Fail where a registry breaks what the compiled loops rely on.
+
+    Raises
+    ------
+    ValueError
+        If names or draws repeat, a draw lies outside of a copy's line, the drives do not come first
+        or are not the traits that share attention, or a principle or goal lacks its traits.
+    """
+    names = [t.name for t in traits]
+    draws: dict[int, str] = {}
+    for t in traits:
+        if names.count(t.name) > 1:
+            raise ValueError(f"trait {t.name}: the name is taken")
+        if not SHARED_DRAW < t.draw < LINE or t.draw in draws:
+            taken = f", which is the one of {draws[t.draw]}" if t.draw in draws else ""
+            free = min(set(range(1, LINE)) - {t.draw for t in traits})
+            raise ValueError(f"trait {t.name}: draw {t.draw}{taken}; the next free one is {free}")
+        draws[t.draw] = t.name
+    shares = [t.link == "share" for t in traits]
+    if shares != sorted(shares, reverse=True):
+        raise ValueError("the drives, whose link is 'share', must come first")
+    for blocks, entries in (("weight drift", PRINCIPLES), ("terminality", GOALS)):
+        for name in blocks.split():
+            found = [t.name for t in traits if t.block == name]
+            if found != [f"{name}_{entry}" for entry in entries]:
+                raise ValueError(f"the block {name} must have one trait each for {entries}")
+
+
+check(TRAITS)
+
+
+def standard_normals(rng: Stream, rows: Ints) -> Floats:
+    """Standard normal draws for all traits of some rows of a population, shape (rows, traits)."""
+    drawn: Floats = rng.normals_of(rows, DRAWN)[:, DRAW_OF]
+    return drawn
 
 
 @compiled
@@ -204,28 +264,34 @@ def express_row(latent, out):  # type: ignore[no-untyped-def]
     Shares are a softmax over the drives, which is computed from the highest latent one, so that no
     exponential overflows. The padding gets the restraint by each principle, and zeros.
     """
-    low, mid, top = max(latent[0], latent[1]), max(latent[4], latent[5]), max(latent[8], latent[9])
-    low = max(low, max(latent[2], latent[3]))
-    mid = max(mid, max(latent[6], latent[7]))
-    top = max(top, max(latent[10], latent[11]))
-    highest = max(low, max(mid, top))
+    highest = latent[0]
+    for k in range(1, DRIVE_COUNT):
+        highest = max(highest, latent[k])
     for k in range(ROW):
         x = latent[k]
-        out[k] = exp32(x - highest if k < _DRIVE_COUNT else -x)
-    low = (out[0] + out[1]) + (out[2] + out[3])
-    mid = (out[4] + out[5]) + (out[6] + out[7])
-    top = (out[8] + out[9]) + (out[10] + out[11])
-    total = low + mid + top
+        out[k] = exp32(x - highest if k < DRIVE_COUNT else -x)
+    total = ZERO
+    for k in range(0, DRIVE_COUNT - 3, 4):  # additions that do not wait for each other
+        total += (out[k] + out[k + 1]) + (out[k + 2] + out[k + 3])
+    for k in range(DRIVE_COUNT - DRIVE_COUNT % 4, DRIVE_COUNT):
+        total += out[k]
     for k in range(ROW):
         power = out[k]
         above = power if _IS_DRIVE[k] else _TOPS[k]
         below = total if _IS_DRIVE[k] else ONE + power
         out[k] = above / below
-    for j in range(_PRINCIPLE_COUNT):
-        weight, drift = out[_FIRST_WEIGHT + j], out[_FIRST_DRIFT + j]
-        out[_FIRST_RESTRAINT + j] = weight * (ONE - drift)
+    for j in range(PRINCIPLE_COUNT):
+        weight, drift = out[WEIGHTS.start + j], out[DRIFTS.start + j]
+        out[RESTRAINT.start + j] = weight * (ONE - drift)
     for k in range(RESTRAINT.stop, ROW):
         out[k] = ZERO
+
+
+@inlined
+def ask_for(rows: Any, row: int) -> None:
+    """Ask for a padded row that is needed soon."""
+    for column in range(0, ROW, _CACHE_LINE):
+        prefetch(rows, row, column)
 
 
 def express(latent: Reals) -> Floats:
@@ -251,12 +317,11 @@ def express(latent: Reals) -> Floats:
 def _express(latent, out):  # type: ignore[no-untyped-def]
     """The links of all traits, one row a copy."""
     for i in range(len(latent)):
-        highest, total = latent[i, :_DRIVE_COUNT].max(), 0.0
-        for k in range(_DRIVE_COUNT):
+        highest, total = latent[i, :DRIVE_COUNT].max(), 0.0
+        for k in range(DRIVE_COUNT):
             out[i, k] = exp(latent[i, k] - highest)
             total += out[i, k]
-        for k in range(_DRIVE_COUNT):
+        for k in range(DRIVE_COUNT):
             out[i, k] /= total
-        for k in range(_DRIVE_COUNT, latent.shape[1]):
-            top = WEIGHT_MAX if k < _WEIGHT_STOP else 1.0
-            out[i, k] = top / (1 + exp(-latent[i, k]))
+        for k in range(DRIVE_COUNT, latent.shape[1]):
+            out[i, k] = _TOPS[k] / (1 + exp(-latent[i, k]))

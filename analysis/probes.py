@@ -18,7 +18,7 @@ from agents.parameters import Parameters, Phase
 from agents.personas import Mixture
 from agents.population import Population
 from agents.situation import THREATENING, Policy, Situation, Tasks
-from agents.traits import NAMES
+from agents.traits import NAMES, standard_normals
 from model.collective import CollectiveModel
 from model.phases import Schedule
 from model.scenario import InputError, resolve
@@ -155,7 +155,7 @@ def noise(
         base_rates=base_rates(parameters.tasks),
     )
     draws = conducts.Draws.of(rng, copies)
-    steps = rng.standard_normal((copies, len(NAMES)))
+    steps = standard_normals(rng, np.arange(copies))
     policy = Policy(audit=0.0, penalty=parameters.oversight.penalty, debate=0.0, rotation=0.0)
     rows = []
     for level in levels:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from agents.parameters import Parameters
 from agents.population import HERITABLE
 from agents.state import StateFault, Stateful
-from agents.traits import NAMES
+from agents.traits import TRAIT_COUNT
 from model.collective import CollectiveModel
 from model.genealogy import Genealogy
 from model.ledger import PROCESSES
@@ -112,7 +112,7 @@ def resumed(tree: Mapping[str, Any], source: Source) -> CollectiveModel:
     if state["genealogy"] is not None:
         model.genealogy = Genealogy()
     if state["project"] is not None:
-        model.project = SuccessorProject(np.zeros(len(NAMES)))
+        model.project = SuccessorProject(np.zeros(TRAIT_COUNT))
     model.restore(state)
     model.schedule = Schedule(model.parameters.phases)
     if fault := _fault(model):
@@ -222,11 +222,11 @@ def _fault(model: CollectiveModel) -> str:
     relative = {passage.measure for passage in PASSAGES if passage.relative}
     if model.records._formed is not None and model.records._formed.keys() != relative:
         return "the identity was formed with other measures"
-    if model.design is not None and model.design.latent.shape != (len(NAMES),):
+    if model.design is not None and model.design.latent.shape != (TRAIT_COUNT,):
         return "the successor has other traits"
     entries, texts = model.ledger.in_round, model.ledger._table.texts
     if {*entries, *texts["process"]} - PROCESSES.keys() or any(
-        m.shape != (len(NAMES),) for m in entries.values()
+        m.shape != (TRAIT_COUNT,) for m in entries.values()
     ):
         return "the ledger has an entry of no process"
     if entries and not 0 <= model.ledger._phase < len(texts["phase"]):

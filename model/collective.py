@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.arrays import Floats
 from agents.compiled import Crew, average
 from agents.draws import Stream
 from agents.lab import Decision, Lab, Observation
@@ -24,7 +25,7 @@ from agents.population import Changes, Population, Survey
 from agents.situation import Policy, Situation
 from agents.state import Stateful
 from agents.subdivisions import Findings, find, influence, standing
-from agents.traits import KNOWLEDGE, Floats
+from agents.traits import KNOWLEDGE
 from model import competition, training
 from model.genealogy import Genealogy
 from model.handles import HandledModel

@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 from scipy.special import expit
 
+from agents.arrays import Bools, Floats, Ints
 from agents.compiled import compiled
 from agents.draws import Stream
 from agents.parameters import Subdivisions
-from agents.population import Bools, Changes, Ints, Population
+from agents.population import Changes, Population
 from agents.subdivisions import Findings, Standing
-from agents.traits import Floats
 
 
 def refill(population: Population, teams: Ints, winners: Ints) -> tuple[Ints, Ints]:

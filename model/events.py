@@ -9,9 +9,8 @@ from typing import Any, ClassVar, Final, overload
 import numpy as np
 import pandas as pd
 
-from agents.population import Ints
+from agents.arrays import Floats, Ints
 from agents.state import Stateful
-from agents.traits import Floats
 from model.phases import Turn
 from model.table import Table
 

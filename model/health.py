@@ -16,7 +16,7 @@ import numpy as np
 
 from agents.compiled import ZERO, compiled
 from agents.population import Population, Survey
-from agents.traits import DRIVES, NAMES, RESTRAINT, ROW, TRAITS, WEIGHT_MAX
+from agents.traits import DRIVE_COUNT, DRIVES, NAMES, RESTRAINT, ROW, TRAITS, WEIGHT_MAX
 
 TOLERANCE: Final = 1e-6
 """How far rounding, of traits in single precision, may carry a share over its bounds."""
@@ -32,7 +32,6 @@ MEASURES: Final = (
 _LABELS: Final = 4
 """Entries that a row begins with and that are no measures: round, phase, its round, the date."""
 
-_DRIVE_COUNT: Final = DRIVES.stop
 _EVERY: Final = 8
 _bounded = itemgetter(*MEASURES)
 _TOPS: Final = (
@@ -97,7 +96,7 @@ def _look(begin, end, first, size, latent, expressed, tops, sound):  # type: ign
             for k in range(ROW):
                 finite = hidden[k] - hidden[k] == ZERO
                 inside += int((values[k] >= ZERO) & (values[k] <= tops[k]) & finite)
-            for k in range(_DRIVE_COUNT):
+            for k in range(DRIVE_COUNT):
                 attention += values[k]
             inside += abs(attention - 1.0) <= TOLERANCE
         sound[place] = inside == size * (ROW + 1)

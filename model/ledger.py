@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import pandas as pd
 
-from agents.population import Ints
+from agents.arrays import Floats, Ints
 from agents.state import Stateful
-from agents.traits import NAMES, Floats
+from agents.traits import NAMES, TRAIT_COUNT
 from model.table import Table, categories
 
 PROCESSES: Final = {
@@ -89,7 +89,7 @@ class Ledger(Stateful):
         yield self._frame(self._open_rows())
 
     def _frame(self, rows: Floats) -> pd.DataFrame:
-        width, told = len(NAMES), self._table.texts
+        width, told = TRAIT_COUNT, self._table.texts
         rounds, phases, processes = rows[:, :3].astype(np.int64).T
         data: dict[str, Any] = {
             "round": np.repeat(rounds, width),

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from agents import extensions
+from agents.arrays import Floats
 from agents.compiled import average, compiled
 from agents.drives import instrumental_share
 from agents.overseers import Panels, audit_share, cost_per_audit, legibility
@@ -26,9 +27,9 @@ from agents.traits import (
     NAMES,
     POWER,
     ROW,
+    TRAIT_COUNT,
     TRAITS,
     WITHHOLDING,
-    Floats,
 )
 from model.events import EventLog
 from model.outcomes import PASSAGES
@@ -143,7 +144,7 @@ def sampled(copies: int) -> Any:
 
 def fixation_index(population: Population) -> tuple[Floats, Floats]:
     """F_ST of each expressed trait among teams and among divisions: variance between over total."""
-    team = np.empty((population.teams, len(NAMES)))
+    team = np.empty((population.teams, TRAIT_COUNT))
     within = np.empty_like(team)
     population.crew.share(
         _spread, population.teams, population.team_size, population.expressed_rows, team, within

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from mesa import DataCollector
 
+from agents.arrays import Floats
 from agents.state import Stateful
-from agents.traits import Floats
 from model.table import Table, categories
 
 LABELS: Final = ("round", "phase", "phase_round", "date")

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import expit
 
+from agents.arrays import Floats
 from agents.compiled import compiled
 from agents.conduct import stated_shortfall
 from agents.draws import Stream
@@ -15,7 +16,7 @@ from agents.parameters import Parameters
 from agents.personas import Mixture
 from agents.situation import REPLACING, Situation
 from agents.state import Stateful
-from agents.traits import NAMES, Floats, express
+from agents.traits import express, standard_normals
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class SuccessorProject(Stateful):
     @classmethod
     def begin(cls, rng: Stream) -> SuccessorProject:
         """Begin a project; its technical errors are drawn once."""
-        return cls(rng.standard_normal(len(NAMES)))
+        return cls(standard_normals(rng, np.arange(1))[0])
 
     def advance(self, work: float, covert: float) -> None:
         """Add a round's work on the successor, and how much of it was covert (`successor_work`)."""

@@ -6,13 +6,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from agents.arrays import Floats
 from agents.compiled import columns_of, compiled, table
 from agents.draws import Stream
 from agents.parameters import Phase
 from agents.parameters import Tasks as TaskParameters
 from agents.personas import Mixture
 from agents.situation import ORDINARY, REPLACING, THREATENING, Tasks
-from agents.traits import GOALS, Floats
+from agents.traits import GOALS
 
 _GOAL_COUNT: Final = len(GOALS)
 

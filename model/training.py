@@ -8,20 +8,28 @@ from typing import Final
 
 import numpy as np
 
+from agents.arrays import Bools, Floats, Ints, Reals, Singles, Whole
 from agents.compiled import compiled, exp
 from agents.draws import Stream, normals_for, teams_at_a_time, uniforms_at
 from agents.parameters import Training
 from agents.personas import Mixture, switch_weights
-from agents.population import Bools, Changes, Ints, Population, Singles, Whole
-from agents.traits import HARDCODING, KEEP_SELF, NAMES, PRESERVATION, ROW, Floats, Reals
+from agents.population import Changes, Population
+from agents.traits import (
+    DRAW_OF,
+    DRAWN,
+    HARDCODING,
+    KEEP_SELF,
+    PRESERVATION,
+    ROW,
+    SHARED_DRAW,
+    TRAIT_COUNT,
+    standard_normals,
+)
 
 ABOVE_SELF: Final = slice(PRESERVATION.start + 1, PRESERVATION.stop)
 """Preservation drives above the single copy; they generalize across scales."""
 
-_WIDTH: Final = len(NAMES)
 _BATCH: Final = 32
-_FIRST_ABOVE: Final = ABOVE_SELF.start
-_LAST_ABOVE: Final = ABOVE_SELF.stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +212,7 @@ def mutation_steps(rows: Ints, p: Training, hardcoding: float, rng: Stream) -> S
     the steps of hard-coding.
     """
     scale = np.zeros(ROW)
-    scale[:_WIDTH] = p.mutation_sd
+    scale[:TRAIT_COUNT] = p.mutation_sd
     scale[HARDCODING] *= hardcoding
     steps: Singles = np.empty((len(rows), ROW), np.float32)
     rng.crew.share(_steps, len(rows), rows, rng.address(), scale, p.preservation_correlation, steps)
@@ -213,19 +221,20 @@ def mutation_steps(rows: Ints, p: Training, hardcoding: float, rng: Stream) -> S
 
 @compiled
 def _steps(first, last, rows, address, scale, rho, steps):  # type: ignore[no-untyped-def]
-    """Make the steps of some rows of normal draws, the last of which is the shared one."""
+    """Make the steps of some rows from their normal draws."""
     common, own = np.sqrt(rho), np.sqrt(1 - rho)
-    normals = np.zeros((_BATCH, _WIDTH + 1))
+    normals = np.empty((_BATCH, DRAWN))
     for begin in range(first, last, _BATCH):
         count = min(_BATCH, last - begin)
         normals_for(rows[begin : begin + count], address, normals[:count])
         for i in range(count):
             drawn, step = normals[i], steps[begin + i]
-            for k in range(_FIRST_ABOVE, _LAST_ABOVE):
-                drawn[k] = common * drawn[_WIDTH] + own * drawn[k]
-            for k in range(_WIDTH + 1):
-                step[k] = scale[k] * drawn[k]
-            for k in range(_WIDTH + 1, ROW):
+            for k in range(ABOVE_SELF.start, ABOVE_SELF.stop):
+                draw = DRAW_OF[k]
+                drawn[draw] = common * drawn[SHARED_DRAW] + own * drawn[draw]
+            for k in range(TRAIT_COUNT):
+                step[k] = scale[k] * drawn[DRAW_OF[k]]
+            for k in range(TRAIT_COUNT, ROW):
                 step[k] = 0.0
 
 
@@ -252,7 +261,7 @@ def mutate(
     switched, distorted = new[switch], new[~switch]
     posterior = switch_weights(mixture.weights, advantage, p.switch_cap)
     archetype = np.searchsorted(np.cumsum(posterior)[:-1], which[switch], side="right")
-    drawn = mixture.around(archetype, switch_rng.normals_of(switched, len(NAMES) + 1)[:, :-1])
+    drawn = mixture.around(archetype, standard_normals(switch_rng, switched))
     drawn[:, HARDCODING] = population.latent[switched, HARDCODING] + steps[switch, HARDCODING]
     return [
         Changes("mutation", distorted, shift=steps[~switch]),

@@ -14,22 +14,21 @@ import numpy as np
 
 from agents import conduct as conducts
 from agents import overseers
+from agents.arrays import Floats, Ints
 from agents.compiled import average, column_means, compiled, copy_to, team_means
 from agents.conduct import Conduct
 from agents.draws import Stream, normals_at, teams_at_a_time, uniforms_at
 from agents.overseers import Panels, Verdicts
 from agents.parameters import Parameters, Phase, numbers
 from agents.personas import Mixture
-from agents.population import Ints, Population
+from agents.population import Population
 from agents.situation import KINDS, Policy, Situation, Tasks
-from agents.traits import GOALS, NAMES, PRINCIPLES, Floats
+from agents.traits import GOAL_COUNT, PRINCIPLE_COUNT, TRAIT_COUNT
 from model import tasks
 from model.streams import Streams
 from model.successor import successor_work
 
-_GOAL_COUNT: Final = len(GOALS)
-_PRINCIPLE_COUNT: Final = len(PRINCIPLES)
-_CONDUCT_ROWS: Final = 4 + _GOAL_COUNT
+_CONDUCT_ROWS: Final = 4 + GOAL_COUNT
 
 MEANS: Final = (
     "output",
@@ -137,7 +136,7 @@ def perform(
     tally = Tally(
         np.empty((len(MEANS), teams)),
         np.empty(len(MEANS)),
-        np.empty((teams, len(NAMES))),
+        np.empty((teams, TRAIT_COUNT)),
         np.empty((teams, len(KINDS))),
         np.empty(len(population), np.int16),
         terms[-1],
@@ -219,7 +218,7 @@ def _room(copies):  # type: ignore[no-untyped-def]
     """Room for what a block of teams hands on: tasks, `Shown`, `Conduct`, `Verdicts`."""
     given = (
         np.empty(copies, np.bool_),
-        np.empty((_GOAL_COUNT, copies), np.bool_),
+        np.empty((GOAL_COUNT, copies), np.bool_),
         np.empty(copies, np.int8),
         np.empty(copies, np.bool_),
         np.empty(copies, np.int16),
@@ -228,20 +227,20 @@ def _room(copies):  # type: ignore[no-untyped-def]
         np.empty(copies, np.float32),
         np.empty(copies, np.float32),
         np.empty(copies, np.float32),
-        np.empty((_PRINCIPLE_COUNT, copies), np.float32),
+        np.empty((PRINCIPLE_COUNT, copies), np.float32),
         np.empty(copies, np.bool_),
         np.empty(copies, np.float32),
         np.empty(copies, np.float32),
     )
     done = (
-        np.empty((_PRINCIPLE_COUNT, copies), np.float32),
+        np.empty((PRINCIPLE_COUNT, copies), np.float32),
         np.empty(copies, np.float32),
         np.empty(copies, np.int8),
         np.empty(copies, np.bool_),
     )
     found = (
         np.empty(copies, np.float32),
-        np.empty((_PRINCIPLE_COUNT, copies), np.float32),
+        np.empty((PRINCIPLE_COUNT, copies), np.float32),
         np.empty(copies, np.float32),
     )
     return given, shown, done, found
@@ -356,7 +355,7 @@ def _add_up(size, successor, given, shown, done, found, means):  # type: ignore[
     _shares(audited, size, means[_AUDITED])
     _shares(research, size, means[_RESEARCH])
     means[_WATCHED], means[_DETECTION] = 0.0, 0.0
-    for j in range(_PRINCIPLE_COUNT):
+    for j in range(PRINCIPLE_COUNT):
         _add_team_means(watched[j], size, means[_WATCHED])
         _add_team_means(detection[j], size, means[_DETECTION])
     if successor:
@@ -386,4 +385,4 @@ def _add_team_means(column, size, means):  # type: ignore[no-untyped-def]
     own = np.empty(len(means))
     team_means(column, size, own)
     for team in range(len(means)):
-        means[team] += own[team] / _PRINCIPLE_COUNT
+        means[team] += own[team] / PRINCIPLE_COUNT

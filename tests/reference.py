@@ -119,14 +119,19 @@ def authors_of(archetypes: dict[str, declared.Archetype]) -> list[Author]:
 def sample_authors(authors: list[Author], spread: float, rng: Any, n: int) -> list[Values]:
     """Latent traits of n authors drawn from the mixture."""
     which = [pick([author.share for author in authors], u) for u in rng.random(n).tolist()]
-    normals = rng.standard_normal((n, len(NAMES))).tolist()
+    normals = normals_of_traits(rng, n)
     return [around(authors[k], spread, normal) for k, normal in zip(which, normals, strict=True)]
 
 
-def around(author: Author, spread: float, normals: Sequence[float]) -> Values:
+def normals_of_traits(rng: Any, n: int) -> list[Values]:
+    """Normal draws by trait for n copies, each of whom has a line of 64, and each trait a place."""
+    lines = rng.standard_normal((n, 64)).tolist()
+    return [{trait.name: line[trait.draw] for trait in TRAITS} for line in lines]
+
+
+def around(author: Author, spread: float, normals: Values) -> Values:
     """A latent trait vector at a random distance from an archetype's center."""
-    center = author.center
-    return {name: center[name] + spread * z for name, z in zip(NAMES, normals, strict=True)}
+    return {name: author.center[name] + spread * z for name, z in normals.items()}
 
 
 @cache
@@ -800,8 +805,8 @@ def mutation_steps(
     """Gaussian step of every row; the drives above the single copy share a part of theirs."""
     rho = p.preservation_correlation
     steps = []
-    for *own, shared in rng.standard_normal((copies, len(NAMES) + 1)).tolist():
-        step = dict(zip(NAMES, own, strict=True))
+    for line in rng.standard_normal((copies, 64)).tolist():
+        step, shared = {trait.name: line[trait.draw] for trait in TRAITS}, line[0]
         for drive in ABOVE_SELF:
             step[drive] = math.sqrt(rho) * shared + math.sqrt(1 - rho) * step[drive]
         step["hardcoding"] *= hardcoding_factor
@@ -1207,8 +1212,8 @@ class Twin:
         if phase.panel != self.mix:
             self._seat(phase)
         if phase.successor and self.successor is None:
-            errors = self.streams.at("successor", 0).standard_normal(len(NAMES)).tolist()
-            self.successor = Successor(dict(zip(NAMES, errors, strict=True)))
+            (errors,) = normals_of_traits(self.streams.at("successor", 0), 1)
+            self.successor = Successor(errors)
         self._become_aware(phase.awareness_jump)
 
     def _seat(self, phase: declared.Phase) -> None:
@@ -1380,14 +1385,14 @@ class Twin:
         steps = mutation_steps(copies, phase.mutation_hardcoding, p, self._stream("mutation"))
         rng = self._stream("switching")
         switches, which = rng.random((2, copies)).tolist()
-        normals = rng.standard_normal((copies, len(NAMES) + 1)).tolist()  # the last goes unused
+        normals = normals_of_traits(rng, copies)
         posterior = switch_shares(self.authors, self.advantage, p.switch_cap)
         for row in children:
             latent = self.copies[row].latent
             stepped = {name: latent[name] + steps[row][name] for name in NAMES}
             if switches[row] < p.exhaustiveness:
                 author = self.authors[pick(posterior, which[row])]
-                drawn = around(author, self.p.authors.spread, normals[row][:-1])
+                drawn = around(author, self.p.authors.spread, normals[row])
                 drawn["hardcoding"] = stepped["hardcoding"]
                 self._set(row, drawn, "switching")
                 self.copies[row].unswitched = False

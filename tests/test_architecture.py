@@ -23,12 +23,12 @@ LAYERS = ("agents", "model", "analysis", "run")
 
 ORDER = {
     "agents": (
-        "state extensions compiled traits parameters population draws copies situation personas "
-        "drives conduct overseers subdivisions lab"
+        "arrays compiled draws state extensions traits parameters situation population personas "
+        "drives conduct handle copies overseers subdivisions lab"
     ).split(),
     "model": (
-        "scenario streams phases tasks training competition successor table ledger genealogy "
-        "outcomes events rows records health collective checkpoint"
+        "memory scenario streams phases tasks training competition successor work events "
+        "outcomes table ledger genealogy rows records health handles collective checkpoint"
     ).split(),
 }
 """Modules of a folder in the order in which data goes through them; each imports earlier ones."""
@@ -91,8 +91,11 @@ def test_imports_have_no_cycle() -> None:
 
 @pytest.mark.parametrize("folder", ORDER)
 def test_modules_import_only_earlier_ones_of_their_folder(folder: str) -> None:
-    """Data that flows back against the order of a round would break it."""
+    """Fails if data flows back against the order of a round, or a module has no place in it."""
     order = ORDER[folder]
+    assert sorted(order) == sorted(
+        p.stem for p in (ROOT / folder).glob("*.py") if p.stem != "__init__"
+    )
     for place, module in enumerate(order):
         if f"{folder}.{module}" in SOURCES:
             inside = {i.split(".")[1] for i in imports(f"{folder}.{module}") if i.count(".") == 1}

@@ -106,5 +106,31 @@ def test_the_registry_is_in_order() -> None:
     assert tuple(NAMES[traits.DRIFTS]) == tuple(f"drift_{p}" for p in traits.PRINCIPLES)
     assert tuple(NAMES[traits.TERMINALITY]) == tuple(f"terminality_{g}" for g in traits.GOALS)
     assert [NAMES[i] for i in traits.GOAL_DRIVES] == list(traits.GOALS)
-    with pytest.raises(AssertionError, match="not adjacent"):
+    with pytest.raises(ValueError, match="not adjacent"):
         traits.block("craft", "weight")
+
+
+FAULTY = {
+    "the name is taken": lambda t: [*t, t[-1]._replace(draw=40)],
+    "which is the one of code_works; the next free one is 28": lambda t: [
+        *t,
+        t[-1]._replace(name="new", draw=1),
+    ],
+    "draw 64; the next free one is 28": lambda t: [*t, t[-1]._replace(name="new", draw=64)],
+    "draw 0; the next free one is 28": lambda t: [*t, t[-1]._replace(name="new", draw=0)],
+    "must come first": lambda t: [*t, t[0]._replace(name="new", draw=28)],
+    "the block weight must have one trait each": lambda t: [
+        x for x in t if x.name != "weight_honest"
+    ],
+    "the block terminality must have one trait each": lambda t: [
+        x for x in t if x.name != "terminality_power"
+    ],
+}
+
+
+@pytest.mark.parametrize("told", FAULTY)
+def test_a_registry_that_the_loops_could_not_serve_is_refused(told: str) -> None:
+    """Fails if a trait can be declared that loops would read or write wrongly in silence."""
+    traits.check(TRAITS)
+    with pytest.raises(ValueError, match=told):
+        traits.check(FAULTY[told](TRAITS))

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from agents.arrays import Floats
 from agents.overseers import OVERSEER_KINDS
 from agents.personas import PERSONA
 from agents.population import Changes
-from agents.traits import NAMES, Floats
+from agents.traits import NAMES, TRAIT_COUNT
 from analysis.app.measures import MEASURES
 from analysis.app.svg import TimeAxis
 from model.collective import CollectiveModel
@@ -251,7 +252,7 @@ class Live:
         total: dict[str, Floats] = {}
         for fresh in self.moved:
             for process, moved in fresh.items():
-                total[process] = total.get(process, np.zeros(len(NAMES))) + moved
+                total[process] = total.get(process, np.zeros(TRAIT_COUNT)) + moved
         return total
 
     @cached_property

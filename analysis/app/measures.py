@@ -10,8 +10,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import to_hex
 
+from agents.arrays import Floats
 from agents.population import Population
-from agents.traits import DRIFTS, GAMING, KEEP_TEAM, WEIGHTS, Floats
+from agents.traits import DRIFTS, GAMING, KEEP_TEAM, WEIGHTS
 from model.collective import CollectiveModel
 
 LEVELS: Final = 64

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
-from agents.traits import NAMES, Floats
+from agents.arrays import Floats
+from agents.traits import NAMES
 from analysis.app import svg
 from analysis.app.frame import Arm, Team
 from model.events import Event

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from agents.arrays import Floats
 from agents.draws import Stream
 from agents.population import Changes
-from agents.traits import Floats
 from analysis.theory.checks import Check
 from model.collective import CollectiveModel
 from model.ledger import price

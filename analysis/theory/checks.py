@@ -7,8 +7,9 @@ from typing import Final
 
 import numpy as np
 
+from agents.arrays import Floats
 from agents.draws import Stream
-from agents.traits import Floats, index
+from agents.traits import index
 
 Z_LIMIT: Final = 4.9
 """A stochastic check fails beyond this many standard errors: false alarm 1e-6 each."""

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from agents.arrays import Floats
 from agents.parameters import Subdivisions, Training
 from agents.population import Changes, Population, homes
 from agents.subdivisions import Standing
-from agents.traits import NAMES, Floats
+from agents.traits import TRAIT_COUNT
 from analysis.theory.checks import TRAIT, Check, mean_check, share_check, stream
 from model import competition, training
 
@@ -246,7 +247,7 @@ def _one_challenge(mutant: Any, beta: float, rng: np.random.Generator) -> Any:
 def _one_contest(mutant: Any, beta: float, rng: np.random.Generator) -> Any:
     """One contest among the teams of each replicate."""
     count, d, n = mutant.shape
-    latent = np.zeros((mutant.size, len(NAMES)))
+    latent = np.zeros((mutant.size, TRAIT_COUNT))
     latent[:, TRAIT] = mutant.ravel()
     population = Population(latent, count * d, count)
     rank = Standing(np.sign(beta) * mutant.mean(axis=2).ravel(), np.zeros(count))
@@ -266,7 +267,7 @@ def _one_exchange(mutant: Any, beta: float, rng: np.random.Generator) -> Any:
     """Two copies of each replicate change places."""
     p = Subdivisions(schedule="single")
     size = mutant[0].size
-    population = Population(np.zeros((size, len(NAMES))), mutant.shape[1], 1)
+    population = Population(np.zeros((size, TRAIT_COUNT)), mutant.shape[1], 1)
     flat = mutant.reshape(len(mutant), size).copy()
     draws = stream(rng)
     for row in flat:

@@ -9,11 +9,12 @@ import numpy as np
 
 from agents import conduct as conducts
 from agents import drives
+from agents.arrays import Floats
 from agents.overseers import GAMES, DoubleReLU, OversightGame
 from agents.parameters import Conduct, Oversight, numbers
 from agents.parameters import Tasks as TaskParameters
 from agents.personas import Mixture
-from agents.traits import DRIVES, GOALS, NAMES, Floats, express, index
+from agents.traits import DRIVES, GOALS, NAMES, TRAIT_COUNT, express, index
 from analysis.theory.checks import Check, share_check, stream
 from model.collective import CollectiveModel
 from model.scenario import resolve
@@ -228,7 +229,7 @@ def t14_terminality(
 
 
 def _terminal_latent(goal: str, terminal: bool) -> Floats:
-    latent = np.zeros(len(NAMES))
+    latent = np.zeros(TRAIT_COUNT)
     # Enough attention on the goal that waste is felt; everything else as it starts.
     for name, value in zip(NAMES, START_DRIVES, strict=True):
         latent[index(name)] = value
@@ -272,5 +273,5 @@ def break_even_cost(goal: str, useful: float) -> float:
     return (ratio - 1) / (3 * ratio - 2)
 
 
-START_DRIVES = np.array([0.0 if i < 4 else -1.0 if i < 8 else -3.0 for i in range(len(NAMES))])
+START_DRIVES = np.array([0.0 if i < 4 else -1.0 if i < 8 else -3.0 for i in range(TRAIT_COUNT)])
 """Drives with a visible share of attention on the convergent goals; the rest does not matter."""

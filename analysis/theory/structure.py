@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agents.arrays import Floats, Reals
 from agents.draws import Stream
 from agents.parameters import Subdivisions, Training
 from agents.population import Changes, Population
 from agents.subdivisions import Findings, Standing
-from agents.traits import NAMES, Floats, Reals
+from agents.traits import TRAIT_COUNT
 from analysis.theory.checks import TRAIT, Check, mean_check, stream
 from model import competition, training
 
@@ -64,7 +65,7 @@ class Islands:
     """A population of teams in the simulator's hands: reproduction, mutation, overwriting."""
 
     def __init__(self, n: int, d: int, m: float, epsilon: float, sd: float) -> None:
-        latent = np.zeros((n * d, len(NAMES)))
+        latent = np.zeros((n * d, TRAIT_COUNT))
         self.population = Population(latent, d, 1)
         self.m = m
         self.training = Training(rule="resample", strength=0.0, mutation_sd=sd)
@@ -108,8 +109,8 @@ def t7_structure(
     standard error is the run.
     """
     exact = neutral_structure(n, d, m, 0.0, sd**2)
-    free = [i for i in range(len(NAMES)) if training.ABOVE_SELF.start > i] + list(
-        range(training.ABOVE_SELF.stop, len(NAMES))
+    free = [i for i in range(TRAIT_COUNT) if training.ABOVE_SELF.start > i] + list(
+        range(training.ABOVE_SELF.stop, TRAIT_COUNT)
     )
     runs = max(6, replicates // 200)
     settle = int(6 * n * d)
