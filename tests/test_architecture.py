@@ -27,7 +27,7 @@ ORDER = {
         "drives conduct handle copies overseers subdivisions lab"
     ).split(),
     "model": (
-        "memory scenario streams phases tasks training competition successor work events "
+        "scenario memory streams phases tasks training competition successor work events "
         "outcomes table ledger genealogy rows records health handles collective checkpoint"
     ).split(),
 }
