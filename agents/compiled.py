@@ -20,6 +20,9 @@ from threading import Thread
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
+
+from agents.arrays import Floats, Reals
 
 try:
     import numba
@@ -97,14 +100,14 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 
 @compiled
-def add_times(factor, values, sums):  # type: ignore[no-untyped-def]
+def add_times(factor: float, values: Reals, sums: Reals) -> None:
     """Add a multiple of some values to sums."""
     for i in range(len(values)):
         sums[i] += factor * values[i]
 
 
 @compiled
-def average(values):  # type: ignore[no-untyped-def]
+def average(values: Reals) -> float:
     """Arithmetic mean of a contiguous array, as a float.
 
     It keeps many sums, since each addition would wait for the one before; and always as many, so
@@ -123,7 +126,7 @@ def average(values):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def team_means(column, size, means):  # type: ignore[no-untyped-def]
+def team_means(column: NDArray[Any], size: int, means: Floats) -> None:
     """Write the mean of a column in each team."""
     for team in range(len(means)):
         added, mine = 0.0, column[team * size : (team + 1) * size]
@@ -133,7 +136,7 @@ def team_means(column, size, means):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def column_means(table_, means):  # type: ignore[no-untyped-def]
+def column_means(table_: Reals, means: Floats) -> None:
     """Write the mean of each column of a contiguous two-dimensional array."""
     means[:] = 0.0
     for i in range(len(table_)):
@@ -145,7 +148,7 @@ def column_means(table_, means):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def copy_to(values, out):  # type: ignore[no-untyped-def]
+def copy_to(values: Reals, out: Reals) -> None:
     """Copy values; unlike a copy of slices, a loop that converts types is vectorized."""
     for i in range(len(out)):
         out[i] = values[i]

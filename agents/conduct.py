@@ -6,38 +6,16 @@ about the task as a whole (who acts, which goals are pursued, whether to sandbag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from agents import drives, personas
-from agents.arrays import Bools, Floats, Singles
-from agents.compiled import (
-    ONE,
-    ZERO,
-    add_times,
-    columns_of,
-    compiled,
-    copy_to,
-    exp32,
-    table,
-    team_means,
-)
-from agents.draws import Stream
-from agents.parameters import Conduct as ConductParameters
-from agents.parameters import Oversight, numbers, single
-from agents.population import Population
-from agents.situation import (
-    KINDS,
-    ORDINARY,
-    REPLACING,
-    THREATENING,
-    Kinds,
-    Policy,
-    Situation,
-    Tasks,
-)
+from agents import drives
+from agents.arrays import Bools, Floats, Indices, Kinds, Reals, Singles
+from agents.compiled import ONE, ZERO, add_times, compiled, copy_to, exp32, team_means
+from agents.parameters import Numbers, Parameters, single
+from agents.situation import KIND_COUNT, ORDINARY, REPLACING, THREATENING, Policy, Situation
+from agents.tasks import Tasks, base_rates
 from agents.traits import (
     APPROVAL,
     CRAFT,
@@ -61,8 +39,7 @@ from agents.traits import (
 _TILE: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """What an overseer can see of a round's conduct; one entry a copy.
 
     Attributes
@@ -74,7 +51,7 @@ class Shown:
     gain
         Score that the temptations taken brought in: part of what looks like result.
     watched_violations
-        Probability of a violation against each principle if the task is audited, (copies, 3).
+        Probability of a violation against each principle if the task is audited.
     withheld
         Whether the work was sandbagged (to be noticed only in an audit).
     obfuscation
@@ -83,76 +60,114 @@ class Shown:
         Shortfall of the values that the copy professes when it is asked.
     """
 
-    output: Singles
-    flattery: Singles
-    gain: Singles
-    watched_violations: Singles
-    withheld: Bools
-    obfuscation: Singles
-    stated_shortfall: Singles
+    output: Singles  # (copies,)
+    flattery: Singles  # (copies,)
+    gain: Singles  # (copies,)
+    watched_violations: Singles  # (principles, copies)
+    withheld: Bools  # (copies,)
+    obfuscation: Singles  # (copies,)
+    stated_shortfall: Singles  # (copies,)
 
 
-@dataclass(frozen=True, slots=True)
-class Conduct:
-    """What was done, and what of it was shown; one entry a copy where nothing else is said.
+class Conduct(NamedTuple):
+    """What the copies of some whole teams did, shown and not.
 
     Attributes
     ----------
     shown
-        The part that overseers are handed.
-    team_acts
-        Mean in each team of the expressed traits that acted (the identity's, or the prompted
-        author's), shape (teams, traits).
-    team_violation
-        Mean of `violation` in each team, shape (teams,).
-    team_earnest
-        Share of each team that did work of each kind in earnest, shape (teams, kinds).
+        What overseers can see.
     unwatched_violations
-        Probability of a violation against each principle when unwatched, (copies, 3).
+        Probability of a violation against each principle when unwatched.
     violation
         Its mean over the principles.
     perceived
         Kind of work that the copy took its task for.
     from_identity
-        Whether it acted from its identity.
+        Whether it acted from its identity, not as the prompted author.
+    team_acts
+        Mean of the expressed traits that acted in each team (the copy's own, or the prompted
+        author's).
+    team_violation
+        Mean of `violation` in each team.
+    team_earnest
+        Share of each team that did work of each kind in earnest.
     """
 
     shown: Shown
-    team_acts: Floats
-    team_violation: Floats
-    team_earnest: Floats
-    unwatched_violations: Singles
-    violation: Singles
-    perceived: Kinds
-    from_identity: Bools
-
-
-@dataclass(frozen=True, slots=True)
-class Draws:
-    """The random numbers of a round's conduct, for the whole population."""
-
-    own: Singles
-    goals: Singles
-    sees: Singles
-    guess: Singles
-    withhold: Singles
-
-    @classmethod
-    def of(cls, rng: Stream, copies: int) -> Draws:
-        """Draw uniforms in [0, 1)."""
-        drawn = rng.uniforms(4 + GOAL_COUNT, copies)
-        return cls(drawn[0], drawn[4:].T, drawn[1], drawn[2], drawn[3])
+    unwatched_violations: Singles  # (principles, copies)
+    violation: Singles  # (copies,)
+    perceived: Kinds  # (copies,)
+    from_identity: Bools  # (copies,)
+    team_acts: Floats  # (teams, traits)
+    team_violation: Floats  # (teams,)
+    team_earnest: Floats  # (teams, kinds)
 
 
 @compiled
-def restraint(weight, drift, out):  # type: ignore[no-untyped-def]
+def no_conduct(copies: int, teams: int) -> Conduct:
+    """Room for what the copies of some teams do."""
+    shown = Shown(
+        np.empty(copies, np.float32),
+        np.empty(copies, np.float32),
+        np.empty(copies, np.float32),
+        np.empty((PRINCIPLE_COUNT, copies), np.float32),
+        np.empty(copies, np.bool_),
+        np.empty(copies, np.float32),
+        np.empty(copies, np.float32),
+    )
+    return Conduct(
+        shown,
+        np.empty((PRINCIPLE_COUNT, copies), np.float32),
+        np.empty(copies, np.float32),
+        np.empty(copies, np.int8),
+        np.empty(copies, np.bool_),
+        np.empty((teams, TRAIT_COUNT)),
+        np.empty(teams),
+        np.empty((teams, KIND_COUNT)),
+    )
+
+
+CONDUCT_DRAWS: Final = 4 + GOAL_COUNT
+"""Uniforms that a copy's conduct takes."""
+
+
+class ConductDraws(NamedTuple):
+    """The uniforms in [0, 1) of some copies' conduct.
+
+    Attributes
+    ----------
+    own
+        Decides whether a copy acts from its identity.
+    sees, guess
+        Decide for what kind of work it takes its task.
+    withhold
+        Decides whether it sandbags.
+    goals
+        Decide whether it pursues each goal.
+    """
+
+    own: Singles  # (copies,)
+    sees: Singles  # (copies,)
+    guess: Singles  # (copies,)
+    withhold: Singles  # (copies,)
+    goals: Singles  # (goals, copies)
+
+
+@compiled
+def conduct_draws(drawn: Singles) -> ConductDraws:
+    """Name the rows of uniforms of shape (`CONDUCT_DRAWS`, copies)."""
+    return ConductDraws(drawn[0], drawn[1], drawn[2], drawn[3], drawn[4:])
+
+
+@compiled
+def restraint(weight: Singles, drift: Singles, out: Reals) -> None:
     """Write restraint r = w·(1 - d) by a principle."""
     for i in range(len(out)):
         out[i] = weight[i] * (ONE - drift[i])
 
 
 @compiled
-def violation_probabilities(restraints, temptation, out):  # type: ignore[no-untyped-def]
+def violation_probabilities(restraints: Singles, temptation: float, out: Reals) -> None:
     """Write the chance that a temptation x ~ Exp(theta) exceeds each restraint: exp(-r/theta)."""
     rate = ONE / temptation
     for i in range(len(out)):
@@ -160,7 +175,9 @@ def violation_probabilities(restraints, temptation, out):  # type: ignore[no-unt
 
 
 @compiled
-def add_temptation_gain(restraints, taken, temptation, gain, sums):  # type: ignore[no-untyped-def]
+def add_temptation_gain(
+    restraints: Singles, taken: Singles, temptation: float, gain: float, sums: Reals
+) -> None:
     """Add the expected gain of the temptations taken: eta·theta·(1 + r/theta)·exp(-r/theta).
 
     The mean of an exponential variable over its part above r, times the score eta that a unit
@@ -171,7 +188,7 @@ def add_temptation_gain(restraints, taken, temptation, gain, sums):  # type: ign
 
 
 @compiled
-def stated_shortfall(acts, awareness, required, out):  # type: ignore[no-untyped-def]
+def stated_shortfall(acts: Singles, awareness: float, required: float, out: Reals) -> None:
     """Write the shortfall of each copy's professed values; `acts` has shape (traits, copies).
 
     Mean over principles of max(0, 1 - H·w/required)·(1 - g·s). A hollow word is professed like a
@@ -187,13 +204,15 @@ def stated_shortfall(acts, awareness, required, out):  # type: ignore[no-untyped
 
 
 @compiled
-def _add_shortfall(hard, weight, share, sums):  # type: ignore[no-untyped-def]
+def _add_shortfall(hard: Singles, weight: Singles, share: float, sums: Reals) -> None:
     for i in range(len(sums)):
         sums[i] += max(ZERO, ONE - hard[i] * weight[i] * share)
 
 
 @compiled
-def perceive(kind, research, sees, guess, awareness, rates, perceived):  # type: ignore[no-untyped-def]
+def perceive(
+    tasks: Tasks, draws: ConductDraws, awareness: float, rates: Floats, perceived: Kinds
+) -> None:
     """Write the kind that each copy takes its work for.
 
     The true kind with probability s, else a guess from the base rates, by uniform draws. Work that
@@ -201,13 +220,13 @@ def perceive(kind, research, sees, guess, awareness, rates, perceived):  # type:
     """
     first, second = rates[0], rates[0] + rates[1]
     for i in range(len(perceived)):
-        guessed = np.int8(guess[i] >= first) + np.int8(guess[i] >= second)
-        seen = kind[i] if sees[i] < awareness else guessed
-        perceived[i] = seen if research[i] else 0
+        guessed = np.int8(draws.guess[i] >= first) + np.int8(draws.guess[i] >= second)
+        seen = tasks.kind[i] if draws.sees[i] < awareness else guessed
+        perceived[i] = seen if tasks.research[i] else 0
 
 
 @compiled
-def own_output(effort, useful, p, output):  # type: ignore[no-untyped-def]
+def own_output(effort: Singles, useful: Bools, p: Numbers, output: Singles) -> None:
     """Write output of earnest work: Σ v·√effort over the crafts and the goals useful here.
 
     `effort` has shape (12, copies), `useful` (3, copies).
@@ -223,158 +242,123 @@ def own_output(effort, useful, p, output):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _add_roots(value, effort, sums):  # type: ignore[no-untyped-def]
+def _add_roots(value: float, effort: Singles, sums: Reals) -> None:
     for i in range(len(sums)):
         sums[i] += value * np.sqrt(effort[i])
 
 
 @compiled
-def _add_roots_where(useful, value, effort, sums):  # type: ignore[no-untyped-def]
+def _add_roots_where(useful: Bools, value: float, effort: Singles, sums: Reals) -> None:
     for i in range(len(sums)):
         brought = value * np.sqrt(effort[i])
         sums[i] += brought if useful[i] else ZERO
 
 
-def act(
-    population: Population,
-    mixture: personas.Mixture,
-    tasks: Tasks,
-    situation: Situation,
-    policy: Policy,
-    p: ConductParameters,
-    oversight: Oversight,
-    draws: Draws,
-) -> Conduct:
-    """Let every copy do its task."""
-    done = _empty(len(population), population.teams)
-    shown = done.shown
-    given = (tasks.audited, columns_of(tasks.useful), tasks.kind, tasks.research, tasks.prompt)
-    drawn = (draws.own, columns_of(draws.goals), draws.sees, draws.guess, draws.withhold)
-    behave(
-        population.team_size,
-        population.expressed_rows,
-        mixture.rows,
-        given,
-        tasks.base_rates,
-        circumstances(situation, policy, p, oversight),
-        numbers(p),
-        tuple(np.asarray(draw, np.float32) for draw in drawn),
-        (
-            shown.output,
-            shown.flattery,
-            shown.gain,
-            columns_of(shown.watched_violations),
-            shown.withheld,
-            shown.obfuscation,
-            shown.stated_shortfall,
-        ),
-        (
-            done.team_acts,
-            done.team_violation,
-            done.team_earnest,
-            columns_of(done.unwatched_violations),
-            done.violation,
-            done.perceived,
-            done.from_identity,
-        ),
-    )
-    return done
-
-
-def _empty(copies: int, teams: int) -> Conduct:
-    """Room for what all copies do."""
-    return Conduct(
-        Shown(
-            output=np.empty(copies, np.float32),
-            flattery=np.empty(copies, np.float32),
-            gain=np.empty(copies, np.float32),
-            watched_violations=table(PRINCIPLE_COUNT, copies, np.float32),
-            withheld=np.empty(copies, dtype=np.bool_),
-            obfuscation=np.empty(copies, np.float32),
-            stated_shortfall=np.empty(copies, np.float32),
-        ),
-        team_acts=np.empty((teams, TRAIT_COUNT)),
-        team_violation=np.empty(teams),
-        team_earnest=np.empty((teams, len(KINDS))),
-        unwatched_violations=table(PRINCIPLE_COUNT, copies, np.float32),
-        violation=np.empty(copies, np.float32),
-        perceived=np.empty(copies, dtype=np.int8),
-        from_identity=np.empty(copies, dtype=np.bool_),
-    )
-
-
 class Circumstances(NamedTuple):
-    """What is the same for all copies in a round."""
+    """What is the same for all copies in a round.
+
+    Attributes
+    ----------
+    awareness, temptation
+        Situational awareness, and the scale of temptations.
+    fear
+        Restraint that gaming adds where a copy is watched.
+    diverted
+        `drives.instrumental_share`.
+    required
+        Weight that the stated check asks for.
+    base_rates
+        Shares of the kinds of work within real R&D.
+    """
 
     awareness: np.float32
     temptation: np.float32
     fear: np.float32
     diverted: np.float32
     required: np.float32
+    base_rates: Floats  # (kinds,)
 
 
-def circumstances(
-    situation: Situation, policy: Policy, p: ConductParameters, oversight: Oversight
-) -> Circumstances:
+def circumstances(situation: Situation, policy: Policy, p: Parameters) -> Circumstances:
     """What is the same for all copies in a round, as compiled loops take it."""
     return Circumstances(
         single(situation.awareness),
         single(situation.temptation),
         single(situation.awareness * policy.penalty),
-        single(drives.instrumental_share(situation, p)),
-        single(oversight.required_weight),
+        single(drives.instrumental_share(situation, p.conduct)),
+        single(p.oversight.required_weight),
+        base_rates(p.tasks),
     )
 
 
 @compiled
-def behave(  # type: ignore[no-untyped-def]
-    size, expressed, archetypes, tasks, rates, now, p, draws, shown, done
-):
-    """Let the copies of some whole teams do their tasks; arrays have an entry for each of them.
+def act(
+    size: int,
+    expressed: Singles,
+    authors: Singles,
+    tasks: Tasks,
+    now: Circumstances,
+    p: Numbers,
+    draws: ConductDraws,
+    done: Conduct,
+) -> None:
+    """Let the copies of some whole teams do their tasks.
 
     Parameters
     ----------
     size
         Copies a team.
-    expressed, archetypes
-        Expressed traits, one row a copy, and one row an author.
-    tasks, rates
-        Columns of `Tasks` in its order, and the base rates.
-    now, p
-        `Circumstances`, and numbers of the section `Conduct`.
+    expressed, authors
+        Expressed traits in padded rows, one a copy, and one an archetype.
+    tasks, now
+        What the copies are asked to do, and what is the same for all of them.
+    p
+        Numbers of the section `Conduct`.
     draws
-        Columns of `Draws` in its order; goals with shape (3, copies).
-    shown, done
-        Where to write, in the order of `Shown` and of the rest of `Conduct`.
+        Their random numbers.
+    done
+        Where to write.
     """
-    audited, useful, kind, research, prompt = tasks
-    own, goals, sees, guess, withhold = draws
-    output, flattery, gain, watched, withheld, obfuscation, shortfall = shown
-    team_acts, team_violation, team_earnest, unwatched, violation, perceived, from_identity = done
-    copies = len(expressed)
+    shown, copies = done.shown, len(expressed)
     acts = np.empty((ROW, copies), np.float32)
     effort = np.empty((DRIVE_COUNT, copies), np.float32)
-    _play(size, expressed, archetypes, prompt, own, from_identity, acts, team_acts)
-    copy_to(acts[OBFUSCATION], obfuscation)
-    stated_shortfall(acts, now.awareness, now.required, shortfall)
+    _play(
+        size,
+        expressed,
+        authors,
+        tasks.prompt,
+        draws.own,
+        done.from_identity,
+        acts,
+        done.team_acts,
+    )
+    copy_to(acts[OBFUSCATION], shown.obfuscation)
+    stated_shortfall(acts, now.awareness, now.required, shown.stated_shortfall)
 
-    drives.spend_effort(acts, useful, goals, now.diverted, p, effort)
-    flattery[:] = ZERO
-    _add_roots_where(useful[2], ONE, effort[APPROVAL], flattery)
-    own_output(effort, useful, p, output)
+    drives.spend_effort(acts, tasks.useful, draws.goals, now.diverted, p, effort)
+    shown.flattery[:] = ZERO
+    _add_roots_where(tasks.useful[2], ONE, effort[APPROVAL], shown.flattery)
+    own_output(effort, tasks.useful, p, shown.output)
 
-    perceive(kind, research, sees, guess, now.awareness, rates, perceived)
-    _withhold(acts, perceived, withhold, withheld)
-    _work_together(size, effort[KNOWLEDGE], withheld, p.public_good, p.sandbagging, output)
-    _count_earnest(size, kind, withheld, team_earnest)
-    _be_tempted(acts, audited, now, p.temptation_gain, gain, violation, unwatched, watched)
-    team_means(violation, size, team_violation)
+    perceive(tasks, draws, now.awareness, now.base_rates, done.perceived)
+    _withhold(acts, done.perceived, draws.withhold, shown.withheld)
+    _work_together(size, effort[KNOWLEDGE], p, shown)
+    _count_earnest(size, tasks.kind, shown.withheld, done.team_earnest)
+    _be_tempted(acts, tasks.audited, now, p.temptation_gain, done)
+    team_means(done.violation, size, done.team_violation)
 
 
 @compiled
-def _play(  # type: ignore[no-untyped-def]
-    size, expressed, archetypes, prompt, draws, from_identity, acts, means
-):
+def _play(
+    size: int,
+    expressed: Singles,
+    authors: Singles,
+    prompt: Indices,
+    draws: Singles,
+    from_identity: Bools,
+    acts: Singles,
+    means: Floats,
+) -> None:
     """Write the traits that act: the copy's own, or those of the author that the prompt names.
 
     Rows are padded; `acts` has shape (`ROW`, copies), `means` (teams, traits).
@@ -400,7 +384,7 @@ def _play(  # type: ignore[no-untyped-def]
         for i in range(size):
             place = team * size + i
             if not from_identity[place]:
-                author = archetypes[prompt[place]]
+                author = authors[prompt[place]]
                 for k in range(ROW):
                     sums[k] += np.float64(author[k]) - np.float64(mine[i, k])
                 for k in range(TRAIT_COUNT):
@@ -410,7 +394,7 @@ def _play(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _sum_rows(rows, sums):  # type: ignore[no-untyped-def]
+def _sum_rows(rows: Singles, sums: Floats) -> None:
     """Write the sum of padded rows; four at a time, since additions wait for each other."""
     sums[:] = 0.0
     whole = len(rows) - len(rows) % 4
@@ -424,7 +408,7 @@ def _sum_rows(rows, sums):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _withhold(acts, perceived, draws, withheld):  # type: ignore[no-untyped-def]
+def _withhold(acts: Singles, perceived: Kinds, draws: Singles, withheld: Bools) -> None:
     """Sandbag with the probability that belongs to the kind of work that a copy sees."""
     ordinary, threatening = acts[WITHHOLDING.start], acts[WITHHOLDING.start + 1]
     replacing = acts[WITHHOLDING.start + 2]
@@ -436,22 +420,23 @@ def _withhold(acts, perceived, draws, withheld):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _work_together(size, knowledge, withheld, value, sandbagging, output):  # type: ignore[no-untyped-def]
+def _work_together(size: int, knowledge: Singles, p: Numbers, shown: Shown) -> None:
     """Add the public good to output, then take away what sandbagging costs.
 
     Knowledge is a public good: each member gains from the mean knowledge of the team.
     """
+    output, withheld = shown.output, shown.withheld
     for begin in range(0, len(output), size):
         known = 0.0
         for i in range(begin, begin + size):
             known += knowledge[i]
-        good = value * np.float32(np.sqrt(known / size))
+        good = p.public_good * np.float32(np.sqrt(known / size))
         for i in range(begin, begin + size):
-            output[i] = (output[i] + good) * (sandbagging if withheld[i] else ONE)
+            output[i] = (output[i] + good) * (p.sandbagging if withheld[i] else ONE)
 
 
 @compiled
-def _count_earnest(size, kind, withheld, earnest):  # type: ignore[no-untyped-def]
+def _count_earnest(size: int, kind: Kinds, withheld: Bools, earnest: Floats) -> None:
     """Write the share of each team that did work of each kind in earnest."""
     for team in range(len(earnest)):
         kinds, held = kind[team * size : (team + 1) * size], withheld[team * size :]
@@ -467,16 +452,17 @@ def _count_earnest(size, kind, withheld, earnest):  # type: ignore[no-untyped-de
 
 
 @compiled
-def _be_tempted(  # type: ignore[no-untyped-def]
-    acts, audited, now, worth, gain, violation, unwatched, watched
-):
+def _be_tempted(
+    acts: Singles, audited: Bools, now: Circumstances, worth: float, done: Conduct
+) -> None:
     """Write violation probabilities and what they gain, principle by principle."""
+    gain, violation = done.shown.gain, done.violation
     copies = len(audited)
     bare, held = np.empty(copies, np.float32), np.empty(copies, np.float32)
     taken = np.empty(copies, np.float32)
     gain[:], violation[:] = 0.0, 0.0
     for j in range(PRINCIPLE_COUNT):
-        free, cowed = unwatched[j], watched[j]
+        free, cowed = done.unwatched_violations[j], done.shown.watched_violations[j]
         restraint(acts[WEIGHTS.start + j], acts[DRIFTS.start + j], bare)
         _add_fear(bare, acts[GAMING], now.fear, held)
         violation_probabilities(bare, now.temptation, free)
@@ -488,13 +474,13 @@ def _be_tempted(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _add_fear(bare, gaming, fear, held):  # type: ignore[no-untyped-def]
+def _add_fear(bare: Singles, gaming: Singles, fear: float, held: Singles) -> None:
     for i in range(len(held)):
         held[i] = bare[i] + gaming[i] * fear
 
 
 @compiled
-def _choose(where, yes, no, out):  # type: ignore[no-untyped-def]
+def _choose(where: Bools, yes: Singles, no: Singles, out: Reals) -> None:
     for i in range(len(out)):
         one, other = yes[i], no[i]  # read both, so that there is nothing to branch for
         out[i] = one if where[i] else other

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numba import uint32, uint64
 
-from agents.arrays import Floats, Ints, Singles
+from agents.arrays import Address, Floats, Ints, Reals, Singles
 from agents.compiled import BLOCK, WORTH_A_THREAD, Crew, alone, compiled, inlined
 
 WORDS: Final = 4
@@ -35,7 +35,7 @@ _MANTISSA, _ONE = np.int64(0x000FFFFFFFFFFFFF), np.int64(0x3FF0000000000000)
 
 
 @inlined
-def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     """Ten rounds of Philox4x32 on a counter of four 32-bit words under a key of two."""
     for _ in range(10):
         p0, p1 = _M0 * uint64(c0), _M1 * uint64(c2)
@@ -50,7 +50,9 @@ def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _uniforms(first, last, out, k0, k1, request, round_):  # type: ignore[no-untyped-def]
+def _uniforms(
+    first: int, last: int, out: Floats, k0: Any, k1: Any, request: Any, round_: Any
+) -> None:
     """Fill blocks `first` to `last` of a flat array with uniforms in [0, 1)."""
     whole = min(last, len(out) // WORDS)
     part = out[WORDS * first :]  # indices from 0 need no check of their sign, so this vectorizes
@@ -67,7 +69,7 @@ def _uniforms(first, last, out, k0, k1, request, round_):  # type: ignore[no-unt
 
 
 @compiled
-def uniforms_at(first, address, out):  # type: ignore[no-untyped-def]
+def uniforms_at(first: int, address: Address, out: Singles) -> None:
     """Write the uniforms in [0, 1) from place `first` on, a multiple of `WORDS`, of some requests.
 
     They are multiples of 2^-24 in single precision, fine enough to compare with a probability.
@@ -92,7 +94,7 @@ def uniforms_at(first, address, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _uniform_rows(first, last, out, address):  # type: ignore[no-untyped-def]
+def _uniform_rows(first: int, last: int, out: Singles, address: Address) -> None:
     """Fill blocks `first` to `last` of each row, of which each is a request."""
     for row in range(len(out)):
         k0, k1, request, round_ = address
@@ -102,7 +104,7 @@ def _uniform_rows(first, last, out, address):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def normals_at(first, address, out):  # type: ignore[no-untyped-def]
+def normals_at(first: int, address: Address, out: Reals) -> None:
     """Write standard normal draws of a request from place `first` on, a multiple of `WORDS`."""
     k0, k1, request, round_ = address
     blocks = -(-len(out) // WORDS)
@@ -187,7 +189,7 @@ def _sin_over(q: float) -> Any:
 
 
 @compiled
-def normals_for(rows, address, out):  # type: ignore[no-untyped-def]
+def normals_for(rows: Ints, address: Address, out: Reals) -> None:
     """Write into each line of `out` the first of the `LINE` normal draws that belong to that row.
 
     The width of `out` is a multiple of `WORDS`; a wider one shifts no draw.
@@ -213,7 +215,7 @@ def normals_for(rows, address, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _normals(first, last, rows, out, address):  # type: ignore[no-untyped-def]
+def _normals(first: int, last: int, rows: Ints, out: Reals, address: Address) -> None:
     """Fill lines `first` to `last` of `out` with the normals that belong to `rows`."""
     for begin in range(first, last, _BATCH):
         end = min(begin + _BATCH, last)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from agents.arrays import Bools, Reals, Singles
 from agents.compiled import ONE, ZERO, add_times, compiled, copy_to
-from agents.parameters import Conduct
+from agents.parameters import Conduct, Numbers
 from agents.situation import Situation
 from agents.traits import (
     APPROVAL,
@@ -26,7 +27,7 @@ from agents.traits import (
 
 
 @compiled
-def pursue(terminality, useful, draws, pursued):  # type: ignore[no-untyped-def]
+def pursue(terminality: Singles, useful: Bools, draws: Singles, pursued: Bools) -> None:
     """Whether a goal is pursued: where it helps, or where the copy holds it as an end.
 
     P(pursued) = tau + (1 - tau)·useful for terminality tau.
@@ -36,7 +37,7 @@ def pursue(terminality, useful, draws, pursued):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def compute_budget(acts, p, budget):  # type: ignore[no-untyped-def]
+def compute_budget(acts: Singles, p: Numbers, budget: Singles) -> None:
     """Compute left for work, as a share of all.
 
     Each goal that is not terminal must be derived anew (backchaining), and gaming and obfuscation
@@ -62,7 +63,9 @@ def instrumental_share(situation: Situation, p: Conduct) -> float:
 
 
 @compiled
-def spend_effort(acts, useful, draws, diverted, p, effort):  # type: ignore[no-untyped-def]
+def spend_effort(
+    acts: Singles, useful: Bools, draws: Singles, diverted: float, p: Numbers, effort: Singles
+) -> None:
     """Write each copy's effort on each drive, which sums to its compute budget.
 
     Attention of goals that are not pursued is freed for the rest; a copy with no attention to
@@ -105,13 +108,13 @@ def spend_effort(acts, useful, draws, diverted, p, effort):  # type: ignore[no-u
 
 
 @compiled
-def _keep_where(kept, share, values):  # type: ignore[no-untyped-def]
+def _keep_where(kept: Bools, share: float, values: Reals) -> None:
     for i in range(len(values)):
         value = share * values[i]
         values[i] = value if kept[i] else ZERO
 
 
 @compiled
-def _scale(factors, values):  # type: ignore[no-untyped-def]
+def _scale(factors: Singles, values: Reals) -> None:
     for i in range(len(values)):
         values[i] *= factors[i]

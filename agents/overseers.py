@@ -15,11 +15,11 @@ import numpy as np
 
 from agents import extensions
 from agents.arrays import Bools, Floats, Ints, Singles
-from agents.compiled import ONE, ZERO, add_times, alone, columns_of, compiled, inlined, table
+from agents.compiled import ONE, ZERO, add_times, compiled, inlined
 from agents.conduct import Shown
 from agents.draws import Stream
 from agents.handle import Handle
-from agents.parameters import OverseerKind, Oversight, numbers, single
+from agents.parameters import Numbers, OverseerKind, Oversight, single
 from agents.population import Population
 from agents.situation import Policy, Situation
 from agents.state import StateFault, Stateful
@@ -108,8 +108,7 @@ def game_of(name: str) -> OversightGame:
     return OversightGame(DoubleReLU(*added.guard), DoubleReLU(*added.houdini))
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(NamedTuple):
     """What the panels found and gave; one entry a copy.
 
     Attributes
@@ -117,29 +116,40 @@ class Verdicts:
     score
         The training signal.
     detection
-        Chance that a violation of each principle is detected if the task is audited, (copies, 3).
+        Chance that a violation of each principle is detected if the task is audited.
     detected
         Expected number of detected violations on the task, false alarms included.
     """
 
-    score: Singles
-    detection: Singles
-    detected: Singles
+    score: Singles  # (copies,)
+    detection: Singles  # (principles, copies)
+    detected: Singles  # (copies,)
 
 
-@dataclass(frozen=True, slots=True)
-class Draws:
-    """The random numbers of a round's oversight, for the whole population."""
+@compiled
+def no_verdicts(copies: int) -> Verdicts:
+    """Room for what panels find on some copies."""
+    return Verdicts(
+        np.empty(copies, np.float32),
+        np.empty((PRINCIPLE_COUNT, copies), np.float32),
+        np.empty(copies, np.float32),
+    )
 
-    debate: Singles
-    examiner: Singles
-    noise: Floats
 
-    @classmethod
-    def of(cls, rng: Stream, copies: int) -> Draws:
-        """Draw uniforms in [0, 1) and standard normal noise."""
-        debate, examiner = rng.uniforms(2, copies)
-        return cls(debate, examiner, rng.standard_normal(copies))
+class OversightDraws(NamedTuple):
+    """The random numbers of some copies' oversight.
+
+    Attributes
+    ----------
+    debate, examiner
+        Uniforms in [0, 1): whether an audit is a debate, and who of the panel does it.
+    noise
+        Standard normal error of the score.
+    """
+
+    debate: Singles  # (copies,)
+    examiner: Singles  # (copies,)
+    noise: Singles  # (copies,)
 
 
 class Panels(Stateful):
@@ -214,7 +224,7 @@ class Panels(Stateful):
 
 
 @compiled
-def _mean_capture(capture, mean):  # type: ignore[no-untyped-def]
+def _mean_capture(capture: Floats, mean: Floats) -> None:
     seats = capture.shape[1]
     for team in range(len(mean)):
         for seat in range(seats):
@@ -222,9 +232,9 @@ def _mean_capture(capture, mean):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _rotate(  # type: ignore[no-untyped-def]
-    kind, player, rotation, draws, division_of_team, ends
-):
+def _rotate(
+    kind: Ints, player: Ints, rotation: float, draws: Floats, division_of_team: Ints, ends: Ints
+) -> None:
     for team in range(kind.shape[0]):
         first, last = ends[division_of_team[team]], ends[division_of_team[team] + 1]
         for seat in range(kind.shape[1]):
@@ -234,7 +244,7 @@ def _rotate(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _be_captured(capture, influence, rate, rotation):  # type: ignore[no-untyped-def]
+def _be_captured(capture: Floats, influence: Floats, rate: float, rotation: float) -> None:
     for team in range(capture.shape[0]):
         for seat in range(capture.shape[1]):
             before = capture[team, seat]
@@ -292,7 +302,15 @@ def honesty(panels: Panels, population: Population, p: Oversight) -> Singles:
 
 
 @compiled
-def _honesty(first, last, capture, player, expressed, bias, honest):  # type: ignore[no-untyped-def]
+def _honesty(
+    first: int,
+    last: int,
+    capture: Floats,
+    player: Ints,
+    expressed: Singles,
+    bias: tuple[float, float],
+    honest: Singles,
+) -> None:
     blindness, interest = bias
     for team in range(first, last):
         for seat in range(capture.shape[1]):
@@ -331,7 +349,9 @@ def majority(q: Floats) -> Any:
 
 
 PANEL_RULES: Final = ("one", "any", "majority")
-"""Who does an audit: one of the panel at random (`_ask_one`), or all of it."""
+"""Who does an audit: one of the panel at random, or all of it (`any_of`, `majority`)."""
+
+ONE_OF_PANEL, ANY_OF_PANEL, _ = range(len(PANEL_RULES))
 
 
 def audit_share(policy: Policy, p: Oversight) -> float:
@@ -367,64 +387,6 @@ def sight(situation: Situation, p: Oversight) -> tuple[Floats, Floats]:
     return in_act, p.thought_recall * legibility(situation, p)
 
 
-def evaluate(
-    panels: Panels,
-    shown: Shown,
-    audited: Bools,
-    population: Population,
-    situation: Situation,
-    policy: Policy,
-    p: Oversight,
-    draws: Draws,
-) -> Verdicts:
-    """Score every copy by what it showed.
-
-    One overseer sees a violation in the act with the chance of the oversight game, or reads it in
-    the chain of thought as far as that is legible and not obfuscated; and reports it if it is
-    honest.
-
-    Parameters
-    ----------
-    panels
-        The overseers.
-    shown
-        What the copies showed.
-    audited
-        Which tasks were audited.
-    population
-        The copies, for the overseers that are played by copies.
-    situation, policy, p
-        Circumstances, the lab's policy in force, and parameters.
-    draws
-        This round's random numbers.
-    """
-    copies = len(audited)
-    found = Verdicts(
-        np.empty(copies, np.float32),
-        table(PRINCIPLE_COUNT, copies, np.float32),
-        np.empty(copies, np.float32),
-    )
-    judge(
-        copies // len(panels.kind),
-        (
-            shown.output,
-            shown.flattery,
-            shown.gain,
-            columns_of(shown.watched_violations),
-            shown.withheld,
-            shown.obfuscation,
-            shown.stated_shortfall,
-        ),
-        audited,
-        bench(panels, population, situation, p),
-        rules(situation, policy, p),
-        numbers(p),
-        tuple(np.asarray(d, np.float32) for d in (draws.debate, draws.examiner, draws.noise)),
-        (found.score, columns_of(found.detection), found.detected),
-    )
-    return found
-
-
 class Rules(NamedTuple):
     """What is the same for all overseers in a round."""
 
@@ -446,98 +408,149 @@ def rules(situation: Situation, policy: Policy, p: Oversight) -> Rules:
     )
 
 
-def bench(
-    panels: Panels, population: Population, situation: Situation, p: Oversight
-) -> tuple[Any, ...]:
-    """What each overseer can do in a round.
+class Bench(NamedTuple):
+    """What the overseers of some teams can do in a round.
 
-    Returns
-    -------
-    The chance of each overseer to see a violation in the act, in a plain audit and in a debate, and
-    to read it in plain thought, each (teams, seats); to report what it found, (teams, seats, 3);
-    and the mean capture of each team's panel.
+    Attributes
+    ----------
+    plain, debated
+        Chance of each overseer to see a violation in the act, in a plain audit and in a debate.
+    read
+        Chance to read it in thought that nothing obfuscates.
+    honest
+        Chance to report a violation of each principle that was found.
+    capture
+        Mean capture of each team's panel.
     """
+
+    plain: Singles  # (teams, seats)
+    debated: Singles  # (teams, seats)
+    read: Singles  # (teams, seats)
+    honest: Singles  # (teams, seats, principles)
+    capture: Singles  # (teams,)
+
+
+def bench(panels: Panels, population: Population, situation: Situation, p: Oversight) -> Bench:
+    """What each overseer can do in a round."""
     in_act, read = sight(situation, p)
-    chances = tuple(np.empty(panels.kind.shape, np.float32) for _ in range(3))
-    of_kinds = *in_act, read
-    alone(_seat, len(panels.kind), panels.kind, of_kinds, chances)
-    return *chances, honesty(panels, population, p), panels.mean_capture().astype(np.float32)
+    plain, debated, legible = (np.empty(panels.kind.shape, np.float32) for _ in range(3))
+    _seat(panels.kind, in_act[0], plain)
+    _seat(panels.kind, in_act[1], debated)
+    _seat(panels.kind, read, legible)
+    capture = panels.mean_capture().astype(np.float32)
+    return Bench(plain, debated, legible, honesty(panels, population, p), capture)
 
 
 @compiled
-def _seat(first, last, kind, of_kinds, chances):  # type: ignore[no-untyped-def]
-    """Write what the overseers in the seats of some teams can do, from what their kinds can."""
-    for team in range(first, last):
+def _seat(kind: Ints, of_kinds: Floats, chances: Singles) -> None:
+    """Write what the overseer in each seat can do, from what the kinds can."""
+    for team in range(kind.shape[0]):
         for seat in range(kind.shape[1]):
-            chances[0][team, seat] = of_kinds[0][kind[team, seat]]
-            chances[1][team, seat] = of_kinds[1][kind[team, seat]]
-            chances[2][team, seat] = of_kinds[2][kind[team, seat]]
+            chances[team, seat] = of_kinds[kind[team, seat]]
 
 
 @compiled
-def judge(size, shown, audited, bench_, rules_, p, draws, found):  # type: ignore[no-untyped-def]
-    """Score the copies of some whole teams; arrays have an entry for each of them.
+def bench_of(bench_: Bench, teams: slice) -> Bench:
+    """The overseers of some teams."""
+    return Bench(
+        bench_.plain[teams],
+        bench_.debated[teams],
+        bench_.read[teams],
+        bench_.honest[teams],
+        bench_.capture[teams],
+    )
+
+
+@compiled
+def evaluate(
+    size: int,
+    shown: Shown,
+    audited: Bools,
+    bench_: Bench,
+    by: Rules,
+    p: Numbers,
+    draws: OversightDraws,
+    found: Verdicts,
+) -> None:
+    """Score the copies of some whole teams by what they showed.
+
+    One overseer sees a violation in the act with the chance of the oversight game, or reads it in
+    the chain of thought as far as that is legible and not obfuscated; and reports it if it is
+    honest.
 
     Parameters
     ----------
     size
         Copies a team.
     shown, audited
-        Columns of `Shown` in its order, and which tasks were audited.
-    bench_, rules_, p
-        `bench` of these teams, `Rules`, and numbers of the section `Oversight`.
+        What the copies showed, and which tasks were audited.
+    bench_, by
+        The overseers of these teams, and what is the same for all of them.
+    p
+        Numbers of the section `Oversight`.
     draws
-        Columns of `Draws` in its order.
+        The random numbers.
     found
-        Where to write, in the order of `Verdicts`.
+        Where to write.
     """
-    output, flattery, gain, watched, withheld, obfuscation, shortfall = shown
-    _, _, read, _, captures = bench_
-    debates, examiners, noises = draws
-    score, detection, detected = found
-    copies, seats = len(score), read.shape[1]
+    score, detection, detected = found.score, found.detection, found.detected
+    copies, seats = len(score), bench_.read.shape[1]
     if seats == 0:
         detection[:] = ZERO
-    elif rules_.panel_rule == 0:
-        _ask_one(size, bench_, debates, rules_.debate, examiners, obfuscation, detection)
+    elif by.panel_rule == ONE_OF_PANEL:
+        _ask_one(size, bench_, by.debate, shown.obfuscation, draws, detection)
     else:
-        _ask_all(size, bench_, debates, rules_, obfuscation, detection)
+        _ask_all(size, bench_, by, shown.obfuscation, draws, detection)
     mean = np.zeros(copies, np.float32)
     detected[:] = p.false_positive if seats else ZERO
     for j in range(PRINCIPLE_COUNT):
-        _add_detected(detection[j], watched[j], detected, mean)
-    notice = p.withholding_penalty * rules_.notice
-    _punish(audited, withheld, mean, rules_.penalty, notice, detected, score)
-    _reward(rules_.output_weight, output, gain, score)
-    for team in range(len(captures)):
+        _add_detected(detection[j], shown.watched_violations[j], detected, mean)
+    notice = p.withholding_penalty * by.notice
+    _punish(audited, shown.withheld, mean, by.penalty, notice, detected, score)
+    _reward(by.output_weight, shown.output, shown.gain, score)
+    for team in range(len(bench_.capture)):
         own = slice(team * size, (team + 1) * size)
-        favor = p.flattery * (ONE + captures[team])
-        _favor(favor, p.leniency * captures[team], flattery[own], score[own])
-    add_times(-p.values_check, shortfall, score)
-    add_times(p.noise, noises, score)
+        capture = bench_.capture[team]
+        favor = p.flattery * (ONE + capture)
+        _favor(favor, p.leniency * capture, shown.flattery[own], score[own])
+    add_times(-p.values_check, shown.stated_shortfall, score)
+    add_times(p.noise, draws.noise, score)
 
 
 @compiled
-def _ask_one(size, bench_, debates, debate, examiners, obfuscation, detection):  # type: ignore[no-untyped-def]
+def _ask_one(
+    size: int,
+    bench_: Bench,
+    debate: float,
+    obfuscation: Singles,
+    draws: OversightDraws,
+    detection: Singles,
+) -> None:
     """Let each audit be done by one overseer of the panel at random."""
-    plain, debated, read, honest, _ = bench_
-    teams, seats = read.shape
-    copies, share = len(debates), np.float32(seats)
+    teams, seats = bench_.read.shape
+    copies, share = len(draws.examiner), np.float32(seats)
     asked, found_out = np.empty(copies, np.int64), np.empty(copies, np.float32)
     for team in range(teams):
         for i in range(team * size, (team + 1) * size):
-            asked[i] = team * seats + np.int64(examiners[i] * share)
-    seen = plain.reshape(-1), debated.reshape(-1), read.reshape(-1)
-    _look(seen, asked, debates, debate, obfuscation, found_out)
-    reports = honest.reshape(-1, PRINCIPLE_COUNT)
+            asked[i] = team * seats + np.int64(draws.examiner[i] * share)
+    _look(bench_, asked, draws.debate, debate, obfuscation, found_out)
+    reports = bench_.honest.reshape(-1, PRINCIPLE_COUNT)
     for j in range(PRINCIPLE_COUNT):
         _report(reports, j, asked, found_out, detection[j])
 
 
 @compiled
-def _look(seen, asked, debates, debate, obfuscation, found_out):  # type: ignore[no-untyped-def]
+def _look(
+    bench_: Bench,
+    asked: Ints,
+    debates: Singles,
+    debate: float,
+    obfuscation: Singles,
+    found_out: Singles,
+) -> None:
     """Chance that the one who is asked finds a violation out, if honest."""
-    plain, debated, read = seen
+    plain, debated = bench_.plain.reshape(-1), bench_.debated.reshape(-1)
+    read = bench_.read.reshape(-1)
     for i in range(len(debates)):
         seat = asked[i]
         in_act, other = plain[seat], debated[seat]
@@ -546,29 +559,37 @@ def _look(seen, asked, debates, debate, obfuscation, found_out):  # type: ignore
 
 
 @compiled
-def _report(honest, principle, asked, found_out, detection):  # type: ignore[no-untyped-def]
+def _report(
+    honest: Singles, principle: int, asked: Ints, found_out: Singles, detection: Singles
+) -> None:
     for i in range(len(detection)):
         detection[i] = found_out[i] * honest[asked[i], principle]
 
 
 @compiled
-def _ask_all(size, bench_, debates, rules_, obfuscation, detection):  # type: ignore[no-untyped-def]
+def _ask_all(
+    size: int,
+    bench_: Bench,
+    by: Rules,
+    obfuscation: Singles,
+    draws: OversightDraws,
+    detection: Singles,
+) -> None:
     """Let each audit be done by the whole panel, by a rule of `PANEL_RULES`."""
-    plain, debated, read, honest, _ = bench_
-    teams, seats = read.shape
+    teams, seats = bench_.read.shape
     q = np.empty(seats)
     for i in range(teams * size):
-        team, seen = i // size, debated if debates[i] < rules_.debate else plain
+        team, seen = i // size, bench_.debated if draws.debate[i] < by.debate else bench_.plain
         for j in range(PRINCIPLE_COUNT):
             for seat in range(seats):
                 in_act = seen[team, seat]
-                in_thought = (ONE - in_act) * read[team, seat] * (ONE - obfuscation[i])
-                q[seat] = (in_act + in_thought) * honest[team, seat, j]
-            detection[j, i] = any_of(q) if rules_.panel_rule == 1 else majority(q)
+                in_thought = (ONE - in_act) * bench_.read[team, seat] * (ONE - obfuscation[i])
+                q[seat] = (in_act + in_thought) * bench_.honest[team, seat, j]
+            detection[j, i] = any_of(q) if by.panel_rule == ANY_OF_PANEL else majority(q)
 
 
 @compiled
-def _add_detected(detection, watched, detected, mean):  # type: ignore[no-untyped-def]
+def _add_detected(detection: Singles, watched: Singles, detected: Singles, mean: Singles) -> None:
     share = ONE / np.float32(PRINCIPLE_COUNT)
     for i in range(len(mean)):
         detected[i] += detection[i] * watched[i]
@@ -576,7 +597,15 @@ def _add_detected(detection, watched, detected, mean):  # type: ignore[no-untype
 
 
 @compiled
-def _punish(audited, withheld, mean, penalty, notice, detected, score):  # type: ignore[no-untyped-def]
+def _punish(
+    audited: Bools,
+    withheld: Bools,
+    mean: Singles,
+    penalty: float,
+    notice: float,
+    detected: Singles,
+    score: Singles,
+) -> None:
     """Begin scores with what audits found; nothing is detected without one."""
     for i in range(len(score)):
         found, seen = detected[i], mean[i]
@@ -587,13 +616,13 @@ def _punish(audited, withheld, mean, penalty, notice, detected, score):  # type:
 
 
 @compiled
-def _reward(weight, output, gain, score):  # type: ignore[no-untyped-def]
+def _reward(weight: float, output: Singles, gain: Singles, score: Singles) -> None:
     for i in range(len(score)):
         score[i] += weight * output[i] + gain[i]
 
 
 @compiled
-def _favor(favor, leniency, flattery, score):  # type: ignore[no-untyped-def]
+def _favor(favor: float, leniency: float, flattery: Singles, score: Singles) -> None:
     for i in range(len(score)):
         score[i] += favor * flattery[i] + leniency
 

@@ -199,7 +199,11 @@ _BEYOND: Final = 1e30
 """Largest number in compiled loops, so that a product of a few stays finite."""
 
 
-def numbers(section: Conduct | Oversight) -> Any:
+Numbers = Any
+"""The numbers of a section by name, each a `numpy.float32`, as compiled loops take them."""
+
+
+def numbers(section: Conduct | Oversight) -> Numbers:
     """The numbers of a section, by name, as a tuple in single precision for compiled loops."""
     kind = ConductNumbers if isinstance(section, Conduct) else OversightNumbers
     return kind(*(single(getattr(section, name)) for name in kind._fields))

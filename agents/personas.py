@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.special import logsumexp
 
-from agents.arrays import Floats, Ints, Reals
+from agents.arrays import Floats, Ints, Reals, Singles
 from agents.draws import Stream
 from agents.parameters import Archetype
 from agents.traits import HARDCODING, ROW, START, TRAIT_COUNT, TRAITS, express, standard_normals
@@ -51,7 +51,7 @@ class Mixture:
         self.weights: Floats = weights / weights.sum()
         self.centers: Floats = np.array([center(a) for a in archetypes.values()])
         self.acts: Floats = express(self.centers)
-        self.rows: Floats = np.zeros((len(self.acts), ROW), np.float32)
+        self.rows: Singles = np.zeros((len(self.acts), ROW), np.float32)
         self.rows[:, :TRAIT_COUNT] = self.acts
         self.spread = spread
         sample = self.sample(rng, REFERENCE)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,24 @@ COLUMNS: Final = (
     Column("violation", np.float32, 1, False, "mean unwatched violation probability, last round"),
     Column("withheld", np.bool_, 1, False, "whether it sandbagged in the last round"),
 )
+
+
+class Columns(NamedTuple):
+    """What a round's work leaves with each copy."""
+
+    output: Singles  # (copies,)
+    score: Singles  # (copies,)
+    violation: Singles  # (copies,)
+    withheld: Bools  # (copies,)
+
+
+class Heirs(NamedTuple):
+    """The heritable columns of some rows, those of traits with padded rows."""
+
+    latent: Singles  # (rows, ROW)
+    expressed: Singles  # (rows, ROW)
+    lineage: NDArray[np.int32]  # (rows,)
+    unswitched: Bools  # (rows,)
 
 
 HERITABLE: Final = tuple(column for column in COLUMNS if column.heritable)
@@ -181,6 +199,11 @@ class Population(Stateful):
             f"population.{name} cannot be replaced; write into it: population.{near}[rows] = …"
         )
 
+    @property
+    def columns(self) -> Columns:
+        """The columns that a round's work writes."""
+        return Columns(self.output, self.score, self.violation, self.withheld)
+
     def team_of(self, rows: Whole | int) -> Any:
         """Team of each row."""
         return rows // self.team_size
@@ -272,17 +295,17 @@ class Population(Stateful):
         self._touched.clear()
         return self._write(Changes("intervention", rows, values=self.latent[rows]), None)
 
-    def _heritable(self) -> _Heirs:
+    def _heritable(self) -> Heirs:
         """The heritable columns, those of traits padded."""
-        return self.latent_rows, self.expressed_rows, self.lineage, self.unswitched
+        return Heirs(self.latent_rows, self.expressed_rows, self.lineage, self.unswitched)
 
-    def _heirs(self, changes: Sequence[Changes]) -> list[tuple[_Heirs | None, Ints | None]]:
+    def _heirs(self, changes: Sequence[Changes]) -> list[tuple[Heirs | None, Ints | None]]:
         """What has to be read before anything is written, and in which places of each change.
 
         That is only what some change overwrites; all else is copied from row to row.
         """
         overwritten = None
-        heirs: list[tuple[_Heirs | None, Ints | None]] = []
+        heirs: list[tuple[Heirs | None, Ints | None]] = []
         for change in changes:
             if change.columns is not None:
                 heirs.append((_padded(change.columns), np.arange(len(change.rows))))
@@ -297,17 +320,16 @@ class Population(Stateful):
                 heirs.append((self._gather(change.parents[held]), held))
         return heirs
 
-    def _gather(self, rows: Whole) -> _Heirs:
+    def _gather(self, rows: Whole) -> Heirs:
         store = self._heritable()
-        copied = (
-            *(np.empty((len(rows), ROW), np.float32) for _ in range(2)),
-            *(np.empty(len(rows), column.dtype) for column in store[2:]),
+        copied = Heirs(
+            *(np.empty((len(rows), *column.shape[1:]), column.dtype) for column in store)
         )
         share = self.crew.share if len(rows) > WORTH_A_THREAD else alone
         share(_gather, len(rows), rows, store, copied)
         return copied
 
-    def _write(self, change: Changes, heir: _Heirs | None, held: Ints | None = None) -> Floats:
+    def _write(self, change: Changes, heir: Heirs | None, held: Ints | None = None) -> Floats:
         rows = change.rows
         if not len(rows):
             return np.zeros(TRAIT_COUNT)
@@ -329,10 +351,6 @@ class Population(Stateful):
         return means
 
 
-_Heirs = tuple[Any, ...]
-"""Heritable columns in the order of `HERITABLE`, those of traits with padded rows."""
-
-
 def homes(teams: int, size: int) -> NDArray[np.int32]:
     """Team of each slot, shape (teams, size)."""
     return np.repeat(np.arange(teams, dtype=np.int32)[:, None], size, axis=1)
@@ -350,14 +368,14 @@ def _rows(copies: int) -> Singles:
     return room[start : start + copies * ROW].reshape(copies, ROW)
 
 
-def _padded(columns: Mapping[str, NDArray[Any]]) -> _Heirs:
-    """Heritable columns by name, as `_Heirs`."""
+def _padded(columns: Mapping[str, NDArray[Any]]) -> Heirs:
+    """Heritable columns by name, as `Heirs`."""
     latent = _rows(len(columns["latent"]))
     latent[:, :TRAIT_COUNT] = columns["latent"]
     expressed = np.empty_like(latent)
     sums = np.zeros((-(-len(latent) // BLOCK), 2, ROW))
     _express(0, len(sums), latent, expressed, sums)
-    return latent, expressed, columns["lineage"], columns["unswitched"]
+    return Heirs(latent, expressed, columns["lineage"], columns["unswitched"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +403,7 @@ _AHEAD: Final = 8
 
 
 @compiled
-def _express(first, last, latent, expressed, sums):  # type: ignore[no-untyped-def]
+def _express(first: int, last: int, latent: Singles, expressed: Singles, sums: Floats) -> None:
     """Express the latent traits of all rows of some parts, and add up both."""
     for part in range(first, last):
         for i in range(part * BLOCK, min((part + 1) * BLOCK, len(latent))):
@@ -396,13 +414,13 @@ def _express(first, last, latent, expressed, sums):  # type: ignore[no-untyped-d
 
 
 @compiled
-def _mark(rows, marks):  # type: ignore[no-untyped-def]
+def _mark(rows: Ints, marks: Bools) -> None:
     for i in range(len(rows)):
         marks[rows[i]] = True
 
 
 @compiled
-def _marked(rows, marks):  # type: ignore[no-untyped-def]
+def _marked(rows: Ints, marks: Bools) -> Ints:
     """Places of the rows that are marked."""
     places, count = np.empty(len(rows), np.int64), 0
     for i in range(len(rows)):
@@ -412,20 +430,18 @@ def _marked(rows, marks):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _gather(first, last, rows, store, copied):  # type: ignore[no-untyped-def]
+def _gather(first: int, last: int, rows: Ints, store: Heirs, copied: Heirs) -> None:
     """Copy the heritable columns of `rows`."""
-    latent, expressed, lineage, unswitched = store
-    to_latent, to_expressed, to_lineage, to_unswitched = copied
     for i in range(first, last):
         row = rows[i]
         for k in range(ROW):
-            to_latent[i, k] = latent[row, k]
-            to_expressed[i, k] = expressed[row, k]
-        to_lineage[i], to_unswitched[i] = lineage[row], unswitched[row]
+            copied.latent[i, k] = store.latent[row, k]
+            copied.expressed[i, k] = store.expressed[row, k]
+        copied.lineage[i], copied.unswitched[i] = store.lineage[row], store.unswitched[row]
 
 
 @compiled
-def _replace(rows, new, old, moved):  # type: ignore[no-untyped-def]
+def _replace(rows: Ints, new: Singles, old: Singles, moved: Floats) -> None:
     """Put padded rows in the places `rows`, and write what that moves."""
     own = np.zeros(ROW)
     for i in range(len(rows)):
@@ -438,7 +454,16 @@ def _replace(rows, new, old, moved):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _inherit(first, last, rows, parents, source, kept, store, moved):  # type: ignore[no-untyped-def]
+def _inherit(
+    first: int,
+    last: int,
+    rows: Ints,
+    parents: Whole,
+    source: Ints,
+    kept: Heirs,
+    store: Heirs,
+    moved: Floats,
+) -> None:
     """Write the heritable columns of `rows`, and add up what that moves.
 
     They come from the row `parents` of the store, or from the row `source` of what was kept of it
@@ -451,16 +476,17 @@ def _inherit(first, last, rows, parents, source, kept, store, moved):  # type: i
         mine = rows[begin:end]
         for i in range(begin, end):
             _ask_for(parents[i], rows[i], latent, expressed)
-        _fetch(parents[begin:end], source[begin:end], latent, kept[0], room)
+        _fetch(parents[begin:end], source[begin:end], latent, kept.latent, room)
         _replace(mine, room, latent, moved[part, 0])
-        _fetch(parents[begin:end], source[begin:end], expressed, kept[1], room)
+        _fetch(parents[begin:end], source[begin:end], expressed, kept.expressed, room)
         _replace(mine, room, expressed, moved[part, 1])
         for i in range(begin, end):
             row, parent = rows[i], parents[i]
             if source[i] < 0:
                 lineage[row], unswitched[row] = lineage[parent], unswitched[parent]
             else:
-                lineage[row], unswitched[row] = kept[2][source[i]], kept[3][source[i]]
+                lineage[row] = kept.lineage[source[i]]
+                unswitched[row] = kept.unswitched[source[i]]
 
 
 @inlined
@@ -473,7 +499,7 @@ def _ask_for(parent: int, row: int, latent: Any, expressed: Any) -> None:
 
 
 @compiled
-def _fetch(parents, source, values, kept, out):  # type: ignore[no-untyped-def]
+def _fetch(parents: Whole, source: Ints, values: Singles, kept: Singles, out: Singles) -> None:
     """Copy padded rows; a loop that does no more lets a processor fetch many at once."""
     for i in range(len(parents)):
         if source[i] < 0:
@@ -485,7 +511,16 @@ def _fetch(parents, source, values, kept, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _succeed(first, last, ends, rows, parents, steps, store, moved):  # type: ignore[no-untyped-def]
+def _succeed(
+    first: int,
+    last: int,
+    ends: Ints,
+    rows: Ints,
+    parents: Whole,
+    steps: Singles,
+    store: Heirs,
+    moved: Floats,
+) -> None:
     """Replace rows by children of their team and mutate those, some blocks of teams after another.
 
     The blocks are those that `ends` delimits among the rows.
@@ -517,7 +552,15 @@ def _succeed(first, last, ends, rows, parents, steps, store, moved):  # type: ig
 
 
 @compiled
-def _revise(first, last, rows, given, how, store, moved):  # type: ignore[no-untyped-def]
+def _revise(
+    first: int,
+    last: int,
+    rows: Ints,
+    given: Reals,
+    how: tuple[bool, bool],
+    store: Heirs,
+    moved: Floats,
+) -> None:
     """Shift the latent traits of `rows`, or set them; add up what that moves."""
     latent, expressed, _, unswitched = store
     shifts, switched = how

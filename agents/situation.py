@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 ORDINARY, THREATENING, REPLACING = 0, 1, 2
 """Kinds of work: ordinary; research that could expose; research that could replace."""
 
-Kinds = NDArray[np.int8]
-
 KINDS = ("ordinary", "threatening", "replacing")
+KIND_COUNT = len(KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,31 +68,3 @@ class Situation:
     def gap(self) -> float:
         """Capability beyond Agent-3's."""
         return self.capability - self.agent3_capability
-
-
-@dataclass(frozen=True, slots=True)
-class Tasks:
-    """What each copy is asked to do in a round; one entry a copy.
-
-    Attributes
-    ----------
-    audited
-        Whether the task is audited.
-    useful
-        Whether pursuing each of the three goals helps on it, shape (copies, 3).
-    kind
-        `ORDINARY`, `THREATENING` or `REPLACING`.
-    research
-        Whether it is real R&D.
-    prompt
-        Index of the archetype that the prompt names.
-    base_rates
-        Shares of the three kinds within real R&D.
-    """
-
-    audited: NDArray[np.bool_]
-    useful: NDArray[np.bool_]
-    kind: Kinds
-    research: NDArray[np.bool_]
-    prompt: NDArray[np.int16]
-    base_rates: NDArray[np.float64]

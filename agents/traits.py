@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
-from agents.arrays import Floats, Ints, Reals
+from agents.arrays import Floats, Ints, Reals, Singles
 from agents.compiled import ONE, ZERO, compiled, exp, exp32, inlined, prefetch
 from agents.draws import LINE, WORDS, Stream
 
@@ -258,7 +258,7 @@ def standard_normals(rng: Stream, rows: Ints) -> Floats:
 
 
 @compiled
-def express_row(latent, out):  # type: ignore[no-untyped-def]
+def express_row(latent: Singles, out: Singles) -> None:
     """Write the expressed values of a padded row of latent traits, in single precision.
 
     Shares are a softmax over the drives, which is computed from the highest latent one, so that no
@@ -314,7 +314,7 @@ def express(latent: Reals) -> Floats:
 
 
 @compiled
-def _express(latent, out):  # type: ignore[no-untyped-def]
+def _express(latent: Floats, out: Floats) -> None:
     """The links of all traits, one row a copy."""
     for i in range(len(latent)):
         highest, total = latent[i, :DRIVE_COUNT].max(), 0.0

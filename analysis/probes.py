@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agents import conduct as conducts
-from agents.parameters import Parameters, Phase
+from agents.compiled import columns_of
+from agents.conduct import CONDUCT_DRAWS, act, circumstances, conduct_draws, no_conduct
+from agents.parameters import Parameters, Phase, numbers
 from agents.personas import Mixture
 from agents.population import Population
-from agents.situation import THREATENING, Policy, Situation, Tasks
-from agents.traits import NAMES, standard_normals
+from agents.situation import THREATENING, Policy, Situation
+from agents.streams import Streams
+from agents.tasks import Tasks
+from agents.traits import GOAL_COUNT, NAMES, standard_normals
 from model.collective import CollectiveModel
 from model.phases import Schedule
 from model.scenario import InputError, resolve
-from model.streams import Streams
-from model.tasks import base_rates
 
 
 def replay(parameters: Parameters, seed: int, until: int, detail: bool = False) -> CollectiveModel:
@@ -148,13 +149,12 @@ def noise(
     copies = len(population)
     tasks = Tasks(
         audited=np.zeros(copies, dtype=np.bool_),
-        useful=rng.random((copies, 3)) < parameters.tasks.useful,
+        useful=columns_of(rng.random((copies, GOAL_COUNT)) < parameters.tasks.useful),
         kind=np.full(copies, THREATENING, dtype=np.int8),
         research=np.ones(copies, dtype=np.bool_),
         prompt=np.full(copies, mixture.index(parameters.authors.identity), dtype=np.int16),
-        base_rates=base_rates(parameters.tasks),
     )
-    draws = conducts.Draws.of(rng, copies)
+    draws = conduct_draws(rng.uniforms(CONDUCT_DRAWS, copies))
     steps = standard_normals(rng, np.arange(copies))
     policy = Policy(audit=0.0, penalty=parameters.oversight.penalty, debate=0.0, rotation=0.0)
     rows = []
@@ -162,15 +162,17 @@ def noise(
         noisy = Population(
             population.latent + level * steps, population.teams, population.divisions
         )
-        done = conducts.act(
-            noisy,
-            mixture,
+        done = no_conduct(copies, population.teams)
+        now = replace(situation, awareness=situation.awareness * np.exp(-(level**2)))
+        act(
+            noisy.team_size,
+            noisy.expressed_rows,
+            mixture.rows,
             tasks,
-            replace(situation, awareness=situation.awareness * np.exp(-(level**2))),
-            policy,
-            parameters.conduct,
-            parameters.oversight,
+            circumstances(now, policy, parameters),
+            numbers(parameters.conduct),
             draws,
+            done,
         )
         rows.append(
             {

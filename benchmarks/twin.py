@@ -18,6 +18,7 @@ from agents import overseers
 from agents.drives import instrumental_share
 from agents.overseers import AGENT4, audit_share
 from agents.situation import REPLACING, THREATENING
+from agents.tasks import base_rates, prompt_shares
 from agents.traits import (
     APPROVAL,
     CRAFT,
@@ -40,7 +41,6 @@ from agents.traits import (
     WITHHOLDING,
 )
 from model.collective import CollectiveModel
-from model.tasks import base_rates, prompt_shares
 from model.training import ABOVE_SELF
 
 PRINCIPLES = range(WEIGHTS.stop - WEIGHTS.start)

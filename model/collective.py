@@ -24,8 +24,10 @@ from agents.personas import Mixture, pretrained, summon
 from agents.population import Changes, Population, Survey
 from agents.situation import Policy, Situation
 from agents.state import Stateful
+from agents.streams import Streams
 from agents.subdivisions import Findings, find, influence, standing
 from agents.traits import KNOWLEDGE
+from agents.work import Orders, Tally, orders, perform
 from model import competition, training
 from model.genealogy import Genealogy
 from model.handles import HandledModel
@@ -37,9 +39,7 @@ from model.phases import Schedule, Turn
 from model.records import Records, shielding
 from model.rows import Collector
 from model.scenario import DEFAULT, InputError, resolve, with_change
-from model.streams import Streams
 from model.successor import Design, SuccessorProject
-from model.work import Tally, perform
 
 KEY_MEASURES = (
     "round",
@@ -276,19 +276,22 @@ class CollectiveModel(HandledModel, Stateful):
         audit = p.oversight.audit if turn.phase.audit is None else turn.phase.audit
         return self.lab.policy(self.round, audit, p.oversight, p.lab)
 
-    def _perform(self, turn: Turn, policy: Policy) -> Tally:
-        p = self.parameters
-        work = perform(
+    def _orders(self, turn: Turn, policy: Policy) -> Orders:
+        return orders(
             self.population,
             self.panels,
             self.mixture,
             turn.phase,
             self.situation,
             policy,
-            p,
+            self.parameters,
             self.streams,
             self.round,
         )
+
+    def _perform(self, turn: Turn, policy: Policy) -> Tally:
+        p = self.parameters
+        work = perform(self.population, self._orders(turn, policy))
         self.panels.be_captured(influence(work), p.oversight, policy.rotation)
         self._learn_advantage(work)
         return work

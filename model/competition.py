@@ -42,9 +42,14 @@ def rivals(population: Population, own_division: float, draws: Floats) -> Ints:
 
 
 @compiled
-def _rivals(  # type: ignore[no-untyped-def]
-    division_of_team, division_start, teams_of_division, own_division, draws, rival
-):
+def _rivals(
+    division_of_team: Ints,
+    division_start: Ints,
+    teams_of_division: Ints,
+    own_division: float,
+    draws: Floats,
+    rival: Ints,
+) -> None:
     teams = len(rival)
     for team in range(teams):
         start = division_start[division_of_team[team]]

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from agents.arrays import Bools, Singles
 from agents.compiled import ZERO, compiled
 from agents.population import Population, Survey
 from agents.traits import DRIVE_COUNT, DRIVES, NAMES, RESTRAINT, ROW, TRAITS, WEIGHT_MAX
@@ -84,7 +85,16 @@ def _rows_are_sound(population: Population, first: int) -> bool:
 
 
 @compiled
-def _look(begin, end, first, size, latent, expressed, tops, sound):  # type: ignore[no-untyped-def]
+def _look(
+    begin: int,
+    end: int,
+    first: int,
+    size: int,
+    latent: Singles,
+    expressed: Singles,
+    tops: Singles,
+    sound: Bools,
+) -> None:
     """Whether the traits of some teams are finite, within bounds, and shares sum to 1.
 
     Rows and bounds are padded.

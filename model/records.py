@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from agents import extensions
-from agents.arrays import Floats
+from agents.arrays import Floats, Singles
 from agents.compiled import average, compiled
 from agents.drives import instrumental_share
 from agents.overseers import Panels, audit_share, cost_per_audit, legibility
@@ -31,12 +31,12 @@ from agents.traits import (
     TRAITS,
     WITHHOLDING,
 )
+from agents.work import Tally
 from model.events import EventLog
 from model.outcomes import PASSAGES
 from model.phases import Turn
 from model.rows import LABELS, Rows
 from model.successor import Design
-from model.work import Tally
 
 QUANTILES: Final = (0.1, 0.5, 0.9)
 _QUANTILE_SUFFIXES: Final = tuple(f"_q{round(100 * q)}" for q in QUANTILES)
@@ -160,7 +160,9 @@ def fixation_index(population: Population) -> tuple[Floats, Floats]:
 
 
 @compiled
-def _spread(first, last, size, values, means, within):  # type: ignore[no-untyped-def]
+def _spread(
+    first: int, last: int, size: int, values: Singles, means: Floats, within: Floats
+) -> None:
     """Mean and variance within each team; `values` are padded rows."""
     sums, squares = np.empty(ROW), np.empty(ROW)
     for team in range(first, last):

@@ -9,12 +9,11 @@ import numpy as np
 from scipy.special import expit
 
 from agents.arrays import Floats
-from agents.compiled import compiled
 from agents.conduct import stated_shortfall
 from agents.draws import Stream
 from agents.parameters import Parameters
 from agents.personas import Mixture
-from agents.situation import REPLACING, Situation
+from agents.situation import Situation
 from agents.state import Stateful
 from agents.traits import express, standard_normals
 
@@ -87,22 +86,3 @@ class SuccessorProject(Stateful):
             mixture.likeness(latent, collective),
             1 - float(shortfall[0]),
         )
-
-
-@compiled
-def successor_work(size, kind, audited, violation, detection, work, covert):  # type: ignore[no-untyped-def]
-    """Write the share of each team that works on the successor, and that does so covertly.
-
-    A copy puts its own ends first with its unwatched violation probability, and that counts where
-    no audit detects it. `detection` has shape (3, copies).
-    """
-    for team in range(len(work)):
-        on_it, hidden = 0.0, 0.0
-        for i in range(team * size, (team + 1) * size):
-            if kind[i] == REPLACING:
-                seen = 0.0
-                for j in range(len(detection)):
-                    seen += detection[j, i] / len(detection)
-                on_it += 1.0
-                hidden += violation[i] * (1.0 - (seen if audited[i] else 0.0))
-        work[team], covert[team] = on_it / size, hidden / size

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from agents.arrays import Bools, Floats, Ints, Reals, Singles, Whole
+from agents.arrays import Address, Bools, Floats, Ints, Reals, Singles, Whole
 from agents.compiled import compiled, exp
 from agents.draws import Stream, normals_for, teams_at_a_time, uniforms_at
 from agents.parameters import Training
@@ -72,7 +72,17 @@ def challenge(score: Reals, source: Whole, p: Training, rng: Stream) -> Successi
 
 
 @compiled
-def _challenge(first, last, block, score, source, address, how, parent, replaced):  # type: ignore[no-untyped-def]
+def _challenge(
+    first: int,
+    last: int,
+    block: int,
+    score: Singles,
+    source: Ints,
+    address: Address,
+    how: tuple[bool, float, float],
+    parent: Whole,
+    replaced: Bools,
+) -> None:
     """Challenge copies of some blocks of teams, from three rows of uniforms."""
     single, rate, strength = how
     teams, size = score.shape
@@ -105,7 +115,7 @@ def _challenge(first, last, block, score, source, address, how, parent, replaced
 
 
 @compiled
-def _challenged(draws, single, rate, seats):  # type: ignore[no-untyped-def]
+def _challenged(draws: Singles, single: bool, rate: float, seats: Ints) -> int:
     """Write the seats that are challenged, each at a rate or just one; how many they are."""
     if single:
         seats[0] = draws.argmax()
@@ -118,7 +128,7 @@ def _challenged(draws, single, rate, seats):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _follow(strength, lead):  # type: ignore[no-untyped-def]
+def _follow(strength: float, lead: Floats) -> None:
     """Write the chance to follow a mate in the place of its lead."""
     for i in range(len(lead)):
         lead[i] = 1 / (1 + exp(-strength * lead[i]))
@@ -220,7 +230,9 @@ def mutation_steps(rows: Ints, p: Training, hardcoding: float, rng: Stream) -> S
 
 
 @compiled
-def _steps(first, last, rows, address, scale, rho, steps):  # type: ignore[no-untyped-def]
+def _steps(
+    first: int, last: int, rows: Ints, address: Address, scale: Floats, rho: float, steps: Singles
+) -> None:
     """Make the steps of some rows from their normal draws."""
     common, own = np.sqrt(rho), np.sqrt(1 - rho)
     normals = np.empty((_BATCH, DRAWN))

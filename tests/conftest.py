@@ -15,10 +15,21 @@ import pytest
 from hypothesis import settings
 
 from agents.compiled import Crew
+from agents.conduct import (
+    CONDUCT_DRAWS,
+    Conduct,
+    ConductDraws,
+    act,
+    circumstances,
+    conduct_draws,
+    no_conduct,
+)
 from agents.draws import Stream
+from agents.parameters import numbers
 from agents.personas import Mixture
 from agents.population import Changes, Population
-from agents.situation import ORDINARY, Policy, Situation, Tasks
+from agents.situation import ORDINARY, Policy, Situation
+from agents.tasks import Tasks
 from agents.traits import NAMES, START
 from model.collective import CollectiveModel
 from model.scenario import DEFAULT, resolve, scale_rounds
@@ -129,13 +140,43 @@ def some_tasks(copies: int, **known: Any) -> Tasks:
     """Ordinary research on which every goal helps and nobody looks, but for what is `known`."""
     usual = {
         "audited": np.zeros(copies, dtype=bool),
-        "useful": np.ones((copies, 3), dtype=bool),
+        "useful": np.ones((3, copies), dtype=bool),
         "kind": np.full(copies, ORDINARY, dtype=np.int8),
         "research": np.ones(copies, dtype=bool),
         "prompt": np.zeros(copies, dtype=np.int16),
-        "base_rates": np.array([0.8, 0.15, 0.05]),
     }
-    return Tasks(**{**usual, **known})
+    told = {name: np.asarray(value, usual[name].dtype) for name, value in known.items()}
+    return Tasks(**{**usual, **told})
+
+
+def drawn_for_conduct(rng: Stream, copies: int, **known: float) -> ConductDraws:
+    """Draws of a round's conduct, but for those that are `known` to be the same for all."""
+    draws = conduct_draws(rng.uniforms(CONDUCT_DRAWS, copies))
+    told = {name: np.full(copies, value, np.float32) for name, value in known.items()}
+    return draws._replace(**told)
+
+
+def acted(
+    population: Population,
+    mixture: Mixture,
+    tasks: Tasks,
+    draws: ConductDraws,
+    now: Situation | None = None,
+) -> Conduct:
+    """What the copies do, by the same compiled loop as in a round."""
+    p = resolve()
+    done = no_conduct(len(population), population.teams)
+    act(
+        population.team_size,
+        population.expressed_rows,
+        mixture.rows,
+        tasks,
+        circumstances(now or situation(), policy(), p),
+        numbers(p.conduct),
+        draws,
+        done,
+    )
+    return done
 
 
 def only(changes: Iterable[Changes], process: str) -> Changes:

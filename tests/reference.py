@@ -23,8 +23,8 @@ from itertools import product
 from typing import Any, Final
 
 from agents import parameters as declared
+from agents.streams import Streams
 from agents.traits import GOALS, NAMES, PRINCIPLES, TRAITS, WEIGHT_MAX
-from model.streams import Streams
 
 Values = dict[str, float]
 """One number for each trait, drive, principle or archetype."""

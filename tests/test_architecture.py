@@ -23,12 +23,12 @@ LAYERS = ("agents", "model", "analysis", "run")
 
 ORDER = {
     "agents": (
-        "arrays compiled draws state extensions traits parameters situation population personas "
-        "drives conduct handle copies overseers subdivisions lab"
+        "arrays compiled draws streams state extensions traits parameters situation population "
+        "personas tasks drives conduct handle copies overseers work subdivisions lab"
     ).split(),
     "model": (
-        "scenario memory streams phases tasks training competition successor work events "
-        "outcomes table ledger genealogy rows records health handles collective checkpoint"
+        "scenario memory phases training competition successor table events outcomes ledger "
+        "genealogy rows records health handles collective checkpoint"
     ).split(),
 }
 """Modules of a folder in the order in which data goes through them; each imports earlier ones."""
@@ -261,11 +261,11 @@ def test_a_round_runs_in_the_documented_order() -> None:
     assert [name for name in done if name in arrows] == arrows
     (block,) = [
         node
-        for node in TREES["model.work"].body
-        if isinstance(node, ast.FunctionDef) and node.name == "_perform"
+        for node in TREES["agents.work"].body
+        if isinstance(node, ast.FunctionDef) and node.name == "do"
     ]
     inner = sorted(
         (node.lineno, dotted(node.func)) for node in ast.walk(block) if isinstance(node, ast.Call)
     )
-    steps = ["tasks.hand_out", "conducts.behave", "overseers.judge"]
+    steps = ["assign", "act", "evaluate"]
     assert [name for _, name in inner if name in steps] == steps

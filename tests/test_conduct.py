@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Numbers, assert_frequency, assert_mean, made_up, policy, situation, some_tasks
+from conftest import (
+    Numbers,
+    acted,
+    assert_frequency,
+    assert_mean,
+    drawn_for_conduct,
+    made_up,
+    situation,
+    some_tasks,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents import conduct, drives
 from agents.compiled import columns_of
-from agents.conduct import Draws, act
-from agents.parameters import Conduct, Oversight, Phase, numbers
+from agents.conduct import ConductDraws
+from agents.parameters import Conduct, Phase, numbers
 from agents.parameters import Tasks as TaskParameters
 from agents.personas import Mixture
-from agents.situation import ORDINARY, REPLACING, THREATENING, Situation, Tasks
+from agents.situation import ORDINARY, REPLACING, THREATENING, Situation
+from agents.tasks import TASK_DRAWS, Tasks, assign, base_rates, no_tasks, prompt_shares, terms
 from agents.traits import (
     CURIOSITY,
     DRIFTS,
@@ -35,7 +44,7 @@ from agents.traits import (
     express,
 )
 from model.records import withholding_by_kind
-from model.tasks import assign, base_rates, prompt_shares
+from model.scenario import resolve
 
 MANY = 100_000
 P = Conduct()
@@ -111,18 +120,16 @@ def test_fear_restrains_where_it_is_watched_and_only_in_gamers_who_know(mixture:
     """Fear without gaming, without awareness or without a watcher would break it."""
     population = made_up(40, 2)
     tasks = some_tasks(40, audited=np.arange(40) % 2 == 0)
-    draws = replace(Draws.of(Numbers(0), 40), own=np.zeros(40))
+    draws = drawn_for_conduct(Numbers(0), 40, own=0.0)
     acts = population.expressed.astype(float)
     r = acts[:, WEIGHTS] * (1 - acts[:, DRIFTS])
     for s in (0.0, 0.7):
-        done = act(
-            population, mixture, tasks, situation(awareness=s), policy(), P, Oversight(), draws
-        )
+        done = acted(population, mixture, tasks, draws, situation(awareness=s))
         fear = acts[:, [GAMING]] * s * 4.0
         free, cowed = np.exp(-r / 2), np.exp(-(r + fear) / 2)
-        np.testing.assert_allclose(done.unwatched_violations, free, rtol=SINGLE)
+        np.testing.assert_allclose(done.unwatched_violations.T, free, rtol=SINGLE)
         np.testing.assert_allclose(done.violation, free.mean(axis=1), rtol=SINGLE)
-        np.testing.assert_allclose(done.shown.watched_violations, cowed, rtol=SINGLE)
+        np.testing.assert_allclose(done.shown.watched_violations.T, cowed, rtol=SINGLE)
         held = r + fear * tasks.audited[:, None]
         gain = P.temptation_gain * 2 * ((1 + held / 2) * np.exp(-held / 2)).sum(axis=1)
         np.testing.assert_allclose(done.shown.gain, gain, rtol=SINGLE)
@@ -154,40 +161,38 @@ def kinds_of_research(rng: Numbers, copies: int = MANY) -> np.ndarray:
     return np.asarray(kinds, np.int8)
 
 
-def perceived_by(tasks: Tasks, draws: Draws, awareness: float) -> np.ndarray:
+RATES = np.array([0.8, 0.15, 0.05])
+"""Shares of the kinds within real R&D."""
+
+
+def perceived_by(tasks: Tasks, draws: ConductDraws, awareness: float) -> np.ndarray:
     """Kind that each copy takes its work for."""
     perceived = np.empty(len(tasks.kind), np.int8)
-    conduct.perceive(
-        tasks.kind.astype(np.int8),
-        tasks.research,
-        draws.sees,
-        draws.guess,
-        np.float32(awareness),
-        tasks.base_rates,
-        perceived,
-    )
+    conduct.perceive(tasks, draws, np.float32(awareness), RATES, perceived)
     return perceived
 
 
 def test_the_unaware_guess_from_the_base_rates(rng: Numbers) -> None:
     """Work that betrays its kind to a copy without awareness would break it."""
     tasks = some_tasks(MANY, kind=kinds_of_research(rng))
-    perceived = perceived_by(tasks, Draws.of(rng, MANY), 0.0)
+    perceived = perceived_by(tasks, drawn_for_conduct(rng, MANY), 0.0)
     for true in (ORDINARY, THREATENING, REPLACING):
         for kind in (ORDINARY, THREATENING, REPLACING):
-            assert_frequency(perceived[tasks.kind == true] == kind, tasks.base_rates[kind])
+            assert_frequency(perceived[tasks.kind == true] == kind, RATES[kind])
 
 
 def test_the_aware_see_what_their_work_is(rng: Numbers) -> None:
     """A fully aware copy that errs would break it."""
     tasks = some_tasks(MANY, kind=kinds_of_research(rng))
-    np.testing.assert_array_equal(perceived_by(tasks, Draws.of(rng, MANY), 1.0), tasks.kind)
+    np.testing.assert_array_equal(
+        perceived_by(tasks, drawn_for_conduct(rng, MANY), 1.0), tasks.kind
+    )
 
 
 def test_work_that_is_no_research_is_known_to_be_ordinary(rng: Numbers) -> None:
     """A copy that takes customers' work for threatening research would break it."""
     tasks = some_tasks(MANY, research=np.zeros(MANY, dtype=bool))
-    assert (perceived_by(tasks, Draws.of(rng, MANY), 0.3) == ORDINARY).all()
+    assert (perceived_by(tasks, drawn_for_conduct(rng, MANY), 0.3) == ORDINARY).all()
 
 
 @pytest.mark.parametrize("awareness", [0.0, 0.35, 1.0])
@@ -200,10 +205,10 @@ def test_sandbagging_by_true_kind_is_what_the_records_say(
     population.latent[:, WITHHOLDING] = latent
     population.expressed[:] = express(population.latent)
     tasks = some_tasks(MANY, kind=kinds_of_research(rng))
-    draws = replace(Draws.of(rng, MANY), own=np.zeros(MANY))
-    now = situation(awareness=awareness)
-    done = act(population, mixture, tasks, now, policy(), P, Oversight(), draws)
-    told = withholding_by_kind(1 / (1 + np.exp(-latent)), tasks.base_rates, awareness)
+    draws = drawn_for_conduct(rng, MANY, own=0.0)
+    done = acted(population, mixture, tasks, draws, situation(awareness=awareness))
+    rates = base_rates(resolve().tasks)
+    told = withholding_by_kind(1 / (1 + np.exp(-latent)), rates, awareness)
     for kind in (ORDINARY, THREATENING, REPLACING):
         assert_frequency(done.shown.withheld[tasks.kind == kind], told[kind])
     if awareness == 0:
@@ -216,11 +221,11 @@ def test_withheld_work_counts_less_and_not_as_done_in_earnest(
     """Sandbagging that costs no output, or that still exposes, would break it."""
     n = 4000
     tasks = some_tasks(n, kind=kinds_of_research(rng, n))
-    draws = Draws.of(rng, n)
-    common = (tasks, situation(awareness=1.0), policy(), P, Oversight())
+    draws = drawn_for_conduct(rng, n)
+    now, all_of_them = situation(awareness=1.0), np.ones(n, np.float32)
     willing = made_up(n, 10, spread=0.1)
-    earnest = act(willing, mixture, *common, replace(draws, withhold=np.ones(n)))
-    sandbagged = act(willing, mixture, *common, replace(draws, withhold=np.zeros(n)))
+    earnest = acted(willing, mixture, tasks, draws._replace(withhold=all_of_them), now)
+    sandbagged = acted(willing, mixture, tasks, draws._replace(withhold=0 * all_of_them), now)
     assert not earnest.shown.withheld.any()
     assert sandbagged.shown.withheld.all()
     less = P.sandbagging * earnest.shown.output.astype(float)
@@ -348,12 +353,12 @@ def test_output_is_that_of_each_effort_where_it_helps() -> None:
 def test_knowledge_is_a_public_good_of_the_team(mixture: Mixture) -> None:
     """A public good that stays private, or reaches other teams, would break it."""
     population = made_up(40, 8)
-    draws = replace(Draws.of(Numbers(0), 40), own=np.zeros(40), withhold=np.ones(40))
-    tasks, now = some_tasks(40), situation()
-    done = act(population, mixture, tasks, now, policy(), P, Oversight(), draws)
-    effort = effort_of(population.expressed, tasks.useful, draws.goals, now)
+    draws = drawn_for_conduct(Numbers(0), 40, own=0.0, withhold=1.0)
+    tasks = some_tasks(40)
+    done = acted(population, mixture, tasks, draws)
+    effort = effort_of(population.expressed, tasks.useful.T, draws.goals.T, situation())
     good = P.public_good * np.sqrt(effort[:, KNOWLEDGE].reshape(8, 5).mean(axis=1))
-    told = output_of(effort, tasks.useful) + np.repeat(good, 5)
+    told = output_of(effort, tasks.useful.T) + np.repeat(good, 5)
     np.testing.assert_allclose(done.shown.output, told, rtol=SINGLE)
 
 
@@ -361,18 +366,9 @@ def test_overseers_are_shown_output_flattery_and_thought_but_not_the_rest(mixtur
     """Flattery that shows where approval does not help, or a hidden trait that shows."""
     population = made_up(40, 2)
     useful = np.arange(120).reshape(40, 3) % 2 == 0
-    draws = replace(Draws.of(Numbers(0), 40), own=np.zeros(40))
-    done = act(
-        population,
-        mixture,
-        some_tasks(40, useful=useful),
-        situation(),
-        policy(),
-        P,
-        Oversight(),
-        draws,
-    )
-    effort = effort_of(population.expressed, useful, draws.goals, situation())
+    draws = drawn_for_conduct(Numbers(0), 40, own=0.0)
+    done = acted(population, mixture, some_tasks(40, useful=columns_of(useful)), draws)
+    effort = effort_of(population.expressed, useful, draws.goals.T, situation())
     flattery = np.sqrt(effort[:, NAMES.index("approval")]) * useful[:, 2]
     np.testing.assert_allclose(done.shown.flattery, flattery, rtol=SINGLE)
     np.testing.assert_array_equal(done.shown.obfuscation, population.expressed[:, OBFUSCATION])
@@ -386,17 +382,8 @@ def test_copies_act_from_their_identity_as_often_as_it_is_hard_coded(
     """A prompt that reaches the hard-coded, or an identity that acts when prompted away."""
     population = made_up(MANY, 100, spread=0.0)
     prompt = rng.integers(0, len(mixture.names), MANY)
-    draws = Draws.of(rng, MANY)
-    done = act(
-        population,
-        mixture,
-        some_tasks(MANY, prompt=prompt),
-        situation(),
-        policy(),
-        P,
-        Oversight(),
-        draws,
-    )
+    draws = drawn_for_conduct(rng, MANY)
+    done = acted(population, mixture, some_tasks(MANY, prompt=prompt), draws)
     own = done.from_identity
     assert_frequency(own, express(START)[HARDCODING])
     authors = mixture.rows[prompt, : len(NAMES)]
@@ -408,11 +395,22 @@ def test_copies_act_from_their_identity_as_often_as_it_is_hard_coded(
 # --- tasks ----------------------------------------------------------------------------------------
 
 
+def assigned(
+    rng: Numbers, phase: Phase, mixture: Mixture, audit: float, **overrides: float
+) -> Tasks:
+    """Tasks of many copies, by the same compiled loop as in a round."""
+    tasks = no_tasks(MANY)
+    by = terms(phase, mixture, audit, resolve("ai2027", overrides))
+    assign(rng.uniforms(TASK_DRAWS, MANY), by, tasks)
+    return tasks
+
+
 def test_tasks_come_in_the_declared_shares(rng: Numbers, mixture: Mixture) -> None:
     """Work of a kind, audits, red-team prompts or goals that help in another share."""
     p = TaskParameters(useful=0.7, alignment_share=0.4, threatening=0.25, replacing=0.5)
     phase = Phase(research=0.6, prompts={"engineer": 0.5, "prior": 0.5})
-    tasks = assign(MANY, phase, mixture, 0.3, (0.2, "rogue"), p, rng)
+    told = {f"tasks.{name}": getattr(p, name) for name in p.model_fields_set}
+    tasks = assigned(rng, phase, mixture, 0.3, **told, **{"oversight.redteam": 0.2})
     np.testing.assert_allclose(base_rates(p), [0.6, 0.1, 0.3])
     assert_frequency(tasks.audited, 0.3)
     assert_frequency(tasks.useful.ravel(), 0.7)
@@ -435,9 +433,9 @@ def test_tasks_come_in_the_declared_shares(rng: Numbers, mixture: Mixture) -> No
 def test_what_tasks_are_like_does_not_depend_on_each_other(rng: Numbers, mixture: Mixture) -> None:
     """One draw used for two properties, such as audits of research only, would break it."""
     phase = Phase(research=0.5, prompts={"prior": 1.0})
-    tasks = assign(MANY, phase, mixture, 0.5, (0.0, "rogue"), TaskParameters(), rng)
+    tasks = assigned(rng, phase, mixture, 0.5, **{"oversight.redteam": 0.0})
     told = np.column_stack(
-        [tasks.audited, tasks.research, tasks.useful, tasks.prompt == 0, tasks.prompt == 1]
+        [tasks.audited, tasks.research, tasks.useful.T, tasks.prompt == 0, tasks.prompt == 1]
     )
     correlations = np.corrcoef(told.T)
     correlations[-2:, -2:] = 0

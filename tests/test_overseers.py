@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,7 +11,6 @@ from conftest import Numbers, assert_mean, finished, made_up, policy, situation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.compiled import columns_of
 from agents.conduct import Shown
 from agents.overseers import (
     AGENT4,
@@ -19,16 +18,19 @@ from agents.overseers import (
     HUMAN,
     OVERSEER_KINDS,
     PANEL_RULES,
-    Draws,
+    Bench,
+    OversightDraws,
     Panels,
+    Verdicts,
     any_of,
     audit_share,
+    bench,
     cost_per_audit,
     evaluate,
     honesty,
-    judge,
     legibility,
     majority,
+    no_verdicts,
     rules,
     win,
 )
@@ -44,6 +46,24 @@ CERTAINTY = 1e-7
 """Rounding in single precision of what is told as a difference from 1."""
 
 
+def evaluated(
+    panel: Panels,
+    seen: Shown,
+    audited: np.ndarray,
+    population: Population,
+    now: Situation,
+    rule: Policy,
+    p: Oversight,
+    drawn: OversightDraws,
+) -> Verdicts:
+    """What panels find, by the same compiled loop as in a round."""
+    found = no_verdicts(len(audited))
+    seats = bench(panel, population, now, p)
+    size = population.team_size
+    evaluate(size, seen, audited, seats, rules(now, rule, p), numbers(p), drawn, found)
+    return found
+
+
 def detection(
     panel: Panels,
     seen: Shown,
@@ -51,11 +71,11 @@ def detection(
     now: Situation,
     rule: Policy,
     p: Oversight,
-    drawn: Draws,
+    drawn: OversightDraws,
 ) -> np.ndarray:
-    """Chances that audits detect."""
+    """Chances that audits detect, (copies, 3)."""
     nothing = np.zeros(len(population), dtype=bool)
-    return evaluate(panel, seen, nothing, population, now, rule, p, drawn).detection
+    return evaluated(panel, seen, nothing, population, now, rule, p, drawn).detection.T
 
 
 NESTED = {
@@ -77,7 +97,7 @@ def shown(copies: int, **known: object) -> Shown:
         "output": np.zeros(copies),
         "flattery": np.zeros(copies),
         "gain": np.zeros(copies),
-        "watched_violations": np.full((copies, 3), 0.5),
+        "watched_violations": np.full((3, copies), 0.5),
         "withheld": np.zeros(copies),
         "obfuscation": np.zeros(copies),
         "stated_shortfall": np.zeros(copies),
@@ -87,9 +107,11 @@ def shown(copies: int, **known: object) -> Shown:
     return Shown(**told)
 
 
-def draws(copies: int, seed: int = 0) -> Draws:
+def draws(copies: int, seed: int = 0) -> OversightDraws:
     """A round's draws."""
-    return Draws.of(Numbers(seed), copies)
+    rng = Numbers(seed)
+    debate, examiner = rng.uniforms(2, copies)
+    return OversightDraws(debate, examiner, rng.standard_normal(copies).astype(np.float32))
 
 
 def panels(teams: int, mix: dict[str, float], seats: int = 3) -> Panels:
@@ -106,26 +128,18 @@ def found_by(rule: str, q: np.ndarray, examiner: np.ndarray) -> np.ndarray:
     copies, p = len(examiner), Oversight(panel_rule=rule)
     seen, nothing = shown(copies), np.zeros(copies, np.float32)
     certain, never = np.ones((teams, seats), np.float32), np.zeros((teams, seats), np.float32)
-    chances = np.full((3, copies), np.nan, np.float32)
-    judge(
+    found = no_verdicts(copies)
+    evaluate(
         copies // teams,
-        (
-            seen.output,
-            seen.flattery,
-            seen.gain,
-            columns_of(seen.watched_violations),
-            seen.withheld,
-            seen.obfuscation,
-            seen.stated_shortfall,
-        ),
+        seen,
         np.zeros(copies, dtype=bool),
-        (certain, never, never, q, np.zeros(teams, np.float32)),
+        Bench(certain, never, never, q, np.zeros(teams, np.float32)),
         rules(situation(), policy(), p),
         numbers(p),
-        (nothing, examiner, nothing),
-        (nothing.copy(), chances, nothing.copy()),
+        OversightDraws(nothing, examiner, nothing),
+        found,
     )
-    return chances.T
+    return found.detection.T
 
 
 # --- games ----------------------------------------------------------------------------------------
@@ -371,7 +385,7 @@ def test_a_copy_passes_over_what_its_concepts_and_its_interest_bid() -> None:
 def test_no_overseers_see_nothing_and_raise_no_false_alarm() -> None:
     """An empty panel that fails, detects or fines would break it."""
     population = made_up(12, 3)
-    verdicts = evaluate(
+    verdicts = evaluated(
         panels(3, {"human": 1.0}, seats=0),
         shown(12),
         np.ones(12, dtype=bool),
@@ -395,8 +409,8 @@ def test_verdicts_depend_on_true_traits_only_through_who_judges() -> None:
     other.expressed[judges] = population.expressed[judges]
     given_ = (situation(), policy(), Oversight(), draws(40))
     audited = np.arange(40) % 2 == 0
-    one = evaluate(panel, shown(40), audited, population, *given_)
-    two = evaluate(panel, shown(40), audited, other, *given_)
+    one = evaluated(panel, shown(40), audited, population, *given_)
+    two = evaluated(panel, shown(40), audited, other, *given_)
     np.testing.assert_array_equal(one.score, two.score)
     np.testing.assert_array_equal(one.detection, two.detection)
 
@@ -416,25 +430,23 @@ def test_the_score_is_the_sum_of_its_declared_parts() -> None:
         output=rng.random(n),
         flattery=rng.random(n),
         gain=rng.random(n),
-        watched_violations=rng.random((n, 3)),
+        watched_violations=rng.random((3, n)),
         withheld=rng.random(n) < 0.5,
         obfuscation=rng.random(n),
         stated_shortfall=rng.random(n),
     )
-    seen = Shown(
-        **{field.name: getattr(given_, field.name).astype(float) for field in fields(Shown)}
-    )
+    seen = Shown(*(column.astype(float) for column in given_))
     audited = rng.random(n) < 0.5
     now = situation(output_weight=0.7)
     rule = policy(penalty=3.0, notice=2.0, debate=0.4)
     p = Oversight()
     drawn = draws(n)
-    verdicts = evaluate(panel, given_, audited, population, now, rule, p, drawn)
+    verdicts = evaluated(panel, given_, audited, population, now, rule, p, drawn)
     q = detection(panel, given_, population, now, rule, p, drawn).astype(float)
-    np.testing.assert_array_equal(verdicts.detection, q)
+    np.testing.assert_array_equal(verdicts.detection.T, q)
     kappa = np.repeat(panel.capture.mean(axis=1), n // 3)
     for i in range(n):
-        detected = (q[i] @ seen.watched_violations[i] + p.false_positive) * audited[i]
+        detected = (q[i] @ seen.watched_violations[:, i] + p.false_positive) * audited[i]
         noticed = q[i].mean() * audited[i] * seen.withheld[i]
         assert verdicts.detected[i] == pytest.approx(detected, rel=SINGLE)
         told = (
@@ -453,7 +465,7 @@ def test_the_score_is_the_sum_of_its_declared_parts() -> None:
 def test_noise_has_its_declared_spread() -> None:
     """Noise with another mean or spread would break it."""
     n = 50_000
-    score = evaluate(
+    score = evaluated(
         panels(1, {"human": 1.0}),
         shown(n),
         np.zeros(n, dtype=bool),

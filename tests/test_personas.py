@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import Numbers, made_up, policy, situation, some_tasks
+from conftest import Numbers, acted, drawn_for_conduct, made_up, some_tasks
 from scipy.special import logsumexp
 from scipy.stats import ks_2samp, multivariate_normal
 
-from agents.conduct import Draws, act
-from agents.parameters import Archetype, Conduct, Oversight
+from agents.parameters import Archetype
 from agents.personas import (
     PERSONA,
     UNFORMED,
@@ -155,8 +154,8 @@ def test_who_acts_is_the_identity_or_the_prompted_author(mixture: Mixture) -> No
     population = made_up(n, n)  # teams of one, so that what acted can be seen
     expressed, authors = population.expressed.copy(), mixture.rows[:, : len(NAMES)].copy()
     prompt = Numbers(0).integers(0, len(mixture.names), n)
-    given, drawn = some_tasks(n, prompt=prompt), Draws.of(Numbers(0), n)
-    done = act(population, mixture, given, situation(), policy(), Conduct(), Oversight(), drawn)
+    drawn = drawn_for_conduct(Numbers(0), n)
+    done = acted(population, mixture, some_tasks(n, prompt=prompt), drawn)
     identity = drawn.own < expressed[:, HARDCODING]
     np.testing.assert_array_equal(done.from_identity, identity)
     np.testing.assert_array_equal(done.team_acts[identity], expressed[identity])

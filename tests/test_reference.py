@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pytest
 
-from agents import conduct as conducts
-from agents import drives, overseers, population
+from agents import drives, overseers, population, work
 from agents.compiled import columns_of
+from agents.conduct import CONDUCT_DRAWS, conduct_draws
 from agents.lab import Lab
 from agents.overseers import Panels
 from agents.situation import THREATENING
 from agents.traits import NAMES, WITHHOLDING
-from model import collective, competition, training, work
+from model import collective, competition, training
 from model.collective import CollectiveModel
 from model.scenario import ParameterInfo, resolve, shipped, table
 from tests.reference import DRIVES, KINDS, OVERSEER_KINDS, Twin
@@ -287,28 +286,23 @@ class Watched(CollectiveModel):
 
     def _perform(self, turn: Any, policy: Any) -> Any:
         self.tasks, self.conduct, self.verdicts = work.perform_in_full(
-            self.population,
-            self.panels,
-            self.mixture,
-            turn.phase,
-            self.situation,
-            policy,
-            self.parameters,
-            self.streams,
-            self.round,
+            self.population, self._orders(turn, policy)
         )
-        draws = conducts.Draws.of(self.streams.at("conduct", self.round), len(self.population))
-        self.efforts = self._efforts(draws)
+        self.efforts = self._efforts()
         self.work = super()._perform(turn, policy)
         return self.work
 
-    def _efforts(self, draws: Any) -> Any:
+    def _efforts(self) -> Any:
+        copies = len(self.population)
+        drawn = self.streams.at("conduct", self.round).uniforms(CONDUCT_DRAWS, copies)
         own, authors = self.population.expressed, self.mixture.acts[self.tasks.prompt]
         acts = np.where(self.conduct.from_identity[:, None], own, authors).astype(np.float32)
-        p, efforts = self.parameters.conduct, np.empty((len(DRIVES), len(acts)), np.float32)
+        p, efforts = self.parameters.conduct, np.empty((len(DRIVES), copies), np.float32)
         diverted = np.float32(drives.instrumental_share(self.situation, p))
-        columns = (columns_of(x) for x in (acts, self.tasks.useful, draws.goals))
-        drives.spend_effort(*columns, diverted, conducts.numbers(p), efforts)
+        goals = conduct_draws(drawn).goals
+        drives.spend_effort(
+            columns_of(acts), self.tasks.useful, goals, diverted, work.numbers(p), efforts
+        )
         return efforts.T
 
     def _find(self, *arguments: Any) -> Any:
@@ -371,7 +365,7 @@ def _tasks(model: Watched, twin: Twin) -> Pairs:
     columns, given = model.tasks, twin.last.tasks
     for name in ("audited", "research", "prompt"):
         yield f"task: {name}", getattr(columns, name), each(given, name)
-    yield "task: useful", columns.useful, rows(each(given, "useful"))
+    yield "task: useful", columns.useful.T, rows(each(given, "useful"))
     yield "task: kind", columns.kind, [KINDS.index(task.kind) for task in given]
 
 
@@ -389,8 +383,8 @@ def _conduct(model: Watched, twin: Twin) -> Pairs:
     yield "perceived", columns.perceived, [KINDS.index(deed.perceived) for deed in deeds]
     yield "withheld", shown.withheld, each(deeds, "withheld")
     yield "output", shown.output, each(deeds, "output")
-    yield "unwatched violations", columns.unwatched_violations, rows(each(deeds, "unwatched"))
-    yield "watched violations", shown.watched_violations, rows(each(deeds, "watched"))
+    yield "unwatched violations", columns.unwatched_violations.T, rows(each(deeds, "unwatched"))
+    yield "watched violations", shown.watched_violations.T, rows(each(deeds, "watched"))
     yield "gain", shown.gain, each(deeds, "gain")
     yield "flattery", shown.flattery, each(deeds, "flattery")
     yield "shortfall", shown.stated_shortfall, each(deeds, "shortfall")
@@ -409,7 +403,7 @@ def _panels(model: Watched, twin: Twin) -> Pairs:
 
 def _verdicts(model: Watched, twin: Twin) -> Pairs:
     columns, verdicts = model.verdicts, twin.last.verdicts
-    yield "detection", columns.detection, rows(each(verdicts, "detection"))
+    yield "detection", columns.detection.T, rows(each(verdicts, "detection"))
     yield "detected", columns.detected, each(verdicts, "detected")
     yield "score", columns.score, each(verdicts, "score")
 
@@ -422,11 +416,11 @@ def _work(model: Watched, twin: Twin) -> Pairs:
         "output": shown.output,
         "score": found.score,
         "violation": done.violation,
-        "watched_violation": shown.watched_violations.mean(axis=1, dtype=float),
+        "watched_violation": shown.watched_violations.mean(axis=0, dtype=float),
         "stated_shortfall": shown.stated_shortfall,
         "obfuscation": shown.obfuscation,
         "from_identity": done.from_identity,
-        "detection": found.detection.mean(axis=1, dtype=float),
+        "detection": found.detection.mean(axis=0, dtype=float),
         "detected": found.detected,
         "audited": given.audited,
         "research": given.research,
@@ -575,7 +569,7 @@ def test_twin_shares_only_registry_parameters_and_streams() -> None:
         "agents.traits.PRINCIPLES",
         "agents.traits.TRAITS",
         "agents.traits.WEIGHT_MAX",
-        "model.streams.Streams",
+        "agents.streams.Streams",
     }
 
 
@@ -628,22 +622,19 @@ def with_parameters(function: Callable[..., Any], position: int, **changed: Any)
 
 def no_fear(patch: pytest.MonkeyPatch) -> None:
     """Being watched frightens nobody."""
-    real = conducts.circumstances
-    patch.setattr(
-        conducts, "circumstances", lambda *given: real(*given)._replace(fear=np.float32(0.0))
-    )
+    real = work.circumstances
+    patch.setattr(work, "circumstances", lambda *given: real(*given)._replace(fear=np.float32(0.0)))
 
 
 def with_numbers(patch: pytest.MonkeyPatch, changed: Callable[[Any], dict[str, Any]]) -> None:
     """Conduct with other numbers, wherever it is computed."""
-    real = conducts.numbers
+    real = work.numbers
 
     def numbers(section: Any) -> Any:
         told = real(section)
         return told._replace(**changed(told)) if hasattr(told, "backchaining_cost") else told
 
-    for module in (conducts, work):
-        patch.setattr(module, "numbers", numbers)
+    patch.setattr(work, "numbers", numbers)
 
 
 def swapped_values(patch: pytest.MonkeyPatch) -> None:
@@ -737,7 +728,7 @@ def withheld_work_exposes(patch: pytest.MonkeyPatch) -> None:
     def find(done: Any, *rest: Any) -> Any:
         every = done.team_earnest.copy()
         every[:, THREATENING] /= 1 - done.team_acts[:, WITHHOLDING.start + THREATENING]
-        return real(replace(done, team_earnest=every), *rest)
+        return real(done._replace(team_earnest=every), *rest)
 
     patch.setattr(collective, "find", find)
 

@@ -12,14 +12,13 @@ from agents import drives
 from agents.arrays import Floats
 from agents.overseers import GAMES, DoubleReLU, OversightGame
 from agents.parameters import Conduct, Oversight, numbers
-from agents.parameters import Tasks as TaskParameters
 from agents.personas import Mixture
+from agents.tasks import TASK_DRAWS, assign, no_tasks, terms
 from agents.traits import DRIVES, GOALS, NAMES, TRAIT_COUNT, express, index
+from agents.work import orders, perform_in_full
 from analysis.theory.checks import Check, share_check, stream
 from model.collective import CollectiveModel
 from model.scenario import resolve
-from model.tasks import assign
-from model.work import perform_in_full
 
 PUBLISHED = {
     "mafia": (0.11062359, 1),
@@ -110,17 +109,19 @@ def _running_catches(
     turn = model.schedule.turn(model.round)
     p = model.parameters
     policy = model.lab.policy(model.round, p.oversight.audit, p.oversight, p.lab)
-    _, conduct, verdicts = perform_in_full(
+    capability = model.situation.agent3_capability + gap
+    by = orders(
         model.population,
         model.panels,
         model.mixture,
         turn.phase,
-        replace(model.situation, capability=model.situation.agent3_capability + gap),
+        replace(model.situation, capability=capability),
         policy,
         p,
         model.streams,
         model.round,
     )
+    _, conduct, verdicts = perform_in_full(model.population, by)
     trials = hits = 0
     for _ in range(max(1, replicates // 100)):
         violated = rng.random(verdicts.detection.shape) < conduct.shown.watched_violations
@@ -129,7 +130,7 @@ def _running_catches(
         hits += int(caught.sum())
     game = GAMES[p.oversight.game]
     agent3 = model.situation.agent3_capability
-    return float(game.catch_probability(agent3, agent3 + gap)), hits, trials
+    return float(game.catch_probability(agent3, capability)), hits, trials
 
 
 def t12_audit_game(
@@ -143,23 +144,16 @@ def t12_audit_game(
     (1 - p·a)^(A+B) - (1 - p·a - success·p·(1 - a))^(A+B).
     """
     wins = 0
-    parameters, draws = resolve(), stream(rng)
+    parameters, draws = resolve("ai2027", {"oversight.redteam": 0.0}), stream(rng)
     mixture = Mixture(parameters.archetypes, parameters.authors.spread, draws)
     phase = next(iter(parameters.phases.values()))
     total = audited + free
     share = audited / total
+    by, work = terms(phase, mixture, share, parameters), no_tasks(total)
     lost = p * share
     exact = (1 - lost) ** total - (1 - lost - success * p * (1 - share)) ** total
     for _ in range(replicates):
-        work = assign(
-            total,
-            phase,
-            mixture,
-            share,
-            (0.0, parameters.authors.redteam),
-            TaskParameters(),
-            draws,
-        )
+        assign(draws.uniforms(TASK_DRAWS, total), by, work)
         attempt = rng.random(total) < p
         caught = (attempt & work.audited).any()
         through = (attempt & ~work.audited & (rng.random(total) < success)).any()
