@@ -125,7 +125,7 @@ class Orders(NamedTuple):
     ----------
     tasks, conduct, oversight, noise
         Addresses of the draws.
-    terms, now, rules, bench
+    terms, circumstances, rules, bench
         What tasks are drawn by, what is the same for all copies and all overseers, and the
         overseers.
     authors
@@ -141,7 +141,7 @@ class Orders(NamedTuple):
     oversight: Address
     noise: Address
     terms: Terms
-    now: Circumstances
+    circumstances: Circumstances
     rules: Rules
     bench: Bench
     authors: Singles  # (archetypes, ROW)
@@ -282,7 +282,7 @@ def do(
         expressed,
         by.authors,
         tasks,
-        by.now,
+        by.circumstances,
         by.actors,
         conduct_draws(drawn.conduct),
         conduct,
