@@ -13,6 +13,7 @@ from collections import namedtuple
 from collections.abc import Iterable
 from datetime import date
 from difflib import get_close_matches
+from math import sqrt
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
@@ -432,7 +433,7 @@ class Parameters(Section):
     @property
     def division_count(self) -> int:
         """Number of divisions; team t belongs to division t·divisions // teams."""
-        return self.divisions or max(1, min(self.team_count, round((2 * self.team_count) ** 0.5)))
+        return self.divisions or max(1, min(self.team_count, round(sqrt(2 * self.team_count))))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Parameters:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.arithmetic import product
 from agents.compiled import Crew, average
 from agents.draws import Stream
 from agents.lab import Decision, Lab, Observation
@@ -301,7 +302,7 @@ class CollectiveModel(HandledModel, Stateful):
         like[prompted] = np.eye(like.shape[1])[work.played[prompted]]
         weight = like.sum(axis=0)
         score = self.population.score.astype(np.float64)
-        lead = (score - score.mean()) @ like
+        lead = product(score - score.mean(), like)
         self.advantage += np.divide(lead, weight, out=np.zeros_like(lead), where=weight > 1e-9)
 
     def _find(self, work: Tally) -> Findings:

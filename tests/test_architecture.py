@@ -23,8 +23,8 @@ LAYERS = ("agents", "model", "analysis", "run")
 
 ORDER = {
     "agents": (
-        "state extensions compiled traits parameters population draws copies situation personas "
-        "drives conduct overseers subdivisions lab"
+        "state extensions compiled arithmetic traits parameters population draws copies situation "
+        "personas drives conduct overseers subdivisions lab"
     ).split(),
     "model": (
         "scenario streams phases tasks training competition successor table ledger genealogy "

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from agents.arithmetic import exps, log
 from agents.parameters import nearest
 from model.scenario import InputError
 
@@ -71,8 +72,8 @@ class Factor:
             count = int(self.high) - int(self.low) + 1
             return int(self.low) + np.minimum((unit * count).astype(np.int64), count - 1)
         if self.scale == "log":
-            exponent = np.log(self.low) + unit * (np.log(self.high) - np.log(self.low))
-            return np.clip(np.exp(exponent), self.low, self.high)
+            low, high = log(self.low), log(self.high)
+            return np.clip(exps(low + unit * (high - low)), self.low, self.high)
         return self.low + unit * (self.high - self.low)
 
     def shown(self, held: Any) -> Any:
@@ -156,9 +157,8 @@ def _of_range(name: str, where: str, spec: Mapping[str, Any], grid: bool) -> Fac
 def _cut(factor: Factor, steps: int) -> list[Any]:
     if factor.scale == "integer":
         return [int(v) for v in np.unique(np.linspace(factor.low, factor.high, steps).round())]
-    space = np.geomspace if factor.scale == "log" else np.linspace
     # Rounded to 12 digits, so that a tenth is a tenth.
-    return [float(f"{v:.12g}") for v in space(factor.low, factor.high, steps)]
+    return [float(f"{v:.12g}") for v in factor.from_unit(np.linspace(0, 1, steps))]
 
 
 def _is_number(value: Any) -> bool:
