@@ -30,6 +30,7 @@ from agents.traits import NAMES
 from analysis import keeping
 from analysis.columns import Damaged, documented, read_json, wrong_entry, wrong_rounds
 from analysis.columns import read as read_table
+from analysis.files import written
 from analysis.versions import versions
 from model.collective import CollectiveModel
 from model.records import columns
@@ -221,7 +222,7 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / "provenance.json", provenance)
     _clear(folder, keep)
-    _atomic(scenario, lambda path: path.write_text(to_toml(p), encoding="utf-8"))
+    _write_text(scenario, to_toml(p))
     tables = {
         "rounds": model.records.rows.frames(),
         "ledger": model.ledger.frames(),
@@ -328,26 +329,18 @@ def write_parts(path: Path, frames: Iterable[pd.DataFrame], identity: Mapping[st
     schema = first.schema.with_metadata(metadata)
     how: Any = {"compression": "zstd", "write_page_checksum": True}
 
-    def write_to(temporary: Path) -> None:
-        with pq.ParquetWriter(temporary, schema, **how) as writer:
-            for table in chain([first], tables):
-                writer.write_table(table.replace_schema_metadata(metadata))
-
-    _atomic(path, write_to)
+    with written(path) as file, pq.ParquetWriter(file, schema, **how) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table.replace_schema_metadata(metadata))
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    _atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    _write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def _atomic(path: Path, write_to: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        write_to(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _write_text(path: Path, text: str) -> None:
+    with written(path) as file:
+        file.write(text.encode())
 
 
 def read(folder: str | Path) -> Run:

@@ -585,6 +585,7 @@ def test_a_disk_that_is_full_is_one_clear_line(
     monkeypatch.setattr(folder.pq, "ParquetWriter", full)
     out = tmp_path / "run"
     assert main(["run", *PLAIN, "--quiet", "--out", str(out)]) == 75
-    assert capsys.readouterr().err == "error: [Errno 28] No space left on device\n"
+    told = f"error: [Errno 28] No space left on device: '{out / 'rounds.parquet'}'\n"
+    assert capsys.readouterr().err == told
     assert '"complete": false' in (out / "provenance.json").read_text()
     assert not list(out.glob("*.parquet"))
