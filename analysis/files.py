@@ -21,7 +21,7 @@ def written(path: Path) -> Iterator[BinaryIO]:
     OSError
         If it cannot be written; it names `path`.
     """
-    temporary = path.with_name(f".{path.name}.part")
+    temporary, done = path.with_name(f".{path.name}.part"), False
     try:
         # What lies there may be a link to somewhere else: it is not followed.
         temporary.unlink(missing_ok=True)
@@ -30,14 +30,16 @@ def written(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        done = True
         flush(path.parent)
     except OSError as error:
         if error.errno is None or error.filename not in (None, str(temporary)):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if not done:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def flush(folder: Path) -> None:
