@@ -178,6 +178,12 @@ def _order(array: NDArray[Any]) -> str:
     return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
 
 
+def has_state(folder: Path) -> bool:
+    """Whether a run folder has a checkpoint to go on from."""
+    path = folder / FOLDER / "state"
+    return not path.parent.is_symlink() and path.is_file() and not path.is_symlink()
+
+
 def discard(folder: Path) -> None:
     """Remove the checkpoint of a run folder, if there is one."""
     place = folder / FOLDER

@@ -258,7 +258,7 @@ class _Watch:
         if not self.watching:
             return
         if name == "open":
-            path, mode, flags = values
+            path, _, flags = values
             writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
             if writes and not isinstance(path, int):
                 self.note("open", os.fspath(path))

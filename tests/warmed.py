@@ -1,5 +1,4 @@
-"""Imported once by the process that commands are forked from: so they find imported what they need,
-and the inner loops compiled."""
+"""Imported once by the process that commands are forked from, so that they find all they need."""
 
 from __future__ import annotations
 
