@@ -380,9 +380,7 @@ def few_figures(monkeypatch: pytest.MonkeyPatch, fail_at: str = "") -> None:
 def test_what_is_missing_in_the_folder_of_a_complete_run_is_added(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Fails if a run that ended while it was drawn can never have its figures, or has half of one,
-    or if what a kill left over stays.
-    """
+    """Fails if a run that ended while it was drawn never has its figures, or keeps leftovers."""
     words = ["resume", str(run)]
     few_figures(monkeypatch, fail_at="ends")
     assert main(words) == 75
