@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from agents.parameters import Parameters
 from agents.personas import PERSONA
 from agents.traits import NAMES
-from analysis import keeping
+from analysis import keeping, places
 from analysis.columns import Damaged, documented, read_json, wrong_entry, wrong_rounds
 from analysis.columns import read as read_table
 from analysis.versions import versions
@@ -103,12 +103,10 @@ def claimed(folder: Path, force: bool) -> Iterator[None]:
         program), or cannot be made or written to.
     """
     try:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder}: is a file, not a folder; choose another --out")
-        made = not folder.is_dir()
+        made = not folder.exists()
+        places.require_folder(folder)
         if not made:
             _refuse_if_in_use(folder, force)
-        folder.mkdir(parents=True, exist_ok=True)
         claim = (folder / CLAIM).open("a" if force else "x", encoding="utf-8")
     except OSError as error:
         raise InputError(f"{folder}: cannot be made: {error.strerror or error}") from None
@@ -184,15 +182,13 @@ def prepare_files(folder: Path, names: Sequence[str], force: bool) -> None:
     Raises
     ------
     InputError
-        If one of them exists (without `force`), or the folder cannot be made.
+        If one of them exists (without `force`), or the folder cannot be made or written to.
     """
+    places.require_folder(folder)
     found = [name for name in names if (folder / name).exists()]
     if found and not force:
         raise InputError(f"{folder}: has {found[0]} already; choose another --out, or use --force")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made: {error.strerror or error}") from None
+    places.require_files(folder, names)
 
 
 def write(
@@ -344,8 +340,9 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 def _atomic(path: Path, write_to: Callable[[Path], object]) -> None:
     temporary = path.with_name(f".{path.name}.part")
     try:
-        write_to(temporary)
-        os.replace(temporary, path)
+        with places.named(path):
+            write_to(temporary)
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -43,6 +43,7 @@ from analysis.figures.rounds import (
 )
 from analysis.figures.timeline import key_events, timeline
 from analysis.style import NARROW, SMALL, WIDTH, canvas, one_legend, phase_name, style
+from analysis.style import save as save_figure
 
 __all__ = [
     "CALENDAR_SAYS",
@@ -263,7 +264,7 @@ def save(figures: Mapping[str, Figure], folder: Path) -> None:
     """Save figures as PNG files of their names."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=150, facecolor="white")
+        save_figure(figure, folder / f"{name}.png")
 
 
 # --- figures of experiments -----------------------------------------------------------------------
