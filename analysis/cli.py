@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from errno import ELOOP, ENAMETOOLONG
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -95,7 +96,7 @@ def _ended(words: Sequence[str]) -> int:
         return STOPPED
     except OSError as error:
         complain(_in_words(error))
-        return STOPPED
+        return BAD_INPUT if error.errno in (ENAMETOOLONG, ELOOP) else STOPPED
     except MemoryError as error:
         complain(f"there is not enough memory: {error}")
         return STOPPED

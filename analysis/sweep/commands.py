@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -133,8 +134,6 @@ def duration(seconds: float) -> str:
 
 def _dry_run(design: Any, arguments: argparse.Namespace) -> int:
     """Say how many runs there would be, how long they would take, and the first of them."""
-    import os
-
     from analysis.commands.console import print_table
     from analysis.sweep.driver import estimate
     from analysis.sweep.points import Plan
@@ -193,7 +192,7 @@ def sensitivity(arguments: argparse.Namespace) -> int:
     design = _design(arguments)
     analysis.require(design)
     out = arguments.out or Path("results") / f"sweep-{design.name}"
-    if out.is_dir():
+    if os.path.isdir(out):
         places.require_files(out, ("sensitivity.parquet", "sensitivity.png"))
     code = _run(design, out, arguments)
     if code == STOPPED:
