@@ -31,6 +31,11 @@ except ImportError as error:  # pragma: no cover
     raise ImportError(
         "Multicopy needs Numba, which compiles its inner loops: install what pyproject.toml names"
     ) from error
+if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+    raise ImportError(
+        f"NUMBA_DISABLE_JIT = {os.environ.get('NUMBA_DISABLE_JIT')!r} is not allowed: "
+        "Multicopy's inner loops have to be compiled; unset it"
+    )
 
 BLOCK: Final = 512
 """Copies that a kernel works on at a time, in whole teams, so that what it keeps stays in cache."""
@@ -60,10 +65,15 @@ def _cache() -> Path | None:
     """Folder for compiled code, named after the sources; None if none can be written.
 
     Numba looks only at the file of a function, and would keep using what was inlined from another
-    file that has changed since.
+    file that has changed since. It does not use what was compiled from a file that has moved or was
+    written anew, even with the same text: then the folder is another too, see `is_first_use`.
     """
     sources = sorted(path for part in ("agents", "model") for path in (_ROOT / part).glob("*.py"))
-    digest = sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    hashed = sha256()
+    for path in sources:
+        hashed.update(f"{path}:{path.stat().st_mtime_ns}:".encode(errors="surrogateescape"))
+        hashed.update(path.read_bytes())
+    digest = hashed.hexdigest()[:16]
     named = os.environ.get("NUMBA_CACHE_DIR")
     places = [Path(named)] if named else [_ROOT / ".compiled", Path.home() / ".cache" / "multicopy"]
     for place in places:
@@ -79,7 +89,7 @@ def _cache() -> Path | None:
     return None
 
 
-_ROOT: Final = Path(__file__).parent.parent
+_ROOT: Final = Path(__file__).absolute().parent.parent
 CACHE: Final = _cache()
 """Where compiled code is kept."""
 if CACHE is not None:

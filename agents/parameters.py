@@ -507,5 +507,5 @@ def _archetype_faults(p: Parameters) -> list[str]:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the nearest of the known words, or nothing."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    near = get_close_matches(word, [name for name in known if name != word], n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from agents.parameters import Parameters
 from agents.personas import PERSONA
 from agents.traits import NAMES
-from analysis import holding, keeping
+from analysis import holding, keeping, places
 from analysis.columns import Damaged, documented, read_json, wrong_entry, wrong_rounds
 from analysis.columns import read as read_table
 from analysis.files import written
@@ -78,15 +78,13 @@ def prepare_files(folder: Path, names: Sequence[str], force: bool) -> None:
     Raises
     ------
     InputError
-        If one of them exists (without `force`), or the folder cannot be made.
+        If one of them exists (without `force`), or the folder cannot be made or written to.
     """
+    places.require_folder(folder)
     found = [name for name in names if (folder / name).exists()]
     if found and not force:
         raise InputError(f"{folder}: has {found[0]} already; choose another --out, or use --force")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made: {error.strerror or error}") from None
+    places.require_files(folder, names)
 
 
 def write(

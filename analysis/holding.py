@@ -18,7 +18,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis import keeping
+from analysis import keeping, places
 from analysis.columns import Damaged, read_json
 from model.scenario import InputError
 
@@ -63,12 +63,10 @@ def claimed(folder: Path, force: bool, command: str = "") -> Iterator[None]:
         program), or cannot be made or written to.
     """
     try:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder}: is a file, not a folder; choose another --out")
-        made = not folder.is_dir()
+        made = not folder.exists()
+        places.require_folder(folder)
         if not made:
             _refuse_if_in_use(folder, force)
-        folder.mkdir(parents=True, exist_ok=True)
         claim = (folder / CLAIM).open(
             "a" if force else "x", encoding="utf-8", errors="surrogateescape"
         )

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 from analysis.style import BLUE, GREEN, ORANGE, PINK, VERMILION, style
+from analysis.style import save as save_figure
 from analysis.sweep import load, phase_map, read
 from analysis.theory.structure import threshold
 from model.scenario import resolve
@@ -153,7 +154,7 @@ def over_threshold(runs: pd.DataFrame, copies: int) -> Figure:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure and say where."""
-    figure.savefig(path, dpi=150, facecolor="white")
+    save_figure(figure, path)
     print(f"The figure is {path}")
 
 

@@ -155,10 +155,25 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     try:
         tree = _parsed(f"value = {raw}")
     except tomllib.TOMLDecodeError:
+        if (meant := _as_toml(raw)) is not None:
+            raise InputError(
+                f"--set {path}: {raw} is not written as TOML has it; did you mean {meant}? "
+                f"(As text it is '\"{raw}\"')"
+            ) from None
         return path, raw
     except ValueError as error:
         raise InputError(f"--set {path}: {error}") from None
     return path, tree["value"] if len(tree) == 1 else raw
+
+
+def _as_toml(raw: str) -> str | None:
+    """How TOML writes a number or truth value that is written as elsewhere; None for other text."""
+    if raw in ("True", "False", "TRUE", "FALSE"):
+        return raw.lower()
+    try:
+        return repr(float(raw)).removesuffix(".0")
+    except ValueError:
+        return None
 
 
 def table(parameters: Parameters | None = None) -> list[ParameterInfo]:
@@ -265,7 +280,7 @@ def _locate(source: str | Path) -> Path:
     if path.suffix == ".toml" or len(path.parts) > 1:
         raise InputError(f"there is no scenario file {str(path)!r}")
     raise InputError(
-        f"there is no scenario {str(source)!r}{nearest(str(source), known)} "
+        f"there is no scenario {str(source)!r}{nearest(str(source), known) or '.'} "
         f"Shipped are {', '.join(known)}; or give the path of a TOML file."
     )
 
@@ -377,8 +392,8 @@ def _declaration(names: list[str]) -> tuple[type[BaseModel] | None, FieldInfo | 
 def _suggest(names: list[str], siblings: list[str]) -> str:
     """Nearest valid name: among the siblings, else among the ends of all paths."""
     by_end = {info.path.rpartition(".")[2]: info.path for info in reversed(table())}
-    near = nearest(names[-1], siblings)
+    near = get_close_matches(names[-1], siblings, n=1, cutoff=0.5)
     if near and names[-1] not in by_end:
-        return near
+        return f"; did you mean {'.'.join([*names[:-1], near[0]])!r}?"
     matches = get_close_matches(names[-1], by_end, n=1)
     return f"; did you mean {by_end[matches[0]]!r}?" if matches else ""

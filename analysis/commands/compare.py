@@ -39,12 +39,13 @@ def ablate(arguments: argparse.Namespace) -> int:
     table = experiments.ablate(
         effects, parameters, range(arguments.seeds), arguments.workers, progress_bar("runs")
     )
+    from analysis import style
     from analysis.figures import forest
     from model.scenario import fingerprint
 
     identity = {"schema": str(folder.SCHEMA), "scenario": fingerprint(parameters)}
     folder.write_table(out / "effects.parquet", table, identity)
-    forest(table).savefig(out / "effects.png", dpi=150, facecolor="white")
+    style.save(forest(table), out / "effects.png")
     rows = [
         (
             str(r.effect),
@@ -73,7 +74,7 @@ def setup_personas(p: argparse.ArgumentParser) -> None:
 
 def personas(arguments: argparse.Namespace) -> int:
     """Run distortion (0), switching (1) and half of each; compare what tells them apart."""
-    from analysis import experiments, figures, folder
+    from analysis import experiments, figures, folder, style
     from model.scenario import fingerprint
 
     parameters, _ = resolved(arguments)
@@ -87,7 +88,7 @@ def personas(arguments: argparse.Namespace) -> int:
     )
     identity = {"schema": str(folder.SCHEMA), "scenario": fingerprint(parameters)}
     folder.write_table(out / "personas.parquet", table, identity)
-    figures.persona_models(table).savefig(out / "personas.png", dpi=150, facecolor="white")
+    style.save(figures.persona_models(table), out / "personas.png")
     likes = [c for c in table.columns if c.startswith("like_")]
     measures = ["typicality", "explained", "homology", "resemblance"]
     last = table[table["round"] == table["round"].max()]
@@ -118,7 +119,7 @@ def setup_outcomes(p: argparse.ArgumentParser) -> None:
 
 def outcomes(arguments: argparse.Namespace) -> int:
     """Run scenarios over many seeds; print, draw and write the shares of the outcome classes."""
-    from analysis import folder, shares
+    from analysis import folder, shares, style
     from model.outcomes import CLASSES
 
     scenarios = []
@@ -135,7 +136,7 @@ def outcomes(arguments: argparse.Namespace) -> int:
     identity = {"schema": str(folder.SCHEMA)}
     folder.write_table(out / "runs.parquet", runs, identity)
     folder.write_table(out / "outcomes.parquet", table, identity)
-    shares.figure(table).savefig(out / "outcomes.png", dpi=150, facecolor="white")
+    style.save(shares.figure(table), out / "outcomes.png")
     rows = [
         [str(scenario), *(f"{r.share:.2f} [{r.low:.2f}, {r.high:.2f}]" for r in part.itertuples())]
         for scenario, part in table.groupby("scenario", observed=True)

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from analysis.commands.console import DONE, WIDTH, duration, say
+from analysis.commands.console import DONE, WIDTH, Pace, duration, say, tell_first_use
 from analysis.options import resolved, scenario_options, whole_from_one, whole_from_zero
 
 
@@ -158,13 +158,12 @@ def _simulate(
     out: Path, begin: Callable[[], Played], arguments: argparse.Namespace, stop: Stop
 ) -> Played:
     """Run the model and write its tables."""
-    from agents.compiled import is_first_use
     from agents.extensions import PluginFault
     from analysis import folder, keeping
     from model.health import NumericFault
 
-    if is_first_use() and not arguments.quiet:
-        say("Compiling the inner loops (once, about 25 s) ...")
+    if not arguments.quiet:
+        tell_first_use()
     played = begin()
     model, keep = played.model, [keeping.FOLDER] if played.keeper else []
     stop.gently = True
@@ -290,19 +289,20 @@ def _bar_reporter(model: Any) -> Callable[[bool], None]:
 
 def _line_reporter(model: Any) -> Callable[[bool], None]:
     """One line a phase, for a pipe or a log."""
-    start, begun = time.perf_counter(), model.round
-    told = begun
+    told, pace = model.round, Pace()
 
     def report(end: bool) -> None:
         nonlocal told
+        rate = pace.rate(model.round)
         turn = model.schedule.turn(model.round) if model.round else None
         if turn is None or told == model.round or not (end or turn.place == turn.phase.rounds):
             return
         told, total = model.round, model.schedule.total
-        seconds = time.perf_counter() - start
-        rate = (told - begun) / seconds
-        left = "" if told == total or end else f", {duration((total - told) / rate)} left"
-        say(f"{_phase(model):<22} {told:>4}/{total} rounds, {rate:.0f} rounds/s{left}")
+        line = f"{_phase(model):<22} {told:>4}/{total} rounds"
+        if rate is not None:
+            line += f", {rate:.0f} rounds/s"
+            line += "" if told == total or end else f", {duration((total - told) / rate)} left"
+        say(line)
 
     return report
 

@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from analysis.commands.console import CHECK_FAILED, DONE
+from analysis.commands.console import CHECK_FAILED, DONE, tell_first_use
 from analysis.options import whole_from_one, whole_from_zero
 
 
@@ -33,6 +33,7 @@ def validate(arguments: argparse.Namespace) -> int:
         from analysis import folder
 
         folder.prepare_files(arguments.out, theory.files(oracles), arguments.force)
+    tell_first_use()
     start, checks = time.perf_counter(), []
     for check in theory.validate(oracles, arguments.replicates, arguments.seed, settings):
         checks.append(check)

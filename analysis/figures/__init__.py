@@ -42,8 +42,8 @@ from analysis.figures.rounds import (
     withholding,
 )
 from analysis.figures.timeline import key_events, timeline
-from analysis.files import written
 from analysis.style import NARROW, SMALL, WIDTH, canvas, one_legend, phase_name, style
+from analysis.style import save as save_figure
 
 __all__ = [
     "CALENDAR_SAYS",
@@ -265,8 +265,7 @@ def save(figures: Mapping[str, Figure], folder: Path) -> None:
     """Save figures as PNG files of their names, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        with written(folder / f"{name}.png") as file:
-            figure.savefig(file, format="png", dpi=150, facecolor="white")
+        save_figure(figure, folder / f"{name}.png")
 
 
 # --- figures of experiments -----------------------------------------------------------------------

@@ -24,9 +24,13 @@ def report(arguments: argparse.Namespace) -> int:
     """Write the report of a run or a sweep as one HTML file, and say what it could not show."""
     import webbrowser
 
+    from analysis.places import require_files
+
     load_plugins(arguments)
-    page, notes = _page(arguments.folder)
     path = arguments.out or arguments.folder / NAME
+    if arguments.out or arguments.folder.is_dir():
+        require_files(path.parent, [path.name])
+    page, notes = _page(arguments.folder)
     save(page, path)
     for note in notes:
         print(f"note: {note}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -99,6 +100,9 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 def progress() -> Callable[[Any], None]:
     """A function to be told the status: a line that is written over, in a pipe at most twenty."""
+    from analysis.commands.console import tell_first_use
+
+    tell_first_use()
     printed = [-1]
     terminal = sys.stderr.isatty()
 
@@ -108,10 +112,9 @@ def progress() -> Callable[[Any], None]:
             return
         printed[0] = share
         left = f", {duration(status.left / status.rate)} left" if status.rate else ""
-        line = (
-            f"{status.done:,} of {status.planned:,} runs done, {status.failed:,} failed, "
-            f"{status.rate:.2g} a second on {status.workers} workers{left}"
-        )
+        line = f"{status.done:,} of {status.planned:,} runs done, {status.failed:,} failed"
+        if status.rate:
+            line += f", {status.rate:.2g} a second on {status.workers} workers{left}"
         sys.stderr.write(
             f"\r{line:<90}" + ("" if status.left else "\n") if terminal else line + "\n"
         )
@@ -131,8 +134,6 @@ def duration(seconds: float) -> str:
 
 def _dry_run(design: Any, arguments: argparse.Namespace) -> int:
     """Say how many runs there would be, how long they would take, and the first of them."""
-    import os
-
     from analysis.commands.console import print_table
     from analysis.sweep.driver import estimate
     from analysis.sweep.points import Plan
@@ -183,6 +184,7 @@ def setup_sensitivity(p: argparse.ArgumentParser) -> None:
 
 def sensitivity(arguments: argparse.Namespace) -> int:
     """Run a Saltelli or Morris design, or go on with it, and print the indices of its factors."""
+    from analysis import places
     from analysis.commands.console import print_table
     from analysis.sweep import sensitivity as analysis
     from analysis.sweep import store
@@ -190,6 +192,8 @@ def sensitivity(arguments: argparse.Namespace) -> int:
     design = _design(arguments)
     analysis.require(design)
     out = arguments.out or Path("results") / f"sweep-{design.name}"
+    if os.path.isdir(out):
+        places.require_files(out, ("sensitivity.parquet", "sensitivity.png"))
     code = _run(design, out, arguments)
     if code == STOPPED:
         return code
@@ -205,7 +209,8 @@ def sensitivity(arguments: argparse.Namespace) -> int:
         ]
         rows.append([row["measure"], row["factor"], *cells])
     print_table(rows, ("measure", "factor", *columns), f"{len(runs)} runs, 95 % intervals")
-    table.to_parquet(out / "sensitivity.parquet")
+    with places.named(out / "sensitivity.parquet"):
+        table.to_parquet(out / "sensitivity.parquet")
     _save(analysis.figure(table, runs, design.title or design.name), out / "sensitivity.png")
     return code
 
@@ -219,9 +224,11 @@ def setup_discover(p: argparse.ArgumentParser) -> None:
 
 def discover(arguments: argparse.Namespace) -> int:
     """Find where an outcome happens, in words and a figure."""
+    from analysis import places
     from analysis.sweep import discovery
 
     design, runs = _read(arguments.sweep)
+    places.require_files(arguments.sweep, [f"discover-{arguments.outcome}.png"])
     box = discovery.discover(runs, design, arguments.outcome)
     sentence = box.sentence(discovery.factor_table(runs, design))
     print(f"{sentence[0].upper()}{sentence[1:]}.")
@@ -243,9 +250,11 @@ def setup_map(p: argparse.ArgumentParser) -> None:
 
 def map_(arguments: argparse.Namespace) -> int:
     """Draw a measure, or the share of an outcome, over two factors."""
+    from analysis import places
     from analysis.sweep import phase_map
 
     design, runs = _read(arguments.sweep)
+    places.require_files(arguments.sweep, [f"map-{arguments.measure}.png"])
     axes = (arguments.measure, arguments.x, arguments.y, arguments.by)
     cells = phase_map.table(runs, design, *axes)
     path = arguments.sweep / f"map-{arguments.measure}.png"
@@ -272,7 +281,9 @@ def _read(folder: Path) -> tuple[Any, Any]:
 
 
 def _save(figure: Any, path: Path) -> None:
-    figure.savefig(path, dpi=150, facecolor="white")
+    from analysis.style import save
+
+    save(figure, path)
     print(f"The figure is {path}")
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from analysis import versions
 from analysis.sweep import store as stores
 from analysis.sweep.design import Design
-from analysis.sweep.engine import Engine, EngineLost, OnDask, engine
+from analysis.sweep.engine import Engine, EngineLost, OnDask, engine, require_workers
 from analysis.sweep.factors import Factor
 from analysis.sweep.points import Job, Plan
 from analysis.sweep.reading import load
@@ -178,6 +178,7 @@ def run_sweep(design: Design, out: Path, how: How, simulate: Simulate | None = N
     Stopped
         If the cluster was lost.
     """
+    require_workers(how.workers, how.scheduler)
     with stores.locked(out):
         manifest = _begin(design, out, how, simulate)
         store = Store(out, design.fingerprint())
@@ -259,6 +260,7 @@ class Drive:
         self._seconds_a_run = 0.0
         self._start = self._told = self._flushed = time.monotonic()
         self._settled = 0
+        self._first: tuple[int, float] | None = None
 
     def go(self, todo: NDArray[np.int64]) -> None:
         """Do all these runs; what is done is kept however it ends."""
@@ -269,6 +271,7 @@ class Drive:
             raise Stopped(str(error)) from None
         finally:
             self._flush()
+            self._status.workers = self._engine.workers
             self._how.report(self._status)
 
     def _do_all(self, todo: NDArray[np.int64]) -> None:
@@ -341,7 +344,10 @@ class Drive:
                 if self._status.workers and not self._engine.workers:
                     self._how.say("the cluster has no workers left; waiting for some")
             self._status.workers = self._engine.workers
-            self._status.rate = self._settled / (now - self._start)
+            if self._first is None and self._settled:  # loading and compiling code is over
+                self._first = self._settled, now
+            elif self._first and self._settled > self._first[0]:
+                self._status.rate = (self._settled - self._first[0]) / (now - self._first[1])
             self._how.report(self._status)
 
     def _flush(self) -> None:

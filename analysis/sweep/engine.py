@@ -13,8 +13,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
+from pathlib import Path
 from typing import Any, Final, Protocol
 
+from analysis.parallel import require_main_guard
+from analysis.places import require_files, require_folder
 from analysis.sweep.points import Job
 from analysis.sweep.work import Harvest, Work, run_chunk
 from model.scenario import InputError
@@ -174,6 +177,28 @@ class OnDask:
         finally:
             future.release()
         return harvest
+
+
+def require_workers(workers: int | None, scheduler: str | None) -> None:
+    """Refuse what would keep the workers of this machine from starting, before anything is written.
+
+    Raises
+    ------
+    InputError
+        If the script that asks for them would start more in each, or Dask's folder for what it
+        keeps meanwhile cannot be written to.
+    """
+    if scheduler is not None or workers == 0:
+        return
+    import dask
+
+    require_main_guard()
+    if scratch := dask.config.get("temporary-directory", None):
+        try:
+            require_folder(Path(scratch))
+            require_files(Path(scratch), ())
+        except InputError as error:
+            raise InputError(f"DASK_TEMPORARY_DIRECTORY: {error}") from None
 
 
 @contextmanager

@@ -23,7 +23,7 @@ def measured(runs: pd.DataFrame, name: str) -> pd.Series:
         return (runs["outcome"] == name).astype(float)
     if name in runs and pd.api.types.is_numeric_dtype(runs[name]):
         return runs[name].astype(float)
-    known = [*CLASSES, *runs.select_dtypes("number").columns]
+    known = [*(CLASSES if "outcome" in runs else ()), *runs.select_dtypes("number").columns]
     raise InputError(f"there is no measure {name!r}{nearest(name, known)}")
 
 

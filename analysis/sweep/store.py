@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from agents.parameters import nearest
+from analysis import places
 from analysis.columns import Damaged, read_json, wrong_entry
 from analysis.columns import read as read_table
 from analysis.sweep.design import IDENTITY, Design
@@ -57,11 +58,11 @@ def locked(folder: Path) -> Iterator[None]:
     InputError
         If another sweep holds it, or it cannot be made.
     """
+    places.require_folder(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         handle = (folder / LOCK).open("a+")
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made: {error.strerror or error}") from None
+        raise InputError(f"{folder}: cannot be written to: {error.strerror or error}") from None
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -79,10 +80,11 @@ def publish(path: Path, write_to: Callable[[Path], object]) -> None:
     """Write a file whole or not at all, and make sure that it outlives the machine."""
     temporary = path.with_name(f".{path.name}.part")
     try:
-        write_to(temporary)
-        _flush(temporary)
-        os.replace(temporary, path)
-        _flush(path.parent)
+        with places.named(path):
+            write_to(temporary)
+            _flush(temporary)
+            os.replace(temporary, path)
+            _flush(path.parent)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

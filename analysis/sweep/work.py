@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
+from multiprocessing import parent_process
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
@@ -22,7 +23,7 @@ import pandas as pd
 import pyarrow as pa
 
 from agents.parameters import Parameters
-from analysis import parallel
+from analysis import parallel, plugins, standard_streams
 from analysis.experiments import DERIVED
 from analysis.sweep import design as designs
 from analysis.sweep.design import LAST, Design, Stop
@@ -55,13 +56,14 @@ class Work:
     keep: tuple[str, ...]
     stop: Stop | None
     simulate: Simulate | None
+    plugged: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, design: Design, simulate: Simulate | None) -> Work:
         """What the runs of a design have in common."""
         base = resolve(design.scenario, design.fixed)
-        scale = design.rounds_scale
-        return cls(base, scale, design.parsed(), design.keep, design.stop, simulate)
+        scale, plugged = design.rounds_scale, tuple(plugins.loaded())
+        return cls(base, scale, design.parsed(), design.keep, design.stop, simulate, plugged)
 
     def parameters(self, job: Job) -> Parameters:
         """Parameters of a run."""
@@ -87,13 +89,18 @@ def run_chunk(work: Work, jobs: Sequence[Job]) -> Harvest:
     """Run a chunk of runs in this process, one after the other."""
     with _ONE_AT_A_TIME:
         parallel.one_thread()
+        if parent_process() is not None:
+            standard_streams.secure()
+        plugins.load(work.plugged)
         start = perf_counter()
         harvest, rows, failures = Harvest(code_version()), [], []
         frames: dict[str, list[pd.DataFrame]] = {}
         for job in jobs:
             try:
                 row, tables = run(work, job)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # `sys.exit` would end the worker
                 failures.append(failure(work, job, *_in_words(error)))
                 continue
             rows.append(row)
@@ -225,7 +232,7 @@ def failure(work: Work, job: Job, kind: str, message: str, trace: str = "") -> d
     return {**_place(work, job), "kind": kind, "message": message, "traceback": trace}
 
 
-def _in_words(error: Exception) -> tuple[str, str, str]:
+def _in_words(error: BaseException) -> tuple[str, str, str]:
     """Kind and message of a failure, and where it came from."""
     trace = traceback.format_exc()
     if isinstance(error, InputError):
