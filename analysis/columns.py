@@ -116,12 +116,12 @@ def read(path: Path, only: Sequence[str] | None = None, **how: Any) -> pa.Table:
     if twice := [name for i, name in enumerate(names) if name in names[:i]]:
         raise Damaged(f"has the column {twice[0]!r} twice")
     for name in names:
-        if why := _wrong(name, table[name]):
+        if why := wrong_column(name, table[name]):
             raise Damaged(f"has a column {name!r} {why}")
     return table
 
 
-def _wrong(name: str, column: pa.ChunkedArray) -> str:
+def wrong_column(name: str, column: pa.ChunkedArray) -> str:
     """What is wrong with a column by its name; nothing with one that is not declared."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind)

@@ -39,6 +39,17 @@ def positive(text: str) -> float:
     return value
 
 
+def comma_list(text: str) -> list[str]:
+    """Names with commas between them, each once, for argparse."""
+    names = [name.strip() for name in text.split(",")]
+    for at, name in enumerate(names):
+        if not name:
+            raise argparse.ArgumentTypeError(f"{text!r} is not allowed: names between commas")
+        if name in names[:at]:
+            raise argparse.ArgumentTypeError(f"{name!r} is given twice")
+    return names
+
+
 def scenario_options(p: argparse.ArgumentParser) -> None:
     """Add the options that change a scenario."""
     p.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="override")

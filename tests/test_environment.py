@@ -14,9 +14,9 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the settings are tho
 
 @linux
 def test_the_plainest_kernels_give_the_same_run(tmp_path: Path) -> None:
-    """Fails if a run rests on BLAS, on NumPy's newer instructions, on those of the C library, on
-    the order of sets, on memory that nobody wrote, on the locale or on the time zone.
+    """Fails if a run rests on BLAS, or on instructions that only some processors have.
 
+    Nor may it rest on the C library, the order of sets, memory that nobody wrote, locale or zone.
     The run of `psm` adds products over all copies up, and draws by them.
     """
     variables = {

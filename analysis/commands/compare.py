@@ -6,7 +6,13 @@ import argparse
 from pathlib import Path
 
 from analysis.commands.console import DONE, print_table, progress_bar
-from analysis.options import resolved, scenario_options, whole_from_one, workers_option
+from analysis.options import (
+    comma_list,
+    resolved,
+    scenario_options,
+    whole_from_one,
+    workers_option,
+)
 
 
 def _shared_options(p: argparse.ArgumentParser, out: str) -> None:
@@ -20,7 +26,9 @@ def setup_ablate(p: argparse.ArgumentParser) -> None:
     """Options of `ablate`."""
     p.add_argument("--scenario", default="ai2027", help="name or TOML file")
     p.add_argument("--seeds", type=whole_from_one, default=12, metavar="N", help="seeds 0 to N-1")
-    p.add_argument("--effects", metavar="E1,E4", help="only these (E1 means all E1-...)")
+    p.add_argument(
+        "--effects", type=comma_list, metavar="E1,E4", help="only these (E1 means all E1-...)"
+    )
     p.add_argument("--file", type=Path, metavar="TOML", help="effects of your own, in its form")
     _shared_options(p, "ablate-SCENARIO")
     p.set_defaults(function=ablate)
@@ -33,7 +41,7 @@ def ablate(arguments: argparse.Namespace) -> int:
     parameters, _ = resolved(arguments)
     effects = experiments.load_effects(arguments.file or experiments.EFFECTS)
     if arguments.effects:
-        effects = experiments.choose(effects, arguments.effects.split(","))
+        effects = experiments.choose(effects, arguments.effects)
     out = arguments.out or Path("results") / f"ablate-{parameters.name}"
     folder.prepare_files(out, ("effects.parquet", "effects.png"), arguments.force)
     table = experiments.ablate(
@@ -108,6 +116,7 @@ def setup_outcomes(p: argparse.ArgumentParser) -> None:
     """Options of `outcomes`."""
     p.add_argument(
         "--scenarios",
+        type=comma_list,
         default="ai2027,slowdown,strong_oversight,self_oversight,no_subdivisions",
         metavar="A,B",
         help="names or TOML files",
@@ -121,11 +130,15 @@ def outcomes(arguments: argparse.Namespace) -> int:
     """Run scenarios over many seeds; print, draw and write the shares of the outcome classes."""
     from analysis import folder, shares, style
     from model.outcomes import CLASSES
+    from model.scenario import InputError
 
     scenarios = []
-    for name in arguments.scenarios.split(","):
+    for name in arguments.scenarios:
         arguments.scenario = name
         scenarios.append(resolved(arguments)[0])
+    names = [parameters.name for parameters in scenarios]
+    if twice := [name for at, name in enumerate(names) if name in names[:at]]:
+        raise InputError(f"--scenarios: two of them have the name {twice[0]!r}")
     out = arguments.out or Path("results") / "outcomes"
     files = ("runs.parquet", "outcomes.parquet", "outcomes.png")
     folder.prepare_files(out, files, arguments.force)

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 from analysis.commands.console import CHECK_FAILED, DONE, tell_first_use
-from analysis.options import whole_from_one, whole_from_zero
+from analysis.options import comma_list, whole_from_one, whole_from_zero
 
 
 def setup_validate(p: argparse.ArgumentParser) -> None:
     """Options of `validate`."""
-    p.add_argument("--only", metavar="T7,T8", help="only these oracles")
+    p.add_argument("--only", type=comma_list, metavar="T7,T8", help="only these oracles")
     p.add_argument("--replicates", type=whole_from_one, default=4000, metavar="K")
     p.add_argument("--seed", type=whole_from_zero, default=0)
     p.add_argument("--set", action="append", default=[], metavar="T8.n=16", help="a setting")
@@ -26,7 +26,7 @@ def validate(arguments: argparse.Namespace) -> int:
     from analysis import theory
     from model.scenario import parse_assignment
 
-    keys = arguments.only.split(",") if arguments.only else list(theory.ORACLES)
+    keys = arguments.only or list(theory.ORACLES)
     settings = theory.configure(dict(parse_assignment(text) for text in arguments.set))
     oracles = theory.choose([*keys])
     if arguments.out:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from analysis.options import scenario_changes, scenario_options, workers_option
+from analysis.options import comma_list, scenario_changes, scenario_options, workers_option
 
 DONE, SOME_FAILED, STOPPED = 0, 3, 75
 
@@ -177,7 +177,11 @@ def setup_sensitivity(p: argparse.ArgumentParser) -> None:
     """Options of `sensitivity`."""
     _sweep_options(p)
     p.add_argument(
-        "--measure", default="captured,true_alignment", metavar="A,B", help="outcomes or measures"
+        "--measure",
+        type=comma_list,
+        default="captured,true_alignment",
+        metavar="A,B",
+        help="outcomes or measures",
     )
     p.set_defaults(function=sensitivity)
 
@@ -190,7 +194,7 @@ def sensitivity(arguments: argparse.Namespace) -> int:
     from analysis.sweep import store
 
     design = _design(arguments)
-    analysis.require(design)
+    analysis.require(design, arguments.measure)
     out = arguments.out or Path("results") / f"sweep-{design.name}"
     if os.path.isdir(out):
         places.require_files(out, ("sensitivity.parquet", "sensitivity.png"))
@@ -198,7 +202,7 @@ def sensitivity(arguments: argparse.Namespace) -> int:
     if code == STOPPED:
         return code
     runs = store.read(out)
-    table = analysis.indices(runs, design, arguments.measure.split(","))
+    table = analysis.indices(runs, design, arguments.measure)
     columns = [str(c) for c in table if c not in ("measure", "factor")]
     columns = [c for c in columns if not c.endswith("_conf")]
     rows = []

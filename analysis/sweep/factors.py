@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from agents.parameters import nearest
 from model.scenario import InputError
 
 SCALES: Final = ("linear", "log", "integer")
-MOST_STEPS: Final = 10_000
+MOST_LEVELS: Final = 1_000
 FORMS: Final = "[a, b, ...], { low = , high = , scale = } or { choices = { label = { PATH = } } }"
 
 
@@ -113,14 +113,23 @@ def parse(name: str, spec: Any, grid: bool) -> Factor:
 def _of_list(name: str, where: str, levels: list[Any]) -> Factor:
     if not levels:
         raise InputError(f"{where}: the list is empty")
+    _refuse_many(where, levels)
     if repeated := [a for i, a in enumerate(levels) if a in levels[:i]]:
         raise InputError(f"{where}: {repeated[0]!r} is given twice")
     return Factor(name, tuple(levels), tuple({name: level} for level in levels))
 
 
+def _refuse_many(where: str, levels: Sized) -> None:
+    if len(levels) > MOST_LEVELS:
+        raise InputError(
+            f"{where}: has {len(levels):,} levels; at most {MOST_LEVELS:,} are allowed"
+        )
+
+
 def _of_choices(name: str, where: str, choices: Any) -> Factor:
     if not isinstance(choices, Mapping) or not choices:
         raise InputError(f"{where}.choices: must be a table of named choices")
+    _refuse_many(where, choices)
     for label, settings in choices.items():
         if not isinstance(settings, Mapping) or not settings:
             raise InputError(f"{where}.choices.{label}: must be a table of PATH = VALUE")
@@ -147,9 +156,9 @@ def _of_range(name: str, where: str, spec: Mapping[str, Any], grid: bool) -> Fac
             raise InputError(f"{where}.steps: only a grid has steps; samples say how many points")
         return factor
     steps = spec.get("steps")
-    if isinstance(steps, bool) or not isinstance(steps, int) or not 2 <= steps <= MOST_STEPS:
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 2 <= steps <= MOST_LEVELS:
         raise InputError(
-            f"{where}.steps = {steps!r}: in a grid a range has steps, 2 to {MOST_STEPS:,}"
+            f"{where}.steps = {steps!r}: in a grid a range has steps, 2 to {MOST_LEVELS:,}"
         )
     return _of_list(name, where, _cut(factor, steps))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.figures.sweeps import index_bars
 from analysis.style import one_legend, style
 from analysis.sweep.design import Design
-from analysis.sweep.measured import measured, state
+from analysis.sweep.measured import measured, require_measure, state
 from analysis.sweep.points import unit_points, unit_problem
 from model.scenario import InputError
 
@@ -22,13 +22,15 @@ SEED = 20270403
 CONFIDENCE = 0.95
 
 
-def require(design: Design) -> None:
-    """`InputError` unless the points of a design allow an analysis of sensitivity."""
+def require(design: Design, measures: Sequence[str] = ()) -> None:
+    """`InputError` unless a design allows an analysis of sensitivity, and has these measures."""
     if design.method not in ("saltelli", "morris"):
         raise InputError(
             f"method = {design.method!r}: sensitivity needs 'saltelli' (Sobol indices) "
             "or 'morris' (screening)"
         )
+    for measure in measures:
+        require_measure(design, measure)
 
 
 def indices(runs: pd.DataFrame, design: Design, measures: Sequence[str]) -> pd.DataFrame:
