@@ -27,6 +27,9 @@ PERSONA = np.array([i for i in range(len(NAMES)) if i != HARDCODING])
 REFERENCE = 20_000
 """Size of the pretraining sample that typicality is measured against."""
 
+LEAST_SPREAD = 1e-6
+"""Standard deviation of a trait in which all authors are the same, so that it can be divided by."""
+
 _HEAVY = 1e3
 
 _AT_ONCE = 16_384
@@ -55,7 +58,7 @@ class Mixture:
         self.rows[:, : len(NAMES)] = self.acts
         self.spread = spread
         sample = self.sample(rng, REFERENCE)
-        self.prior_sd: Floats = express(sample).std(axis=0)[PERSONA]
+        self.prior_sd: Floats = np.maximum(express(sample).std(axis=0)[PERSONA], LEAST_SPREAD)
         self._reference: Floats = np.sort(logsumexp(self.log_joint(sample), axis=1))
         self._mean: Floats = self.weights @ self.acts
         basis = ((self.acts - self._mean)[:, PERSONA] / self.prior_sd).T

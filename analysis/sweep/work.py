@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from agents.parameters import Parameters
 from analysis import parallel
+from analysis.columns import SEED
 from analysis.experiments import DERIVED
 from analysis.sweep import design as designs
 from analysis.sweep.design import LAST, Design, Stop
@@ -246,8 +247,9 @@ def to_table(work: Work, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Rows of `runs` or `failures` with the same types whatever the values are."""
     if not rows:
         return pa.table({})
-    whole = {"run", "point", "replicate", "seed", "rounds"}
+    whole = {"run", "point", "replicate", "rounds"}
     known = {name: pa.int64() for name in whole} | {"stopped": pa.bool_()}
+    known["seed"] = pa.from_numpy_dtype(SEED)
     known |= {factor.name: factor.type for factor in work.factors}
 
     def kind(name: str, value: Any) -> pa.DataType:
