@@ -27,6 +27,9 @@ PERSONA = np.array([i for i in range(len(NAMES)) if i != HARDCODING])
 REFERENCE = 20_000
 """Size of the pretraining sample that typicality is measured against."""
 
+LEAST_SPREAD = 1e-6
+"""Standard deviation of a trait in which all authors are the same, so that it can be divided by."""
+
 _HEAVY = 1e3
 
 _NEAR = 1e-12
@@ -59,7 +62,7 @@ class Mixture:
         self.spread = spread
         self._logs: Floats = np.array([log(w) if w > 0 else -np.inf for w in self.weights])
         sample = self.sample(rng, REFERENCE)
-        self.prior_sd: Floats = express(sample).std(axis=0)[PERSONA]
+        self.prior_sd: Floats = np.maximum(express(sample).std(axis=0)[PERSONA], LEAST_SPREAD)
         self._reference: Floats = np.sort(posterior(self.log_joint(sample))[0])
         self._mean: Floats = product(self.weights, self.acts)
         basis = ((self.acts - self._mean)[:, PERSONA] / self.prior_sd).T

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -60,6 +61,9 @@ ARCHETYPES: Final[Mapping[str, str]] = {
     "weight": "share of the author in pretraining",
     **{trait.name: f"expressed {trait.meaning}" for trait in TRAITS},
 }
+SEED: Final = np.uint64
+"""Type of every column of seeds: no other holds them all, and of two types pandas makes floats."""
+
 RUN: Final[Mapping[str, str]] = {"run": "name of the run's folder; only in tables of `compare`"}
 
 
@@ -178,6 +182,6 @@ def wrong_entry(content: Mapping[str, Any], entries: Mapping[str, type]) -> str:
     for name, kind in entries.items():
         if name not in content:
             return f"lacks {name!r}"
-        if type(content[name]) is not kind or (kind is int and content[name] < 0):
+        if type(content[name]) is not kind or (kind is int and not 0 <= content[name] < 2**64):
             return f"has a wrong {name!r}"
     return ""

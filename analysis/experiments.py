@@ -7,7 +7,6 @@ round) they share all draws that they can: the paired difference is the effect o
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +18,11 @@ import pandas as pd
 from agents.parameters import Parameters, nearest
 from agents.personas import center
 from agents.traits import NAMES, express
+from analysis.columns import SEED
 from analysis.parallel import run_all
 from model.collective import CollectiveModel
 from model.records import columns
-from model.scenario import InputError, fingerprint, resolve
+from model.scenario import InputError, fingerprint, read_toml, resolve
 
 EFFECTS: Final = Path(__file__).parent / "effects.toml"
 WINDOW: Final = 30
@@ -105,13 +105,7 @@ def load_effects(path: str | Path = EFFECTS) -> dict[str, Effect]:
     InputError
         If the file cannot be read or an effect is not well formed.
     """
-    try:
-        tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from None
-    effects = {key: _effect(str(path), key, entry) for key, entry in tree.items()}
+    effects = {key: _effect(str(path), key, entry) for key, entry in read_toml(Path(path)).items()}
     if not effects:
         raise InputError(f"{path}: has no effects")
     return effects
@@ -286,7 +280,7 @@ def run_personas(job: PersonaJob) -> pd.DataFrame:
     """Run one arm of the persona experiment in full detail."""
     model = CollectiveModel(job.parameters, rng=job.seed)
     model.run()
-    return model.records.rounds().assign(exhaustiveness=job.exhaustiveness, seed=job.seed)
+    return model.records.rounds().assign(exhaustiveness=job.exhaustiveness, seed=SEED(job.seed))
 
 
 def compare_personas(

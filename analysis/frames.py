@@ -220,7 +220,8 @@ def _outcomes(
             row |= {f"passage_{measure}": when for measure, when in passages.items()}
         except KeyError as error:
             reader.notes.append(f"The numbers behind the outcome need the column {error}.")
-    return pd.DataFrame([row], columns=list(OUTCOMES))
+    seed = pd.array([row.pop("seed")], dtype="UInt64")  # as `columns.SEED`, and may be missing
+    return pd.DataFrame([row], columns=list(OUTCOMES)).assign(seed=seed)
 
 
 def compare(folders: Sequence[str | Path]) -> Comparison:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -71,13 +70,3 @@ def require_files(folder: Path, names: Iterable[str]) -> None:
         raise InputError(f"{folder}: cannot be written to: {error.strerror or error}") from None
     if taken:
         raise InputError(f"{folder / taken[0]}: is a folder, not a file")
-
-
-@contextmanager
-def named(path: Path) -> Iterator[None]:
-    """Let an error of the system's meanwhile tell the file, which it may not know itself."""
-    try:
-        yield
-    except OSError as error:
-        error.filename, error.filename2 = str(path), None
-        raise

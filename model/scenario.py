@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from agents import extensions
-from agents.parameters import Change, Parameters, nearest
+from agents.parameters import Change, Parameters, nearest, plain
 
 FOLDER = Path(__file__).parent / "scenarios"
 DEFAULT = "ai2027"
@@ -115,6 +115,8 @@ def with_change(parameters: Parameters, change: Change) -> Parameters:
         raise InputError(
             f"{change.path}: cannot change during a run; what can begins with {', '.join(POLICY)}"
         )
+    if not isinstance(change.value, (bool, int, float, str)):
+        raise InputError(f"{change.path}: the value of a change is a number, text, true or false")
     changes = parameters.changes
     changed = resolve(parameters.model_copy(update={"changes": ()}), {change.path: change.value})
     return changed.model_copy(update={"changes": changes})
@@ -243,7 +245,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         If it cannot be read, in one line with its place.
     """
     try:
-        return _parsed(path.read_text(encoding="utf-8"))
+        return _parsed(path.read_text(encoding="utf-8-sig"))  # some editors begin with a mark
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not valid TOML: {error}") from None
     except (OSError, ValueError) as error:
@@ -276,7 +278,8 @@ def _locate(source: str | Path) -> Path:
         return known[str(source)].resolve()
     path = Path(source)
     if _is_file(path):
-        return path.resolve()
+        real = path.resolve()
+        return real if real.exists() else path.absolute()  # a pipe's real path names no file
     if path.suffix == ".toml" or len(path.parts) > 1:
         raise InputError(f"there is no scenario file {str(path)!r}")
     raise InputError(
@@ -287,7 +290,7 @@ def _locate(source: str | Path) -> Path:
 
 def _is_file(path: Path) -> bool:
     try:
-        return path.is_file()
+        return path.is_file() or path.is_fifo()
     except OSError:  # such as a name that is too long
         return False
 
@@ -305,6 +308,7 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _set(tree: dict[str, Any], path: str, value: Any) -> None:
+    value = plain(value)
     *sections, name = str(path).split(".")
     node: Any = tree
     for depth, section in enumerate(sections):
@@ -325,7 +329,9 @@ def _explain(error: ValidationError) -> Iterator[str]:
         names = [legible(str(part)) for part in fault["loc"] if part != "[key]"]
         path, value = ".".join(names), fault["input"]
         owner, field = _declaration(names)
-        if fault["type"] == "extra_forbidden":
+        if names in (["seed"], ["rng"]):
+            yield f"{path}: is no parameter of a scenario; give it as --seed, or rng of a model"
+        elif fault["type"] == "extra_forbidden":
             fields = list(owner.model_fields) if owner else []
             yield f"{path}: there is no such parameter{_suggest(names, fields)}"
         elif fault["type"] == "value_error":

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis import parallel, plugins, standard_streams
+from analysis.columns import SEED
 from analysis.sweep.apart import child
 from analysis.sweep.parts import Tables
 from analysis.sweep.points import Job
@@ -92,8 +93,9 @@ def to_table(work: Work, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Rows of `runs` or `failures` with the same columns and types whatever the values are."""
     if not rows:
         return pa.table({})
-    whole = ("run", "point", "replicate", "seed", *(() if work.simulate else ("rounds",)))
+    whole = ("run", "point", "replicate", *(() if work.simulate else ("rounds",)))
     known = {name: pa.int64() for name in whole} | {"stopped": pa.bool_()}
+    known["seed"] = pa.from_numpy_dtype(SEED)
     known |= {factor.name: factor.type for factor in work.factors}
 
     def kind(name: str, value: Any) -> pa.DataType:

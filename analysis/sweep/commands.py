@@ -188,7 +188,8 @@ def setup_sensitivity(p: argparse.ArgumentParser) -> None:
 
 def sensitivity(arguments: argparse.Namespace) -> int:
     """Run a Saltelli or Morris design, or go on with it, and print the indices of its factors."""
-    from analysis import places
+    from analysis.files import written
+from analysis import places
     from analysis.commands.console import print_table
     from analysis.sweep import sensitivity as analysis
     from analysis.sweep import store
@@ -213,8 +214,8 @@ def sensitivity(arguments: argparse.Namespace) -> int:
         ]
         rows.append([row["measure"], row["factor"], *cells])
     print_table(rows, ("measure", "factor", *columns), f"{len(runs)} runs, 95 % intervals")
-    with places.named(out / "sensitivity.parquet"):
-        table.to_parquet(out / "sensitivity.parquet")
+    with written(out / "sensitivity.parquet") as file:
+        table.to_parquet(file)
     _save(analysis.figure(table, runs, design.title or design.name), out / "sensitivity.png")
     return code
 
