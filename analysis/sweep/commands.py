@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -199,10 +200,9 @@ def sensitivity(arguments: argparse.Namespace) -> int:
     columns = [c for c in columns if not c.endswith("_conf")]
     rows = []
     for row in table.to_dict("records"):
-        cells = [
-            f"{row[c]:.3f} ± {row[c + '_conf']:.3f}" if c + "_conf" in row else f"{row[c]:.3f}"
-            for c in columns
-        ]
+        widths = [row.get(f"{c}_conf", float("nan")) for c in columns]
+        told = zip((row[c] for c in columns), widths, strict=True)
+        cells = [f"{at:.3f}" if isnan(wide) else f"{at:.3f} ± {wide:.3f}" for at, wide in told]
         rows.append([row["measure"], row["factor"], *cells])
     print_table(rows, ("measure", "factor", *columns), f"{len(runs)} runs, 95 % intervals")
     table.to_parquet(out / "sensitivity.parquet")
