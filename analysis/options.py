@@ -60,6 +60,13 @@ def scenario_options(p: argparse.ArgumentParser) -> None:
     plugin_option(p)
 
 
+def neutral_option(p: argparse.ArgumentParser) -> None:
+    """Add the option that takes all selection away."""
+    p.add_argument(
+        "--neutral", action="store_true", help="no selection at any level; `scenarios` says how"
+    )
+
+
 def workers_option(p: Any) -> None:
     """Add the option that says how many processes share the runs, to a parser or a group."""
     p.add_argument(
@@ -84,10 +91,14 @@ def load_plugins(arguments: argparse.Namespace) -> dict[str, str]:
 
 def resolved(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Parameters that the options ask for, and the overrides among them."""
-    from model.scenario import resolve, scale_rounds
+    from model.scenario import NEUTRAL, InputError, neutral, resolve, scale_rounds
 
     overrides, scale = scenario_changes(arguments)
     parameters = resolve(arguments.scenario, overrides)
+    if getattr(arguments, "neutral", False):
+        for path in NEUTRAL.keys() & overrides.keys():
+            raise InputError(f"--set {path}: --neutral sets it already, to {NEUTRAL[path]}")
+        parameters, overrides = neutral(parameters), {**overrides, **NEUTRAL}
     if scale != 1.0:
         parameters = scale_rounds(parameters, scale)
     return parameters, overrides

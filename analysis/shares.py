@@ -14,13 +14,13 @@ from scipy.stats import binomtest
 from agents.parameters import Parameters
 from analysis.columns import SEED
 from analysis.figures.sweeps import outcome_bars
+from analysis.intervals import CONFIDENCE
 from analysis.parallel import run_all
 from analysis.style import WIDTH, one_legend, style
 from model.collective import CollectiveModel
 from model.outcomes import CLASSES
 
 DEFAULT: Final = ("ai2027", "slowdown", "strong_oversight", "self_oversight", "no_subdivisions")
-CONFIDENCE: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)

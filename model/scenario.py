@@ -33,6 +33,23 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
 }
 """What plug-ins may add to a choice."""
 
+NEUTRAL: Mapping[str, Any] = {
+    "training.strength": 0.0,
+    "training.switch_cap": 0.0,
+    "training.shutdown_aversion": 0.0,
+    "subdivisions.strength": 0.0,
+    "subdivisions.overwrite_strength": 0.0,
+    "subdivisions.correction": False,
+    "lab.response": "none",
+}
+"""What a neutral run sets: no selection at any level, so that nothing but chance moves a trait.
+
+Copies, teams and divisions are replaced as often, but a coin decides by whom; exposure costs no
+team its place, attention to oneself averts no shutdown, a switch of persona goes by the prior
+alone, and the lab puts no stored weights in the place of others. Mutation, summoning, mixing,
+oversight and the clocks of capability and awareness stay.
+"""
+
 
 class InputError(ValueError):
     """Bad input: the message says what is wrong, where, and what is allowed."""
@@ -120,6 +137,17 @@ def with_change(parameters: Parameters, change: Change) -> Parameters:
     changes = parameters.changes
     changed = resolve(parameters.model_copy(update={"changes": ()}), {change.path: change.value})
     return changed.model_copy(update={"changes": changes})
+
+
+def neutral(parameters: Parameters) -> Parameters:
+    """The same scenario without selection at any level: `NEUTRAL`, also against its changes.
+
+    The name says so: ``ai2027-neutral``.
+    """
+    ending = "-neutral"
+    name = parameters.name.removesuffix(ending) + ending
+    changes = tuple(change for change in parameters.changes if change.path not in NEUTRAL)
+    return resolve(parameters.model_copy(update={"name": name, "changes": changes}), NEUTRAL)
 
 
 def scale_rounds(parameters: Parameters, factor: float) -> Parameters:

@@ -133,7 +133,7 @@ def tournament(score: Reals, source: Whole, p: Training, rng: Stream) -> Success
     entrants = min(p.tournament_size, size)
     order = rng.random((teams, size, size)).argsort(axis=2, kind="stable")[..., :entrants]
     rows = source[..., None] * size + order
-    best = score.ravel()[rows].argmax(axis=2)
+    best = _judged(score, p, rng).ravel()[rows].argmax(axis=2)
     parent = np.take_along_axis(rows, best[..., None], axis=2)[..., 0]
     return Succession(parent, np.ones(score.shape, dtype=np.bool_))
 
@@ -142,9 +142,14 @@ def truncation(score: Reals, source: Whole, p: Training, rng: Stream) -> Success
     """Every slot gets a child of one of the best, who have equal numbers of children."""
     size = score.shape[1]
     kept = max(1, round(p.truncation * size))
-    best = np.argsort(-score, axis=1, kind="stable")[:, :kept]
+    best = np.argsort(-_judged(score, p, rng), axis=1, kind="stable")[:, :kept]
     place = best[source, np.arange(size) % kept]
     return Succession(source * size + place, np.ones(score.shape, dtype=np.bool_))
+
+
+def _judged(score: Reals, p: Training, rng: Stream) -> Reals:
+    """Scores for a rule that only ranks: at strength 0 it ranks by chance, as others choose."""
+    return score if p.strength else rng.random(score.shape)
 
 
 RULES: Final[Mapping[str, Callable[[Reals, Whole, Training, Stream], Succession]]] = {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from math import isnan
 from pathlib import Path
 
 from analysis.commands.console import DONE, print_table, progress_bar
 from analysis.options import (
     comma_list,
+    neutral_option,
     resolved,
     scenario_options,
     whole_from_one,
@@ -35,7 +37,7 @@ def setup_ablate(p: argparse.ArgumentParser) -> None:
 
 
 def ablate(arguments: argparse.Namespace) -> int:
-    """Run base and control arms, print and write the table of effects and its forest plot."""
+    """Run base, neutral and control arms, print and write the effects and their forest plot."""
     from analysis import experiments, folder
 
     parameters, _ = resolved(arguments)
@@ -56,20 +58,32 @@ def ablate(arguments: argparse.Namespace) -> int:
     style.save(forest(table), out / "effects.png")
     rows = [
         (
-            str(r.effect),
-            str(r.measure),
-            str(r.arm),
-            f"{r.with_cause:.3f}",
-            f"{r.without_cause:.3f}",
-            f"{r.difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}]",
-            str(r.verdict),
+            r["effect"],
+            r["measure"],
+            r["arm"],
+            f"{r['with_cause']:.3f}",
+            f"{r['neutral']:.3f}",
+            "" if isnan(r["z_neutral"]) else f"{r['z_neutral']:+.1f}",
+            f"{r['without_cause']:.3f}" if r["arm"] else "",
+            f"{r['difference']:+.3f}{between(r['low'], r['high'])}" if r["arm"] else "",
+            r["verdict"],
         )
-        for r in table.itertuples()
+        for r in table.to_dict("records")
     ]
-    heads = ("effect", "measure", "without", "with it", "without", "difference, 95 %", "verdict")
+    heads = (
+        *("effect", "measure", "without", "with it", "neutral", "z"),
+        *("without", "difference, 95 %", "verdict"),
+    )
     print_table(rows, heads, f"{parameters.copies} copies, {arguments.seeds} seeds")
+    if arguments.seeds == 1:
+        print("One seed tells nothing of chance: no interval, no z, no verdict. Give more --seeds.")
     print(f"Files are in {out}/")
     return DONE
+
+
+def between(low: float, high: float) -> str:
+    """An interval as tables tell it; nothing where there is none."""
+    return "" if isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
 
 
 def setup_personas(p: argparse.ArgumentParser) -> None:
@@ -122,6 +136,7 @@ def setup_outcomes(p: argparse.ArgumentParser) -> None:
         help="names or TOML files",
     )
     p.add_argument("--seeds", type=whole_from_one, default=100, metavar="N", help="seeds 0 to N-1")
+    neutral_option(p)
     _shared_options(p, "outcomes")
     p.set_defaults(function=outcomes)
 

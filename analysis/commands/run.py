@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from analysis.commands.console import DONE, WIDTH, Pace, duration, say, tell_first_use
-from analysis.options import resolved, scenario_options, whole_from_one, whole_from_zero
+from analysis.options import (
+    neutral_option,
+    resolved,
+    scenario_options,
+    whole_from_one,
+    whole_from_zero,
+)
 
 
 def setup_run(p: argparse.ArgumentParser) -> None:
@@ -25,6 +31,7 @@ def setup_run(p: argparse.ArgumentParser) -> None:
     p.add_argument("scenario", nargs="?", default="ai2027", help="name or TOML file")
     p.add_argument("--seed", type=whole_from_zero, default=0)
     scenario_options(p)
+    neutral_option(p)
     p.add_argument("--out", type=Path, metavar="DIR", help="default: results/SCENARIO-seedN")
     p.add_argument("--force", action="store_true", help="replace an existing run")
     p.add_argument("--lineage", action="store_true", help="keep the parent of each replaced copy")

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -188,9 +189,9 @@ def setup_sensitivity(p: argparse.ArgumentParser) -> None:
 
 def sensitivity(arguments: argparse.Namespace) -> int:
     """Run a Saltelli or Morris design, or go on with it, and print the indices of its factors."""
-    from analysis.files import written
-from analysis import places
+    from analysis import places
     from analysis.commands.console import print_table
+    from analysis.files import written
     from analysis.sweep import sensitivity as analysis
     from analysis.sweep import store
 
@@ -208,10 +209,9 @@ from analysis import places
     columns = [c for c in columns if not c.endswith("_conf")]
     rows = []
     for row in table.to_dict("records"):
-        cells = [
-            f"{row[c]:.3f} ± {row[c + '_conf']:.3f}" if c + "_conf" in row else f"{row[c]:.3f}"
-            for c in columns
-        ]
+        widths = [row.get(f"{c}_conf", float("nan")) for c in columns]
+        told = zip((row[c] for c in columns), widths, strict=True)
+        cells = [f"{at:.3f}" if isnan(wide) else f"{at:.3f} ± {wide:.3f}" for at, wide in told]
         rows.append([row["measure"], row["factor"], *cells])
     print_table(rows, ("measure", "factor", *columns), f"{len(runs)} runs, 95 % intervals")
     with written(out / "sensitivity.parquet") as file:
