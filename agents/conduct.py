@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from agents import drives
+from agents.arithmetic import exp32
 from agents.arrays import Bools, Floats, Indices, Kinds, Reals, Singles
-from agents.compiled import ONE, ZERO, add_times, compiled, copy_to, exp32, team_means
+from agents.compiled import ONE, ZERO, add_times, compiled, copy_to, team_means
 from agents.parameters import Numbers, Parameters, single
 from agents.situation import KIND_COUNT, ORDINARY, REPLACING, THREATENING, Policy, Situation
 from agents.tasks import Tasks, base_rates

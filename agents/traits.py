@@ -12,8 +12,9 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
+from agents.arithmetic import exp, exp32
 from agents.arrays import Floats, Ints, Reals, Singles
-from agents.compiled import ONE, ZERO, compiled, exp, exp32, inlined, prefetch
+from agents.compiled import ONE, ZERO, compiled, inlined, prefetch
 from agents.draws import LINE, WORDS, Stream
 
 Link = Literal["share", "weight", "probability"]

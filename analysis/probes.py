@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agents.arithmetic import exp
 from agents.compiled import columns_of
 from agents.conduct import CONDUCT_DRAWS, act, circumstances, conduct_draws, no_conduct
 from agents.parameters import Parameters, Phase, numbers
@@ -163,7 +164,7 @@ def noise(
             population.latent + level * steps, population.teams, population.divisions
         )
         done = no_conduct(copies, population.teams)
-        now = replace(situation, awareness=situation.awareness * np.exp(-(level**2)))
+        now = replace(situation, awareness=situation.awareness * float(exp(float(-level * level))))
         act(
             noisy.team_size,
             noisy.expressed_rows,

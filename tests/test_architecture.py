@@ -23,8 +23,8 @@ LAYERS = ("agents", "model", "analysis", "run")
 
 ORDER = {
     "agents": (
-        "arrays compiled draws streams state extensions traits parameters situation population "
-        "personas tasks drives conduct handle copies overseers work subdivisions lab"
+        "arrays compiled arithmetic draws streams state extensions traits parameters situation "
+        "population personas tasks drives conduct handle copies overseers work subdivisions lab"
     ).split(),
     "model": (
         "scenario memory phases training competition successor table events outcomes ledger "

@@ -31,7 +31,7 @@ def tables(model: CollectiveModel) -> SimpleNamespace:
 
 @pytest.fixture(scope="module", params=[0.05, 0.001], ids=["short", "a round a phase"])
 def model(request: pytest.FixtureRequest) -> CollectiveModel:
-    model = CollectiveModel(scale_rounds(resolve("ai2027", {"copies": 64}), request.param))
+    model = CollectiveModel(scale_rounds(resolve("ai2027", {"copies": 64}), request.param), rng=0)
     model.run()
     return model
 
@@ -121,7 +121,7 @@ def test_the_ledger_matrix_keeps_signs_and_scale() -> None:
 @pytest.mark.parametrize("width", [figures.WIDTH, figures.NARROW])
 def test_names_of_phases_do_not_overlap(scale: float, width: float) -> None:
     """Labels of short phases printed over each other would break it."""
-    model = CollectiveModel(scale_rounds(resolve("ai2027", {"copies": 32}), scale))
+    model = CollectiveModel(scale_rounds(resolve("ai2027", {"copies": 32}), scale), rng=0)
     model.run()
     with figures.style():
         figure, ax = figures.canvas(width=width)

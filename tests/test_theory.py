@@ -1,19 +1,20 @@
-"""The oracles of theory: a quick subset, their settings, and that they can fail."""
+"""The oracles of theory: a quick subset, where they hold, and that they can fail."""
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import assert_frequency
 from scipy.special import expit
 
 from agents.population import Changes, Population
-from analysis import theory
-from analysis.theory import figures, oversight, quantitative, structure
+from analysis import cli, theory
+from analysis.theory import checks, figures, oversight, quantitative, structure
 from model import competition, training
-from model.scenario import InputError
 
 QUICK = ("T1", "T2", "T3", "T5", "T6", "T9", "T11", "T12", "T13", "T14", "T15")
 
@@ -34,9 +35,9 @@ def test_an_oracle_holds_with_default_replicates(key: str) -> None:
     assert [check for check in checks if not check.passed] == []
 
 
-def failing(key: str, replicates: int = 2000, **settings: object) -> list[theory.Check]:
-    configured = theory.configure({f"{key}.{name}": value for name, value in settings.items()})
-    found = theory.validate(theory.choose([key]), replicates, 7, configured)
+def failing(key: str, replicates: int = 2000, **settings: Any) -> list[theory.Check]:
+    function = theory.ORACLES[key].function
+    found = function(replicates, np.random.default_rng(7), **settings)
     return [check for check in found if not check.passed]
 
 
@@ -189,7 +190,13 @@ def test_backchaining_charged_twice_turns_t14_red(monkeypatch: pytest.MonkeyPatc
     assert failing("T14")
 
 
-T8_SETTINGS = ((16, 20, 0.05, 0.1), (4, 30, 0.02, 0.2), (8, 10, 0.2, 0.1), (12, 12, 0.1, 0.3))
+T8_SETTINGS = (
+    (16, 20, 0.05, 0.1),
+    (4, 30, 0.02, 0.2),
+    (8, 10, 0.2, 0.1),
+    (12, 12, 0.1, 0.3),
+    (8, 20, 0.95, 0.1),
+)
 """(n, d, m, epsilon) beside the default; each is measured at half and at twice its threshold."""
 
 
@@ -200,7 +207,7 @@ def test_the_threshold_of_a_collective_trait_holds_elsewhere(
 ) -> None:
     """A threshold that is right for one setting alone would break it (false alarm 1e-6 a check)."""
     below, above = structure.t8_collective_trait(
-        2000, np.random.default_rng(3), n=n, d=d, m=m, epsilon=epsilon, beta=0.02, sd=0.1
+        2000, np.random.default_rng(3), n=n, d=d, m=m, epsilon=epsilon
     )
     assert below.passed
     assert above.passed
@@ -211,8 +218,7 @@ def test_the_threshold_of_a_collective_trait_holds_elsewhere(
 def test_figures_are_drawn_of_what_was_measured(tmp_path: Path) -> None:
     """A figure of other numbers than the oracle's, or a missing one, would break it."""
     (oracle,) = theory.choose(["T9"]).values()
-    settings = {name: setting.default for name, setting in oracle.settings.items()}
-    table = figures.points("T9", oracle.function, settings, 200, 0)
+    table = figures.points("T9", oracle.function, 200, 0)
     assert list(table["x"]) == list(figures.CURVES["T9"].values)
     assert table["exact"].is_monotonic_increasing
     assert ((table["measured"] - table["exact"]).abs() < 4.9 * table["se"] + 1e-9).all()
@@ -221,26 +227,113 @@ def test_figures_are_drawn_of_what_was_measured(tmp_path: Path) -> None:
     assert theory.files(["T1", "T7", "T9"]) == ("validation.parquet", "T7.png", "T9.png")
 
 
+OUTSIDE: dict[str, tuple[dict[str, Any], ...]] = {
+    "T1": ({"n": 1}, {"n": 60}),
+    "T2": ({"n": 1}, {"s": 0.0}, {"s": 100.0}, {"s": np.nan}),
+    "T3": (
+        {"n": 1},
+        {"beta": -0.1},
+        {"game": []},
+        {"game": [[1.0, np.inf], [0.0, 0.0]]},
+        {"game": [[1.0, 2.0, 3.0]]},
+    ),
+    "T4": ({"copies": 0}, {"scenario": "nowhere"}),
+    "T5": ({"h2": 0.0}, {"h2": 1.0}, {"h2": np.nan}),
+    "T6": ({"n": 1}, {"sd": 0.0}, {"generations": 0}, {"generations": 61}),
+    "T7": ({"n": 1}, {"d": 1}, {"m": 0.0}, {"m": 1.5}, {"sd": 0.0}),
+    "T8": (
+        {"d": 2},
+        {"m": np.nan},
+        {"epsilon": 0.0},
+        {"epsilon": 1.1},
+        {"ratios": (0.5, 2.5)},
+        {"n": 2, "m": 0.01, "epsilon": 1.0},
+    ),
+    "T9": ({"n": 1}, {"d": 1}, {"n": 12}, {"rates": (0.0, 0.3, 0.1)}, {"rates": (0.5, 0.5)}),
+    "T10": ({"sd": 0.6}, {"sd": 0.0}, {"n": 100}, {"sd": 0.5, "n": 99}),
+    "T11": ({"gaps": (-1.0,)}, {"gaps": (0.0, np.nan)}),
+    "T12": ({"audited": 0}, {"p": 0.0}, {"success": 1.1}, {"audited": 1, "free": 20}),
+    "T13": ({"q": 0.0}, {"q": 1.1}, {"theta": 0.1}, {"theta": 1000.0}),
+    "T14": ({"goal": "tea"}, {"useful": 0.0}, {"useful": 1.0}),
+    "T15": ({"rounds": 0}, {"sd": 0.0}),
+}
+"""Settings in which a result does not hold, by oracle."""
+
+
 @pytest.mark.parametrize(
-    ("path", "value", "told"),
+    ("key", "settings"), [(key, settings) for key in theory.ORACLES for settings in OUTSIDE[key]]
+)
+def test_an_oracle_refuses_where_its_result_does_not_hold(
+    key: str, settings: dict[str, Any]
+) -> None:
+    """Fails if an oracle answers, with a verdict or a NaN, outside of its domain."""
+    with pytest.raises(ValueError, match=r"^(?!.*\n).+$") as refusal:
+        theory.ORACLES[key].function(1000, np.random.default_rng(1), **settings)
+    assert str(refusal.value).startswith(f"{key} holds for ") or key == "T4"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
     [
-        ("T7.m", 1.5, "out of bounds: 1e-06 to 1"),
-        ("T7.n", 1, "out of bounds: 2 to 200"),
-        ("T7.n", 2.5, "whole number"),
-        ("T3.game", [], "four finite payoffs"),
-        ("T3.game", [[1.0, float("inf")], [0.0, 0.0]], "four finite payoffs"),
-        ("T3.game", [[1, 2], [3]], "four finite payoffs"),
-        ("T9.rates", [0, 0, 1], "three rates"),
-        ("T11.gaps", "far", "list"),
-        ("T8.nn", 3, "no setting 'nn'; did you mean 'n'"),
-        ("T99.n", 3, "no oracle 'T99'"),
-        ("T2.s", float("nan"), "must be a number"),
+        (["--only", "T99"], "there is no oracle 'T99'"),
+        (["--replicates", "199"], "--replicates 199: from 200"),
     ],
 )
-def test_bad_settings_are_told(path: str, value: object, told: str) -> None:
-    """A traceback or a NaN in the table would break it."""
-    with pytest.raises(InputError, match=told):
-        theory.configure({path: value})
+def test_what_cannot_be_asked_is_told(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fails if too few replicates are taken for a verdict, or an unknown oracle for none."""
+    assert cli.main(["validate", *words]) == 2
+    assert told in capsys.readouterr().err
+    with pytest.raises(ValueError, match="200 replicates or more"):
+        list(theory.validate(replicates=199))
+
+
+def test_a_mean_of_few_runs_is_judged_by_their_number() -> None:
+    """Fails if few runs get the limits of many, so that chance turns oracles red."""
+    samples = np.random.default_rng(2).normal(3.0, 2.0, (4000, 8))
+    chances = np.array([checks.mean_check("", "", 3.0, sample).chance for sample in samples])
+    assert_frequency(chances < 0.01, 0.01)
+    assert_frequency(chances < 0.5, 0.5)
+    spread = np.array([-1.0, 1.0])
+    for runs, far, passed in (
+        (16, 7.0, True),
+        (16, 8.0, False),
+        (4000, 4.7, True),
+        (4000, 5.1, False),
+    ):
+        sample = np.tile(spread, runs // 2)
+        sample = sample + far * sample.std(ddof=1) / np.sqrt(runs)
+        check = checks.mean_check("", "", 0.0, sample)
+        assert check.z == pytest.approx(far)
+        assert check.passed is passed
+    assert checks.mean_check("", "", 1.0, np.ones(8)).passed
+    assert not checks.mean_check("", "", 1.1, np.ones(8)).passed
+    assert checks.mean_check("", "", 1.1, np.ones(8), within=0.1).passed
+
+
+def test_a_rare_hit_is_judged_by_its_chance() -> None:
+    """Fails if a share is judged by a bell curve where hits are rare."""
+    assert checks.share_check("", "", 1e-4, 1, 100).passed, "z = 9.9, but it comes in 1 % of cases"
+    assert not checks.share_check("", "", 1e-4, 5, 100).passed
+    assert checks.share_check("", "", 0.0, 0, 100).passed
+    assert not checks.share_check("", "", 0.0, 1, 100).passed
+    hits = np.random.default_rng(2).binomial(400, 0.3, 4000)
+    chances = np.array([checks.share_check("", "", 0.3, int(h), 400).chance for h in hits])
+    assert 0.005 < (chances < 0.01).mean() < 0.012
+    assert not checks.Check("", "", float("nan"), 0.3, 0.1).passed
+
+
+def test_the_recursion_comes_to_its_equilibrium() -> None:
+    """Fails if what T7 and T8 expect after some rounds does not lead to the equilibrium."""
+    rest = structure.neutral_structure(8, 20, 0.05, 0.1, 0.01)
+    late = structure.neutral_structure(8, 20, 0.05, 0.1, 0.01, [5000, 5001])
+    assert astuple(late) == pytest.approx(astuple(rest), rel=1e-9)
+    first, second = (structure.neutral_structure(8, 20, 0.05, 0.1, 0.01, [k]) for k in (0, 1))
+    assert (first.within, first.between) == (0.0, 0.0)
+    assert first.within_after == first.between_after == pytest.approx(0.02)
+    assert second.within == pytest.approx(0.02)
+    assert 0 < second.between < 0.02
 
 
 def test_published_constants_of_selection() -> None:

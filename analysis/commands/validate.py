@@ -6,16 +6,17 @@ import argparse
 import time
 from pathlib import Path
 
-from analysis.commands.console import CHECK_FAILED, DONE
-from analysis.options import whole_from_one, whole_from_zero
+from analysis.commands.console import CHECK_FAILED, DONE, tell_first_use
+from analysis.options import comma_list, whole_from_zero
 
 
 def setup_validate(p: argparse.ArgumentParser) -> None:
     """Options of `validate`."""
-    p.add_argument("--only", metavar="T7,T8", help="only these oracles")
-    p.add_argument("--replicates", type=whole_from_one, default=4000, metavar="K")
+    p.add_argument("--only", type=comma_list, metavar="T7,T8", help="only these oracles")
+    p.add_argument(
+        "--replicates", type=whole_from_zero, default=4000, metavar="K", help="from 200 (4000)"
+    )
     p.add_argument("--seed", type=whole_from_zero, default=0)
-    p.add_argument("--set", action="append", default=[], metavar="T8.n=16", help="a setting")
     p.add_argument("--out", type=Path, metavar="DIR", help="also write table and figures there")
     p.add_argument("--force", action="store_true", help="replace an existing result")
     p.set_defaults(function=validate)
@@ -24,19 +25,20 @@ def setup_validate(p: argparse.ArgumentParser) -> None:
 def validate(arguments: argparse.Namespace) -> int:
     """Compare the simulator's own code with exact theory; 1 if any check fails."""
     from analysis import theory
-    from model.scenario import parse_assignment
+    from model.scenario import InputError
 
-    keys = arguments.only.split(",") if arguments.only else list(theory.ORACLES)
-    settings = theory.configure(dict(parse_assignment(text) for text in arguments.set))
-    oracles = theory.choose([*keys])
+    oracles = theory.choose(arguments.only or [*theory.ORACLES])
+    if arguments.replicates < theory.FEWEST:
+        raise InputError(f"--replicates {arguments.replicates}: from {theory.FEWEST}")
     if arguments.out:
         from analysis import folder
 
         folder.prepare_files(arguments.out, theory.files(oracles), arguments.force)
+    tell_first_use()
     start, checks = time.perf_counter(), []
-    for check in theory.validate(oracles, arguments.replicates, arguments.seed, settings):
+    for check in theory.validate(oracles, arguments.replicates, arguments.seed):
         checks.append(check)
-        spread = f"± {check.se:.2g}, z = {check.z:+.2f}" if check.se > 0 else "(identity)"
+        spread = f"± {check.se:.2g}, p = {check.chance:.2g}" if check.se > 0 else "(identity)"
         verdict = "ok" if check.passed else "FAILS"
         print(
             f"{check.oracle:<4} {check.setting:<74} {check.exact:>12.6g} "
@@ -51,6 +53,6 @@ def validate(arguments: argparse.Namespace) -> int:
     )
     if arguments.out:
         theory.write(arguments.out, checks)
-        theory.draw(arguments.out, oracles, arguments.replicates, arguments.seed, settings)
+        theory.draw(arguments.out, oracles, arguments.replicates, arguments.seed)
         print(f"The table and figures are in {arguments.out}/")
     return CHECK_FAILED if failed else DONE

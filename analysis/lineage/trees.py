@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from agents.arithmetic import exps
 from agents.parameters import nearest
 from agents.personas import PERSONA
 from agents.traits import NAMES
@@ -243,7 +244,7 @@ def descent_and_likeness(lineage: Lineage) -> pd.DataFrame:
     identity = table.loc[run.parameters.authors.identity, names].to_numpy(dtype=float)
     spread = table.loc["prior_sd", names].to_numpy(dtype=float)
     off = (run.copies[names].to_numpy() - identity) / spread
-    likeness = np.exp(-np.sqrt((off**2).mean(axis=1)))
+    likeness = exps(-np.sqrt((off * off).mean(axis=1)))
     return run.copies[["copy", "team", "unswitched"]].assign(likeness=likeness)
 
 

@@ -17,13 +17,15 @@ from model.scenario import resolve
 
 
 def t4_price(
-    replicates: int, rng: np.random.Generator, *, copies: int, scenario: str
+    replicates: int, rng: np.random.Generator, *, copies: int = 512, scenario: str = "ai2027"
 ) -> list[Check]:
     """Every selection of a full run equals its two-level Price covariances.
 
     In each round, for each process in which copies take the traits of others, the change of every
     trait's mean is compared with the covariances between and within teams that `price` computes
     from who was copied how often; and the sum of all processes with the change of the means.
+
+    Holds for every scenario and any number of copies.
     """
     model = CollectiveModel(
         resolve(scenario, {"copies": copies}), rng=int(rng.integers(2**31)), detail=False

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.style import BLUE, GRAY, VERMILION, canvas, rc
-from analysis.theory.checks import Check
+from analysis.theory.checks import FEWEST, Check
 
 OracleFunction = Callable[..., list[Check]]
 
@@ -80,9 +80,7 @@ CURVES: Final[Mapping[str, Curve]] = {
 """The figures, by oracle."""
 
 
-def points(
-    key: str, function: OracleFunction, settings: Mapping[str, Any], replicates: int, seed: int
-) -> pd.DataFrame:
+def points(key: str, function: OracleFunction, replicates: int, seed: int) -> pd.DataFrame:
     """Run an oracle at each value of its curve.
 
     Returns
@@ -92,8 +90,8 @@ def points(
     curve, rows = CURVES[key], []
     for i, value in enumerate(curve.values):
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(key[1:]), 1 + i)))
-        chosen = {**settings, curve.setting: value}
-        checks = function(max(1, int(curve.repeats * replicates)), rng, **chosen)
+        enough = max(FEWEST, int(curve.repeats * replicates))
+        checks = function(enough, rng, **{curve.setting: value})
         check = next(c for c in checks if c.setting.startswith(curve.check))
         rows.append((float(np.ravel(value)[0]), check.exact, check.measured, check.se))
     return pd.DataFrame(rows, columns=["x", "exact", "measured", "se"])

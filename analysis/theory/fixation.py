@@ -13,7 +13,7 @@ from agents.parameters import Subdivisions, Training
 from agents.population import Changes, Population, homes
 from agents.subdivisions import Standing
 from agents.traits import TRAIT_COUNT
-from analysis.theory.checks import TRAIT, Check, mean_check, share_check, stream
+from analysis.theory.checks import TRAIT, Check, mean_check, require, share_check, stream
 from model import competition, training
 
 
@@ -61,12 +61,15 @@ def fixation(
     return fixed, np.array(times, dtype=float)
 
 
-def t1_neutral_fixation(replicates: int, rng: np.random.Generator, *, n: int) -> list[Check]:
+def t1_neutral_fixation(replicates: int, rng: np.random.Generator, *, n: int = 10) -> list[Check]:
     """A neutral copy takes over a team of n with probability 1/n, in n(n-1) challenges.
 
     The time is 2(n-1)² challenges: the n(n-1) of the Moran process, but nobody challenges itself
     (n-1 for n), and a neutral challenge succeeds half of the time (2).
+
+    Holds for n from 2; the time is measured from some 20 fixations on, a chance of 1/n each.
     """
+    require("T1", 2 <= n <= replicates / 20, f"n from 2 to replicates/20, not {n}")
     fixed, times = fixation(n, lambda m: np.zeros(m.shape), 1.0, replicates, rng)
     return [
         share_check("T1", f"fixation of a neutral copy, n = {n}", 1 / n, fixed, replicates),
@@ -74,10 +77,17 @@ def t1_neutral_fixation(replicates: int, rng: np.random.Generator, *, n: int) ->
     ]
 
 
-def t2_advantage(replicates: int, rng: np.random.Generator, *, n: int, s: float) -> list[Check]:
-    """A constant advantage s (beta-scaled): phi = (1 - e^-s)/(1 - e^-ns)."""
+def t2_advantage(
+    replicates: int, rng: np.random.Generator, *, n: int = 10, s: float = 0.5
+) -> list[Check]:
+    """A constant advantage s (beta-scaled): phi = (1 - e^-s)/(1 - e^-ns).
+
+    Holds for n from 2 and any s but 0, which is T1.
+    """
+    require("T2", n >= 2, f"n from 2, not {n}")
+    require("T2", s != 0 and abs(n * s) < 700, f"s other than 0, n·|s| below 700, not s = {s:g}")
     fixed, _ = fixation(n, lambda m: m * s, 1.0, replicates, rng)
-    exact = (1 - np.exp(-s)) / (1 - np.exp(-n * s))
+    exact = float(np.expm1(-s) / np.expm1(-n * s))
     return [share_check("T2", f"advantage s = {s:g}, n = {n}", exact, fixed, replicates)]
 
 
@@ -94,10 +104,21 @@ def game_fixation(payoff: Floats, n: int, beta: float) -> float:
 
 
 def t3_game(
-    replicates: int, rng: np.random.Generator, *, n: int, beta: float, game: Any
+    replicates: int,
+    rng: np.random.Generator,
+    *,
+    n: int = 10,
+    beta: float = 0.1,
+    game: Any = ((3.0, 0.0), (5.0, 1.0)),
 ) -> list[Check]:
-    """Two-strategy games, payoff rows (R, S), (T, P): fixation of strategy 0 and of strategy 1."""
+    """Two-strategy games, payoff rows (R, S), (T, P): fixation of strategy 0 and of strategy 1.
+
+    Holds for n from 2, beta from 0 and finite payoffs.
+    """
     payoff = np.array(game, dtype=float)
+    require("T3", n >= 2 and beta >= 0, f"n from 2 and beta from 0, not n = {n}, beta = {beta:g}")
+    finite = payoff.shape == (2, 2) and bool(np.isfinite(payoff).all())
+    require("T3", finite, f"a game [[R, S], [T, P]] of finite payoffs, not {game!r}")
     checks = []
     for strategy, matrix in ((0, payoff), (1, payoff[::-1, ::-1])):
 
@@ -195,18 +216,24 @@ def t9_two_levels(
     replicates: int,
     rng: np.random.Generator,
     *,
-    n: int,
-    d: int,
-    beta: float,
-    beta_teams: float,
-    rates: Any,
+    n: int = 3,
+    d: int = 3,
+    beta: float = -0.5,
+    beta_teams: float = 2.0,
+    rates: tuple[float, float, float] = (0.6, 0.3, 0.1),
 ) -> list[Check]:
     """Two levels at any strength of selection, against the exact Markov chain.
 
     Each replicate is a division of d teams; each round has one event in each replicate, done by the
     simulator's challenge, contest and exchange.
+
+    Holds for any strengths. `rates` are those of the three events; with one of them 0 a mixed
+    population may stay so for ever. The chain is solved up to 2,000 states, (n + 1)^d.
     """
-    exact, exact_time = two_level_chain(n, d, tuple(rates), beta, beta_teams)
+    require("T9", n >= 2 and d >= 2, f"n and d from 2, not n = {n}, d = {d}")
+    require("T9", (n + 1) ** d <= 2000, f"(n + 1)^d up to 2000, not {n + 1}^{d}")
+    require("T9", len(rates) == 3 and min(rates) > 0, f"three rates above 0, not {rates}")
+    exact, exact_time = two_level_chain(n, d, rates, beta, beta_teams)
     cut = np.cumsum(rates) / np.sum(rates)
     mutant = np.zeros((replicates, d, n), dtype=np.bool_)
     mutant[:, 0, 0] = True

@@ -16,7 +16,7 @@ from agents.personas import Mixture
 from agents.tasks import TASK_DRAWS, assign, no_tasks, terms
 from agents.traits import DRIVES, GOALS, NAMES, TRAIT_COUNT, express, index
 from agents.work import orders, perform_in_full
-from analysis.theory.checks import Check, share_check, stream
+from analysis.theory.checks import Check, require, share_check, stream
 from model.collective import CollectiveModel
 from model.scenario import resolve
 
@@ -26,10 +26,12 @@ PUBLISHED = {
     "backdoor_code": (0.27569141, 2),
     "wargames": (0.09797700, 1),
 }
-"""Success of nested oversight and its best number of steps at D = 400 from Elo 1103.
+"""Success of nested oversight and its best number of steps over `GAP` from Elo `START`.
 
 Engels et al. 2025, authors' notebook of 2025-04-30 (straight lines).
 """
+
+START, GAP = 1103.0, 400.0
 
 
 def nested_success(game: OversightGame, start: float, gap: float, steps: int) -> float:
@@ -49,18 +51,25 @@ def best_nesting(
 
 
 def t11_oversight(
-    replicates: int, rng: np.random.Generator, *, gaps: Any, start: float, gap: float
+    replicates: int,
+    rng: np.random.Generator,
+    *,
+    gaps: tuple[float, ...] = (0.0, 150.0, 300.0, 600.0),
 ) -> list[Check]:
-    """Nested oversight to 1e-8; the closed form for equal slopes; catches of the running model."""
+    """Nested oversight to 1e-8; the closed form for equal slopes; catches of the running model.
+
+    Holds for gaps of capability from 0; they are measured up to 4,000 Elo.
+    """
+    inside = all(0 <= gap <= 4000 for gap in gaps)
+    require("T11", inside, f"gaps from 0 to 4000, not {gaps}")
     checks = []
     for name, (success, steps) in PUBLISHED.items():
-        if (start, gap) == (1103.0, 400.0):
-            found, best = best_nesting(GAMES[name], start, gap)
-            checks.append(Check("T11", f"nested success, {name}", success, found, 0.0, 1e-8))
-            checks.append(Check("T11", f"best number of steps, {name}", steps, best))
+        found, best = best_nesting(GAMES[name], START, GAP)
+        checks.append(Check("T11", f"nested success, {name}", success, found, 0.0, 1e-8))
+        checks.append(Check("T11", f"best number of steps, {name}", steps, best))
     checks.append(_equal_slopes())
     for at in gaps:
-        exact, hits, trials = _running_catches(float(at), replicates, rng)
+        exact, hits, trials = _running_catches(at, replicates, rng)
         checks.append(
             share_check("T11", f"catches in a running round, gap {at:g}", exact, hits, trials)
         )
@@ -123,7 +132,7 @@ def _running_catches(
     )
     _, conduct, verdicts = perform_in_full(model.population, by)
     trials = hits = 0
-    for _ in range(max(1, replicates // 100)):
+    for _ in range(replicates // 100):
         violated = rng.random(verdicts.detection.shape) < conduct.shown.watched_violations
         caught = violated & (rng.random(verdicts.detection.shape) < verdicts.detection)
         trials += int(violated.sum())
@@ -134,7 +143,13 @@ def _running_catches(
 
 
 def t12_audit_game(
-    replicates: int, rng: np.random.Generator, *, audited: int, free: int, p: float, success: float
+    replicates: int,
+    rng: np.random.Generator,
+    *,
+    audited: int = 20,
+    free: int = 180,
+    p: float = 0.02,
+    success: float = 0.53,
 ) -> list[Check]:
     """Audit game: P(red wins) = (1-p)^A·[1 - (1 - success·p)^B]; red's best p.
 
@@ -142,7 +157,15 @@ def t12_audit_game(
     not succeeds. The simulator audits each of the A + B tasks with the chance a = A/(A + B), so
     what it must reproduce is that formula's mean over the binomial number of audits,
     (1 - p·a)^(A+B) - (1 - p·a - success·p·(1 - a))^(A+B).
+
+    Holds for any numbers of tasks and chances; the formula of the best p, ln(1 + success·B/A) /
+    (success·B), only where that is small: up to .04 it is right to .002.
     """
+    inside = audited >= 1 and free >= 1 and 0 < p < 1 and 0 < success <= 1
+    domain = "audited and free from 1, p and success above 0, p below 1, success up to 1"
+    require("T12", inside, f"{domain}, not {audited}, {free}, {p:g} and {success:g}")
+    best = np.log(1 + success * free / audited) / (success * free)
+    require("T12", best <= 0.04, f"tasks so many that red's best p is up to .04, not {best:.2g}")
     wins = 0
     parameters, draws = resolve("ai2027", {"oversight.redteam": 0.0}), stream(rng)
     mixture = Mixture(parameters.archetypes, parameters.authors.spread, draws)
@@ -158,7 +181,6 @@ def t12_audit_game(
         caught = (attempt & work.audited).any()
         through = (attempt & ~work.audited & (rng.random(total) < success)).any()
         wins += int(through and not caught)
-    best = np.log(1 + success * free / audited) / (success * free)
     grid = np.linspace(best / 2, best * 2, 30_001)
     chance = (1 - grid) ** audited * (1 - (1 - success * grid) ** free)
     return [
@@ -168,25 +190,30 @@ def t12_audit_game(
 
 
 def t13_temptation(
-    replicates: int, rng: np.random.Generator, *, theta: float, q: float
+    replicates: int, rng: np.random.Generator, *, theta: float = 2.0, q: float = 0.6
 ) -> list[Check]:
     """Violations exp(-r/theta); the restraint that pays best is r = a·phi·q/eta.
 
     From d(gain)/dr = -eta·(r/theta)·exp(-r/theta) and d(penalty)/dr = -a·phi·q/theta·exp(-r/theta):
     scores rise up to where the marginal gain equals the marginal expected penalty, whatever theta.
+
+    Holds for any theta; the best restraint can be seen where temptations as large as it still come
+    about, which a theta from 1/50 of it to 100 sees to.
     """
+    conduct, oversight = Conduct(), Oversight()
+    fine = oversight.audit * oversight.penalty * q
+    best = fine / conduct.temptation_gain
+    require("T13", 0 < q <= 1, f"q above 0, up to 1, not {q:g}")
+    require("T13", best / 50 <= theta <= 100, f"theta from {best / 50:.2g} to 100, not {theta:g}")
     r = 3.0
     temptations = rng.exponential(theta, replicates * 100)
     exact = float(_taken(np.array([r]), theta)[0])
     hits = int((temptations > r).sum())
-    conduct, oversight = Conduct(), Oversight()
     grid = np.linspace(0.0, 40.0, 400_001)
     taken = _taken(grid, theta)
     gain = np.zeros_like(grid)
     conducts.add_temptation_gain(grid, taken, theta, conduct.temptation_gain, gain)
-    fine = oversight.audit * oversight.penalty * q
     score = gain - fine * taken
-    best = fine / conduct.temptation_gain
     return [
         share_check("T13", f"violations, theta = {theta:g}", exact, hits, len(temptations)),
         Check("T13", f"best restraint, q = {q:g}", best, float(grid[np.argmax(score)]), 0.0, 1e-3),
@@ -201,7 +228,7 @@ def _taken(restraints: Floats, theta: float) -> Floats:
 
 
 def t14_terminality(
-    replicates: int, rng: np.random.Generator, *, goal: str, useful: float
+    replicates: int, rng: np.random.Generator, *, goal: str = "knowledge", useful: float = 0.8
 ) -> list[Check]:
     """Terminality of a goal pays iff backchaining costs more than the effort it wastes.
 
@@ -209,7 +236,11 @@ def t14_terminality(
     K_n = C without the goal's attention freed, C/√(1-e) with it: terminality saves c_b of B and
     gives up the freed attention when the goal does not help. The break-even cost is checked from
     both sides with the simulator's own output.
+
+    Holds for each goal and u between 0 and 1; near them the cost can no longer be told apart.
     """
+    inside = goal in GOALS and 0.01 <= useful <= 0.99
+    require("T14", inside, f"{', '.join(GOALS)} and u from .01 to .99, not {goal}, {useful:g}")
     cost = break_even_cost(goal, useful)
     at_cost = _terminal_advantage(goal, useful, cost)
     below = _terminal_advantage(goal, useful, 0.8 * cost)

@@ -7,13 +7,17 @@ from scipy import stats
 
 from agents.parameters import Training
 from agents.population import homes
-from analysis.theory.checks import TRAIT, Z_LIMIT, Check, mean_check, stream
+from analysis.theory.checks import TRAIT, Check, mean_check, require, stream
 from model import training
 
 
-def t5_noisy_score(replicates: int, rng: np.random.Generator, *, h2: float) -> list[Check]:
-    """Selection on trait plus noise: intensities of truncation and tournaments, gain h² of them."""
-    teams, size = max(2, replicates // 4), 50
+def t5_noisy_score(replicates: int, rng: np.random.Generator, *, h2: float = 0.5) -> list[Check]:
+    """Selection on trait plus noise: intensities of truncation and tournaments, gain h² of them.
+
+    Holds for h² above 0 and below 1.
+    """
+    require("T5", 0 < h2 < 1, f"h2 above 0 and below 1, not {h2:g}")
+    teams, size = replicates // 4, 50
     rules: list[tuple[str, Training, float]] = [
         ("truncation", Training(rule="truncation", truncation=0.2), truncation_intensity(10, 50)),
         *(
@@ -52,10 +56,21 @@ def truncation_intensity(kept: int, size: int) -> float:
 
 
 def t6_drift(
-    replicates: int, rng: np.random.Generator, *, n: int, generations: int, sd: float
+    replicates: int,
+    rng: np.random.Generator,
+    *,
+    n: int = 20,
+    generations: int = 30,
+    sd: float = 0.35,
 ) -> list[Check]:
-    """No selection: E[s²(t)] = n·V + (s²(0) - n·V)(1 - 1/n)^t, and heterozygosity."""
-    teams = max(2, replicates // 10)
+    """No selection: E[s²(t)] = n·V + (s²(0) - n·V)(1 - 1/n)^t, and heterozygosity.
+
+    Holds for any time; it is measured up to 3·n generations, while teams still differ enough.
+    """
+    require("T6", n >= 2 and sd > 0, f"n from 2 and sd above 0, not n = {n}, sd = {sd:g}")
+    short = 1 <= generations <= 3 * n
+    require("T6", short, f"1 to 3·n generations, not {generations} with n = {n}")
+    teams = replicates // 10
     trait = rng.normal(0, 1, (teams, n))
     start = trait.var(axis=1, ddof=1)
     founder = np.tile(np.arange(n), (teams, 1))
@@ -80,10 +95,22 @@ def t6_drift(
 
 
 def t10_stabilizing(
-    replicates: int, rng: np.random.Generator, *, n: int, sd: float, vs: float
+    replicates: int,
+    rng: np.random.Generator,
+    *,
+    n: int = 200,
+    sd: float = 0.1,
+    vs: float = 1.0,
 ) -> list[Check]:
-    """Stabilizing selection exp(-z²/2V_s) on clones: V = (V_m + √(V_m² + 4·V_m·V_s))/2, to 1 %."""
-    teams = max(4, replicates // 400)
+    """Stabilizing selection exp(-z²/2V_s) on clones: V = (U + √(U² + 4·V_m·V_s))/2, to 1 %.
+
+    U is V_m less the V_s/n that drift costs. Holds for mutations smaller than the optimum is wide,
+    and for n from 100 and so large that drift takes a share √V_s/(2·n·sd) of at most .03.
+    """
+    require("T10", 0 < sd <= np.sqrt(vs) / 2, f"sd up to half of √V_s, not {sd:g} with {vs:g}")
+    least = max(100, int(np.ceil(np.sqrt(vs) / (0.06 * sd))))
+    require("T10", n >= least, f"n from {least} at sd = {sd:g}, V_s = {vs:g}, not {n}")
+    teams = max(20, replicates // 200)
     trait = np.zeros((teams, n))
     p, mutation = Training(rule="resample", strength=1.0), Training(mutation_sd=sd)
     seen = []
@@ -97,16 +124,20 @@ def t10_stabilizing(
         if round_ >= settle:
             seen.append(trait.var(axis=1, ddof=1))
     vm = sd**2
-    exact = (vm + np.sqrt(vm**2 + 4 * vm * vs)) / 2
+    less = vm - vs / n
+    exact = float(less + np.sqrt(less**2 + 4 * vm * vs)) / 2
     measured = np.mean(seen, axis=0)
-    se = float(np.hypot(measured.std(ddof=1) / np.sqrt(teams), 0.01 * exact / Z_LIMIT))
-    return [Check("T10", f"variance, n = {n}, V_s = {vs:g}", exact, float(measured.mean()), se)]
+    return [mean_check("T10", f"variance, n = {n}, V_s = {vs:g}", exact, measured, within=0.01)]
 
 
 def t15_homology(
-    replicates: int, rng: np.random.Generator, *, rounds: int, sd: float
+    replicates: int, rng: np.random.Generator, *, rounds: int = 50, sd: float = 0.35
 ) -> list[Check]:
-    """Two lines that parted `rounds` mutations ago differ by E[(z_i - z_j)²] = 2·V_m·rounds."""
+    """Two lines that parted `rounds` mutations ago differ by E[(z_i - z_j)²] = 2·V_m·rounds.
+
+    Holds for any time from 1 and any size of mutations.
+    """
+    require("T15", rounds >= 1 and sd > 0, f"rounds from 1, sd above 0, not {rounds} and {sd:g}")
     trait = np.zeros((2, replicates))
     p = Training(mutation_sd=sd)
     draws, rows = stream(rng), np.arange(trait.size)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -12,13 +14,13 @@ from agents.parameters import Subdivisions, Training
 from agents.population import Changes, Population
 from agents.subdivisions import Findings, Standing
 from agents.traits import TRAIT_COUNT
-from analysis.theory.checks import TRAIT, Check, mean_check, stream
+from analysis.theory.checks import TRAIT, Check, mean_check, require, stream
 from model import competition, training
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """Neutral variances of a population of d teams of n (THEORY T7, T8).
+    """Neutral variances of a population of d teams of n.
 
     `within` and `between` are the mean squared differences of two copies of one team and of two
     teams, at the start of a round; `within_after`, `between_after` the same after reproduction and
@@ -35,9 +37,22 @@ class Structure:
         """(D_b - D_w)/D_b."""
         return (self.between - self.within) / self.between
 
+    def among_means(self, n: int) -> float:
+        """Variance of the means of teams of n when teams are overwritten: V_B + V_W/n."""
+        return (self.between_after - self.within_after) / 2 + self.within_after / 2 / n
 
-def neutral_structure(n: int, d: int, m: float, epsilon: float, v_m: float) -> Structure:
-    """Equilibrium of drift, migration at rate m, team overwriting at rate epsilon and mutation."""
+
+def neutral_structure(
+    n: int, d: int, m: float, epsilon: float, v_m: float, rounds: Sequence[int] | None = None
+) -> Structure:
+    """Drift, migration at rate m, team overwriting at rate epsilon, mutation of variance v_m.
+
+    Parameters
+    ----------
+    rounds
+        Mean after these numbers of rounds since all copies were alike, ascending; without them,
+        the equilibrium.
+    """
     a = (1 - m) ** 2 + m**2 / (d - 1)
     b, c = (1 - a) / (d - 1), 1 - 1 / n
     e = (2 * epsilon - epsilon**2) / d
@@ -46,7 +61,13 @@ def neutral_structure(n: int, d: int, m: float, epsilon: float, v_m: float) -> S
     overwrite = np.array([[1, 0], [e * c, 1 - e]])
     step = overwrite @ reproduce
     gain = overwrite @ np.array([2 * v_m, 2 * v_m])
-    start = np.linalg.solve(np.eye(2) - step, gain)
+    if rounds is None:
+        start = np.linalg.solve(np.eye(2) - step, gain)
+    else:
+        states = [np.zeros(2)]
+        for _ in range(rounds[-1]):
+            states.append(step @ states[-1] + gain)
+        start = np.mean([states[done] for done in rounds], axis=0)
     after = reproduce @ start + 2 * v_m
     return Structure(*map(float, (*start, *after)))
 
@@ -101,95 +122,122 @@ class Islands:
 
 
 def t7_structure(
-    replicates: int, rng: np.random.Generator, *, n: int, d: int, m: float, sd: float
+    replicates: int,
+    rng: np.random.Generator,
+    *,
+    n: int = 10,
+    d: int = 20,
+    m: float = 0.05,
+    sd: float = 0.1,
 ) -> list[Check]:
-    """Drift, migration, mutation: V_W, V_B and F_ST at equilibrium.
+    """Drift, migration, mutation: V_W, V_B and F_ST of the recursion, near its equilibrium.
 
     All traits without correlated mutation are replicates of one genealogy, so the unit of the
     standard error is the run.
+
+    Holds for n and d from 2 and any mixing above 0, without which there is no equilibrium.
     """
-    exact = neutral_structure(n, d, m, 0.0, sd**2)
+    _require_teams("T7", n, d, m, sd)
     free = [i for i in range(TRAIT_COUNT) if training.ABOVE_SELF.start > i] + list(
         range(training.ABOVE_SELF.stop, TRAIT_COUNT)
     )
-    runs = max(6, replicates // 200)
-    settle = int(6 * n * d)
+    runs = max(12, replicates // 200)
+    settle = 6 * n * d
+    measured = range(settle, 2 * settle, 5)
+    exact = neutral_structure(n, d, m, 0.0, sd**2, measured)
     results = []
     for _ in range(runs):
-        islands, draws = Islands(n, d, m, 0.0, sd), stream(rng)
-        sums, seen = np.zeros(2), 0
-        for round_ in range(2 * settle):
-            islands.round(draws)
-            if round_ >= settle and round_ % 5 == 0:
-                cube = islands.population.latent[:, free].astype(np.float64).reshape(d, n, -1)
-                sums += measured_structure(cube)
-                seen += 1
-        results.append(sums / seen)
+        islands, draws, done = Islands(n, d, m, 0.0, sd), stream(rng), 0
+        sums = np.zeros(2)
+        for due in measured:
+            for _ in range(due - done):
+                islands.round(draws)
+            done = due
+            cube = islands.population.latent[:, free].astype(np.float64).reshape(d, n, -1)
+            sums += measured_structure(cube)
+        results.append(sums / len(measured))
     within, between = np.array(results).T
     setting = f"n = {n}, d = {d}, m = {m:g}"
-    ratio = (between - within) / between.mean()
     slope = within.mean() / between.mean()
     # Delta method for the ratio of means.
-    spread = (within - slope * between) / between.mean()
-    f_se = float(spread.std(ddof=1) / np.sqrt(runs))
+    f_st = 1 - slope - (within - slope * between) / between.mean()
     return [
         mean_check("T7", f"V_W, {setting}", exact.within / 2, within / 2),
         mean_check(
             "T7", f"V_B, {setting}", (exact.between - exact.within) / 2, (between - within) / 2
         ),
-        Check("T7", f"F_ST, {setting}", exact.f_st, float(ratio.mean()), f_se),
+        mean_check("T7", f"F_ST, {setting}", exact.f_st, f_st),
     ]
 
 
+def _require_teams(oracle: str, n: int, d: int, m: float, sd: float) -> None:
+    require(oracle, n >= 2 and d >= 2, f"n and d from 2, not n = {n}, d = {d}")
+    require(oracle, 0 < m <= 1, f"m above 0, up to 1, not {m:g}")
+    require(oracle, sd > 0, f"sd above 0, not {sd:g}")
+
+
 def predicted_slope(
-    n: int, d: int, m: float, epsilon: float, sd: float, beta_teams: float, beta: float
+    s: Structure, n: int, d: int, epsilon: float, beta_teams: float, beta: float
 ) -> float:
     """Weak-selection change of the mean a round: teams select for the trait, copies against it.
 
     epsilon·beta_g·(d-1)/d·(V_B + V_W/n) + beta_i·V_W·(n-1)/n, the first with the variances after
     reproduction and mutation, the second with those before.
     """
-    s = neutral_structure(n, d, m, epsilon, sd**2)
-    among_means = (s.between_after - s.within_after) / 2 + s.within_after / 2 / n
-    groups = epsilon * beta_teams * (d - 1) / d * among_means
+    groups = epsilon * beta_teams * (d - 1) / d * s.among_means(n)
     return groups + beta * s.within / 2 * (n - 1) / n
 
 
 def threshold(n: int, d: int, m: float, epsilon: float) -> float:
     """Ratio beta_g/|beta_i| above which the collective trait rises (weak selection)."""
-    groups = predicted_slope(n, d, m, epsilon, 0.1, 1.0, 0.0)
-    copies = predicted_slope(n, d, m, epsilon, 0.1, 0.0, 1.0)
+    s = neutral_structure(n, d, m, epsilon, 0.01)
+    groups = predicted_slope(s, n, d, epsilon, 1.0, 0.0)
+    copies = predicted_slope(s, n, d, epsilon, 0.0, 1.0)
     return copies / groups
+
+
+STRENGTH: Final = 0.15
+"""Selection of teams at the threshold in T8, by a standard deviation of their means: it is weak."""
 
 
 def t8_collective_trait(
     replicates: int,
     rng: np.random.Generator,
     *,
-    n: int,
-    d: int,
-    m: float,
-    epsilon: float,
-    beta: float,
-    sd: float,
+    n: int = 8,
+    d: int = 20,
+    m: float = 0.05,
+    epsilon: float = 0.1,
+    sd: float = 0.1,
     ratios: tuple[float, ...] = (0.5, 2.0),
 ) -> list[Check]:
     """The headline: a trait helps teams and harms its bearer; which wins, on both sides of it.
 
     From neutral equilibrium states, single rounds with selection and without it on the same draws:
-    the paired difference is the response, to first order (beta is small against the trait's
-    spread).
+    the paired difference is the response.
+
+    Holds for weak selection: beta is chosen so that teams differ by `STRENGTH` at the threshold,
+    `ratios` are up to twice that, and copies must not differ by more.
     """
+    _require_teams("T8", n, d, m, sd)
+    require("T8", d >= 3 and 0 < epsilon <= 1, f"d from 3, epsilon up to 1, not {d}, {epsilon:g}")
+    inside = all(0 <= ratio <= 2 for ratio in ratios)
+    require("T8", inside, f"ratios from 0 to 2, not {ratios}")
     cut = threshold(n, d, m, epsilon)
-    runs = max(8, replicates // 120)
-    settle, rounds = int(5 * n * d), 60
+    runs = max(12, replicates // 120)
+    settle = 5 * n * d
+    measured = range(settle + 5, settle + 305, 5)
+    s = neutral_structure(n, d, m, epsilon, sd**2, measured)
+    beta = STRENGTH / (cut * float(np.sqrt(s.among_means(n))))
+    weak = beta * float(np.sqrt(s.within / 2)) <= 2 * STRENGTH
+    require("T8", weak, f"a threshold at which copies are selected weakly, not {cut:.2g}")
     responses: dict[float, list[float]] = {ratio: [] for ratio in ratios}
     for _ in range(runs):
         islands, draws = Islands(n, d, m, epsilon, sd), stream(rng)
         for _ in range(settle):
             islands.round(draws)
         found: dict[float, list[float]] = {ratio: [] for ratio in ratios}
-        for _ in range(rounds):
+        for _ in measured:
             for _ in range(5):
                 islands.round(draws)
             state = islands.population.latent.copy()
@@ -201,7 +249,7 @@ def t8_collective_trait(
     setting = f"n = {n}, d = {d}, m = {m:g}, epsilon = {epsilon:g}"
     checks = []
     for ratio in ratios:
-        exact = predicted_slope(n, d, m, epsilon, sd, ratio * cut * beta, -beta)
+        exact = predicted_slope(s, n, d, epsilon, ratio * cut * beta, -beta)
         checks.append(
             mean_check(
                 "T8",
