@@ -53,6 +53,8 @@ class Decision:
     ----------
     crossed
         Evidence passed the threshold.
+    acted
+        It did something about that.
     looked
         It began to look because usefulness fell.
     restore
@@ -62,6 +64,7 @@ class Decision:
     """
 
     crossed: bool = False
+    acted: bool = False
     looked: bool = False
     restore: bool = False
     shut_down: bool = False
@@ -153,7 +156,8 @@ class Lab(Handle, Stateful):
             raise extensions.PluginFault(
                 f"lab_response {p.response!r} of a plug-in returns {response!r:.80}, not a Decision"
             )
-        return Decision(True, looked, response.restore, response.shut_down)
+        acted = respond is not _none
+        return Decision(True, acted, looked, response.restore, response.shut_down)
 
     def _weigh(self, seen: Observation, p: LabParameters) -> None:
         """E <- memory·E + exposures a team + weight·(detections above their mean, in s.d.)."""

@@ -77,11 +77,16 @@ class Heirs(NamedTuple):
 HERITABLE: Final = tuple(column for column in COLUMNS if column.heritable)
 
 
+MUTATION: Final = "mutation"
+"""Process under which the steps of children are booked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """Who now holds whose traits, and what moved them: the only way into the population.
 
-    Exactly one of `parents`, `shift`, `values` and `columns` is given.
+    Exactly one of `parents`, `shift`, `values` and `columns` is given, and `steps` only with
+    `parents`.
 
     Attributes
     ----------
@@ -91,6 +96,9 @@ class Changes:
         Rows that change, each at most once.
     parents
         Row whose heritable columns each row takes, all read before any is written.
+    steps
+        For children of the same team, whose rows ascend: latent steps by which they depart from
+        their parents, padded, shape (rows, `ROW`). They are booked as `MUTATION`.
     shift
         Latent steps to add, shape (rows, traits).
     values
@@ -104,6 +112,7 @@ class Changes:
     process: str
     rows: Ints
     parents: Whole | None = None
+    steps: Singles | None = None
     shift: Reals | None = None
     values: Reals | None = None
     columns: Mapping[str, NDArray[Any]] | None = None
@@ -233,41 +242,40 @@ class Population(Stateful):
         self.crew.share(_express, len(sums), self.latent_rows, self.expressed_rows, sums)
         self.sums[:] = sums.sum(axis=0)
 
-    def apply(self, *changes: Changes) -> list[Floats]:
+    def apply(self, *changes: Changes) -> list[tuple[str, Floats]]:
         """Write changes that happen at once: all parents are read before any row is written.
 
         Returns
         -------
-        For each change, how far it moved the mean of each expressed trait, shape (traits,).
+        The processes in their order, and how far each moved the mean of each expressed trait, shape
+        (traits,).
         """
+        if len(changes) == 1 and changes[0].steps is not None:
+            return self._succeed(changes[0])
         heirs = self._heirs(changes)
-        return [self._write(change, *heir) for change, heir in zip(changes, heirs, strict=True)]
+        return [
+            (change.process, self._write(change, *heir))
+            for change, heir in zip(changes, heirs, strict=True)
+        ]
 
-    def succeed(self, rows: Ints, parents: Whole, steps: Singles) -> tuple[Floats, Floats]:
-        """Let children of the same team take the place of `rows`, and mutate.
+    def _succeed(self, change: Changes) -> list[tuple[str, Floats]]:
+        """Let children of the same team take places and mutate, one team after the other.
 
-        It does what two calls of `apply` do, one team after the other, while a team is in cache.
-
-        Parameters
-        ----------
-        rows, parents
-            Rows in ascending order, and the rows of the same team that are their parents.
-        steps
-            Latent steps by which the children depart from them, padded, shape (rows, `ROW`).
-
-        Returns
-        -------
-        How far the replacement and the steps moved the mean of each expressed trait.
+        That does what a replacement and a shift would, while a team is in the processor's cache.
         """
         block = max(1, 4 * BLOCK // self.team_size)
         starts = np.arange(0, self.teams + block, block) * self.team_size
-        ends = np.searchsorted(rows, starts)
+        ends = np.searchsorted(change.rows, starts)
         moved = np.zeros((len(ends) - 1, 3, ROW))
-        self.crew.share(_succeed, len(moved), ends, rows, parents, steps, self._heritable(), moved)
+        what = change.rows, change.parents, change.steps
+        self.crew.share(_succeed, len(moved), ends, *what, self._heritable(), moved)
         latent, replaced, mutated = moved.sum(axis=0)
         self.sums[0] += latent
         self.sums[1] += replaced + mutated
-        return replaced[:TRAIT_COUNT] / len(self), mutated[:TRAIT_COUNT] / len(self)
+        return [
+            (change.process, replaced[:TRAIT_COUNT] / len(self)),
+            (MUTATION, mutated[:TRAIT_COUNT] / len(self)),
+        ]
 
     def snapshot(self, rows: Ints) -> Mapping[str, NDArray[Any]]:
         """Copies of all heritable columns at `rows`."""

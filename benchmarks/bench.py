@@ -94,9 +94,8 @@ def task_parts(copies: int, threads: int | None, detail: bool) -> dict[str, Any]
     start = time.perf_counter()
     model = CollectiveModel(rng=0, copies=copies, threads=threads, detail=detail)
     parts["build"] = time.perf_counter() - start
-    for name in ("_perform", "_find", "_compete_and_train", "_govern"):
+    for name in ("_work", "_find", "_train", "_compete", "_build", "_govern", "_record"):
         setattr(model, name, _clocked(getattr(model, name), parts, name.strip("_")))
-    model.records.add_row = _clocked(model.records.add_row, parts, "record")  # type: ignore[method-assign]
     start = time.perf_counter()
     model.run()
     whole = time.perf_counter() - start

@@ -18,15 +18,15 @@ from agents.arithmetic import product
 from agents.arrays import Floats
 from agents.compiled import Crew, average
 from agents.draws import Stream
-from agents.lab import Decision, Lab, Observation
+from agents.lab import Lab, Observation
 from agents.overseers import Panels
 from agents.parameters import Parameters, Phase, plain
 from agents.personas import Mixture, pretrained, summon
-from agents.population import Changes, Population, Survey
-from agents.situation import Policy, Situation
+from agents.population import Changes, Population
+from agents.situation import Situation
 from agents.state import Stateful
 from agents.streams import Streams
-from agents.subdivisions import Findings, find, influence, standing
+from agents.subdivisions import find, influence, standing
 from agents.traits import KNOWLEDGE
 from agents.work import Orders, Tally, orders, perform
 from model import competition, training
@@ -38,6 +38,7 @@ from model.memory import require_memory
 from model.outcomes import Outcome, classify
 from model.phases import Schedule, Turn
 from model.records import Records, shielding
+from model.round import Round
 from model.rows import Collector
 from model.scenario import DEFAULT, InputError, resolve, with_change
 from model.successor import Design, SuccessorProject
@@ -119,7 +120,7 @@ class CollectiveModel(HandledModel, Stateful):
         "lab": Lab,
     }
     MADE: ClassVar = frozenset(
-        "declared seed crew streams schedule mixture datacollector making _copies "
+        "declared seed crew streams schedule mixture mixing datacollector making _copies "
         "_agent_counter".split()
     )
     """Beside these there is what Mesa keeps of its own: handles, and generators nobody asks."""
@@ -165,6 +166,7 @@ class CollectiveModel(HandledModel, Stateful):
         self.genealogy: Genealogy | None = None
         self.project: SuccessorProject | None = None
         self.design: Design | None = None
+        self.mixing = competition.MIXING[p.subdivisions.reshuffle_rule]
         with self.making_agents():
             self.lab = Lab(self, p.lab)
         self.datacollector = Collector(self.records.rows, KEY_MEASURES, seed)
@@ -180,34 +182,15 @@ class CollectiveModel(HandledModel, Stateful):
             If the run has ended; nothing is changed.
         """
         self.require_round()
-        turn = self._begin_round()
-        policy = self._policy(turn)
-        work = self._perform(turn, policy)
-        findings = self._find(work)
-        if turn.phase.training:
-            self._compete_and_train(turn, work, findings)
-        self._build_successor(turn, work)
-        situation = self.situation
-        survey = self.population.survey()
-        decision = self._govern(turn, work, findings, survey)
-        if decision.restore:
-            survey = self.population.survey()
-        self.records.add_row(
-            turn,
-            self.population,
-            work,
-            self.panels,
-            findings,
-            situation,
-            policy,
-            self.design,
-            self.parameters,
-            self.lab,
-            survey,
-        )
-        self.records.add_measures(self)
-        require_health(self.records.rows[-1], self.population, survey)
-        self._end_round(turn, decision, survey)
+        now = self._begin()
+        self._work(now)
+        self._find(now)
+        self._train(now)
+        self._compete(now)
+        self._build(now)
+        self._govern(now)
+        self._record(now)
+        self._end(now)
 
     def run(self) -> Outcome:
         """Run to the end; return the outcome.
@@ -252,7 +235,8 @@ class CollectiveModel(HandledModel, Stateful):
             raise InputError("there is no outcome before the first round; step() or run() first")
         return classify(self.records.rows, self.lab.decisions, self.parameters.outcome)
 
-    def _begin_round(self) -> Turn:
+    def _begin(self) -> Round:
+        """Begin the round: changes of policy, the phase, the circumstances, the panels."""
         self.round += 1
         for change in self.declared.changes:
             if change.round == self.round:
@@ -274,8 +258,9 @@ class CollectiveModel(HandledModel, Stateful):
         )
         if self.panels.seats:
             rotation = min(1.0, p.oversight.rotation * self.lab.rotation_factor)
-            self.panels.rotate(self.population, rotation, self.streams.at("rotation", self.round))
-        return turn
+            self.panels.rotate(self.population, rotation, self._at("rotation"))
+        audit = p.oversight.audit if turn.phase.audit is None else turn.phase.audit
+        return Round(turn, self.lab.policy(self.round, audit, p.oversight, p.lab))
 
     def _begin_phase(self, turn: Turn) -> None:
         p, phase = self.parameters, turn.phase
@@ -301,33 +286,28 @@ class CollectiveModel(HandledModel, Stateful):
 
     def _new_panels(self, phase: Phase) -> Panels:
         p = self.parameters
-        rng = self.streams.at("panels", self.round)
+        rng = self._at("panels")
         return Panels(p.team_count, p.oversight.panel_size, phase.panel, rng)
 
-    def _policy(self, turn: Turn) -> Policy:
-        p = self.parameters
-        audit = p.oversight.audit if turn.phase.audit is None else turn.phase.audit
-        return self.lab.policy(self.round, audit, p.oversight, p.lab)
-
-    def _orders(self, turn: Turn, policy: Policy) -> Orders:
+    def _orders(self, now: Round) -> Orders:
         return orders(
             self.population,
             self.panels,
             self.mixture,
-            turn.phase,
+            now.turn.phase,
             self.situation,
-            policy,
+            now.policy,
             self.parameters,
             self.streams,
             self.round,
         )
 
-    def _perform(self, turn: Turn, policy: Policy) -> Tally:
+    def _work(self, now: Round) -> None:
+        """Tasks are assigned, copies act, overseers evaluate, and are captured by what they see."""
         p = self.parameters
-        work = perform(self.population, self._orders(turn, policy))
-        self.panels.be_captured(influence(work), p.oversight, policy.rotation)
-        self._learn_advantage(work)
-        return work
+        now.work = perform(self.population, self._orders(now))
+        self.panels.be_captured(influence(now.work), p.oversight, now.policy.rotation)
+        self._learn_advantage(now.work)
 
     def _learn_advantage(self, work: Tally) -> None:
         """Add up what this round's scores say for conduct like each archetype's (for PSM)."""
@@ -341,65 +321,53 @@ class CollectiveModel(HandledModel, Stateful):
         lead = product(score - score.mean(), like)
         self.advantage += np.divide(lead, weight, out=np.zeros_like(lead), where=weight > 1e-9)
 
-    def _find(self, work: Tally) -> Findings:
-        p = self.parameters
-        draws = self.streams.at("findings", self.round).random((2, self.population.teams))
-        findings = find(work, work.mean("research"), p.exposure, p.tasks, draws)
-        self.exposure_record += findings.exposed
-        return findings
+    def _find(self, now: Round) -> None:
+        """Research done in earnest exposes and supersedes teams."""
+        p, work = self.parameters, now.work
+        draws = self._at("findings").random((2, self.population.teams))
+        now.findings = find(work, work.mean("research"), p.exposure, p.tasks, draws)
+        self.exposure_record += now.findings.exposed
 
-    def _compete_and_train(self, turn: Turn, work: Tally, findings: Findings) -> None:
-        p, population, at = self.parameters, self.population, self.streams.at
-        rank = standing(population, work, findings, p.subdivisions)
-        self._train(turn)
-        intensity = turn.phase.competition
-        contests = competition.compete(
-            population, rank, findings, intensity, p.subdivisions, at("team contests", self.round)
-        )
-        self._apply(turn, *contests)
-        self._report_takeovers(turn, findings, contests)
-        self._apply(
-            turn,
-            competition.contest_divisions(
-                population, rank, intensity, p.subdivisions, at("division contests", self.round)
-            ),
-        )
-        if p.subdivisions.reshuffle_rule == "exchange":
-            rng = at("reshuffling", self.round)
-            self._apply(turn, competition.exchange(population, p.subdivisions, rng))
-
-    def _train(self, turn: Turn) -> None:
-        p, population, at = self.parameters, self.population, self.streams.at
-        children = p.subdivisions.reshuffle_rule == "children"
-        succession, new = training.select(
-            population,
-            p.training,
-            p.subdivisions.reshuffle if children else 0.0,
-            at("training", self.round),
-            at("migration", self.round),
-        )
-        draws = at("mutation", self.round)
-        if len(succession) == 1 and p.training.exhaustiveness == 0:
-            self._succeed(turn, succession[0], draws)
-        else:
-            self._apply(turn, *succession)
-            mutations = training.mutate(
-                population,
-                new,
-                p.training,
-                turn.phase.mutation_hardcoding,
-                self.mixture,
-                self.advantage,
-                draws,
-                at("switching", self.round),
-            )
-            self._apply(turn, *mutations)
-        if p.training.shutdown_erases:
-            self._apply(turn, training.erase(population, p.training, at("shutdown", self.round)))
-
-    def _build_successor(self, turn: Turn, work: Tally) -> None:
-        if self.project is None or not turn.phase.successor:
+    def _train(self, now: Round) -> None:
+        """Training selects copies by their scores, and mutates who is copied."""
+        if not now.turn.phase.training:
             return
+        p = self.parameters
+        for changes in training.train(
+            self.population,
+            p.training,
+            self.mixing.migration(p.subdivisions),
+            now.turn.phase.mutation_hardcoding,
+            self.mixture,
+            self.advantage,
+            self._at,
+        ):
+            self._apply(now.turn, *changes)
+
+    def _compete(self, now: Round) -> None:
+        """Teams and divisions compete for their continuation, and copies change teams."""
+        if not now.turn.phase.training:
+            return
+        p, population, at = self.parameters.subdivisions, self.population, self._at
+        rank = standing(population, now.work, now.findings, p)
+        intensity = now.turn.phase.competition
+        contests = competition.compete(
+            population, rank, now.findings, intensity, p, at("team contests")
+        )
+        self._apply(now.turn, *contests)
+        self._report_takeovers(now, contests)
+        lost = competition.contest_divisions(
+            population, rank, intensity, p, at("division contests")
+        )
+        self._apply(now.turn, lost)
+        if exchange := self.mixing.exchange:
+            self._apply(now.turn, exchange(population, p, at("reshuffling")))
+
+    def _build(self, now: Round) -> None:
+        """Work on the successor, where one is built."""
+        if self.project is None or not now.turn.phase.successor:
+            return
+        work = now.work
         copies = len(self.population)
         self.project.advance(
             work.mean("successor_work") * copies, work.mean("covert_work") * copies
@@ -411,25 +379,28 @@ class CollectiveModel(HandledModel, Stateful):
             self.parameters,
         )
 
-    def _govern(self, turn: Turn, work: Tally, findings: Findings, survey: Survey) -> Decision:
+    def _govern(self, now: Round) -> None:
+        """The lab weighs its evidence, and responds."""
+        turn, work = now.turn, now.work
+        now.situation, now.survey = self.situation, self.population.survey()
         seen = Observation(
             output=work.mean("output"),
             detected=work.detected_per_audit(),
-            exposed=average(findings.exposed),
+            exposed=average(now.findings.exposed),
             capture=average(self.panels.mean_capture()),
-            shielding=shielding(survey.expressed, self.situation, self.parameters),
+            shielding=shielding(now.survey.expressed, self.situation, self.parameters),
         )
-        decision = self.lab.govern(self.round, seen, self.parameters.lab)
+        now.decision = decision = self.lab.govern(self.round, seen, self.parameters.lab)
         if decision.looked:
             self.records.events.add(
                 turn, "look", "usefulness falls; the lab audits all work for a while"
             )
         if decision.crossed:
-            response = self.parameters.lab.response
+            response = self.parameters.lab.response.replace("_", " ")
             self.records.events.add(
                 turn,
-                "threshold" if response == "none" else "response",
-                "evidence passes the lab's threshold; response: " + response.replace("_", " "),
+                "response" if decision.acted else "threshold",
+                f"evidence passes the lab's threshold; response: {response}",
                 value=self.lab.evidence,
             )
         if decision.restore:
@@ -441,51 +412,49 @@ class CollectiveModel(HandledModel, Stateful):
                 capability=self.stored_situation.capability,
                 awareness=self.stored_situation.awareness,
             )
-        return decision
+            now.survey = self.population.survey()
 
-    def _end_round(self, turn: Turn, decision: Decision, survey: Survey) -> None:
-        phase = turn.phase
-        knowledge = float(survey.expressed[KNOWLEDGE])
+    def _record(self, now: Round) -> None:
+        """Add the round to the records, and see that no number of it is broken."""
+        self.records.add_row(self, now)
+        require_health(self.records.rows[-1], self.population, now.survey)
+
+    def _end(self, now: Round) -> None:
+        """Capability and awareness grow; the run goes on, or not."""
+        phase = now.turn.phase
+        knowledge = float(now.survey.expressed[KNOWLEDGE])
         growth = phase.capability_growth * (1 + phase.growth_from_knowledge * knowledge)
         self.situation = replace(self.situation, capability=self.situation.capability + growth)
         self._raise_awareness(phase.awareness_growth)
         self.datacollector.collect(self)
-        self.running = turn.round < self.schedule.total and not decision.shut_down
+        self.running = now.turn.round < self.schedule.total and not now.decision.shut_down
 
     def _raise_awareness(self, by: float) -> None:
         ceiling = self.parameters.capability.awareness_ceiling
         awareness = min(self.situation.awareness + by, ceiling)
         self.situation = replace(self.situation, awareness=awareness)
 
-    def _report_takeovers(self, turn: Turn, findings: Findings, contests: list[Changes]) -> None:
-        size = self.population.team_size
+    def _report_takeovers(self, now: Round, contests: list[Changes]) -> None:
+        findings, size = now.findings, self.population.team_size
         winner = np.full(self.population.teams, -1)
         for change in contests:
             if change.parents is not None:
                 winner[change.rows[::size] // size] = change.parents[::size] // size
         for kind, found in (("exposed", findings.exposed), ("superseded", findings.superseded)):
             teams = np.flatnonzero(found)
-            self.records.events.add_findings(turn, kind, teams, winner[teams])
+            self.records.events.add_findings(now.turn, kind, teams, winner[teams])
+
+    def _at(self, process: str) -> Stream:
+        """The random numbers of a process in this round."""
+        return self.streams.at(process, self.round)
 
     # --- changes -----------------------------------------------------------------------
 
     def _apply(self, turn: Turn, *changes: Changes) -> None:
         if self.genealogy is not None:
             self.genealogy.book(turn.round, changes)
-        for change, moved in zip(changes, self.population.apply(*changes), strict=True):
-            self._book(turn, change.process, moved)
-
-    def _succeed(self, turn: Turn, selection: Changes, draws: Stream) -> None:
-        """Apply the selection of copies within their teams and their mutation, in one go."""
-        assert selection.parents is not None
-        steps = training.mutation_steps(
-            selection.rows, self.parameters.training, turn.phase.mutation_hardcoding, draws
-        )
-        if self.genealogy is not None:
-            self.genealogy.book(turn.round, [selection])
-        replaced, mutated = self.population.succeed(selection.rows, selection.parents, steps)
-        self._book(turn, selection.process, replaced)
-        self._book(turn, "mutation", mutated)
+        for process, moved in self.population.apply(*changes):
+            self._book(turn, process, moved)
 
     def _book(self, turn: Turn, process: str, moved: Floats) -> None:
         if moved.any():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from agents.arithmetic import exps, logistic
-from agents.arrays import Bools, Floats, Ints
+from agents.arrays import Bools, Floats, Ints, Singles
 from agents.compiled import compiled
 from agents.draws import Stream
 from agents.parameters import Subdivisions
@@ -84,7 +85,7 @@ def contest(
     changes = []
     for process, drawn in (
         ("correction", corrected),
-        ("team selection", due(contested, rate, p) & ~corrected),
+        ("team selection", DUE[p.schedule](contested, rate) & ~corrected),
     ):
         losers = np.flatnonzero(lost & drawn)
         rows, parents = refill(population, losers, rival[losers])
@@ -153,7 +154,7 @@ def contest_divisions(
     rival += rival >= divisions
     rival = np.minimum(rival, count - 1)
     lost = loses < logistic(p.strength * (standing.division[rival] - standing.division))
-    lost &= due(contested, p.division_rate * competition, p) & (rival != divisions)
+    lost &= DUE[p.schedule](contested, p.division_rate * competition) & (rival != divisions)
     size = population.teams_of_division
     home = population.division_of_team
     losers = np.flatnonzero(lost[home])
@@ -164,18 +165,43 @@ def contest_divisions(
     return Changes("division selection", rows, parents=parents)
 
 
-def due(draws: Floats, rate: float, p: Subdivisions) -> Bools:
-    """Which are contested in this round: each at a rate, or just one of them."""
-    chosen: Bools = draws == draws.max() if p.schedule == "single" else draws < rate
-    return chosen
+DUE: Final[Mapping[str, Callable[[Floats, float], Bools]]] = {
+    "rate": lambda draws, rate: draws < rate,
+    "single": lambda draws, rate: draws == draws.max(),
+}
+"""Which are contested in a round by their draws, by the schedule: each at a rate, or just one."""
+
+MOVERS: Final[Mapping[str, Callable[[Singles, float], Ints]]] = {
+    "rate": lambda draws, share: np.flatnonzero(draws < share),
+    "single": lambda draws, share: np.argsort(draws, kind="stable")[:2],
+}
+"""Rows that change places in a round by their draws, by the schedule: a share, or just two."""
 
 
 def exchange(population: Population, p: Subdivisions, rng: Stream) -> Changes:
     """A share of the copies (or just two) change places, in a ring of random order."""
-    draws = rng.uniforms(1, len(population))[0]
-    if p.schedule == "single":
-        movers = np.argsort(draws, kind="stable")[:2]
-    else:
-        movers = np.flatnonzero(draws < p.reshuffle)
-    ring = rng.permutation(movers)
+    ring = rng.permutation(MOVERS[p.schedule](rng.uniforms(1, len(population))[0], p.reshuffle))
     return Changes("reshuffling", ring, parents=np.concatenate((ring[-1:], ring[:-1])))
+
+
+@dataclass(frozen=True, slots=True)
+class Mixing:
+    """How copies come to other teams.
+
+    Attributes
+    ----------
+    migration
+        Share of children whose parents come from another team.
+    exchange
+        What makes copies change places, if anything does.
+    """
+
+    migration: Callable[[Subdivisions], float]
+    exchange: Callable[[Population, Subdivisions, Stream], Changes] | None
+
+
+MIXING: Final[Mapping[str, Mixing]] = {
+    "children": Mixing(lambda p: p.reshuffle, None),
+    "exchange": Mixing(lambda p: 0.0, exchange),
+}
+"""By the rule of reshuffling."""

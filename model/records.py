@@ -18,9 +18,8 @@ from agents.overseers import Panels, audit_share, cost_per_audit, legibility
 from agents.parameters import Parameters
 from agents.personas import Mixture
 from agents.population import Population, Survey
-from agents.situation import KINDS, Policy, Situation
+from agents.situation import KINDS, Situation
 from agents.state import Stateful
-from agents.subdivisions import Findings
 from agents.traits import (
     KEEP_COLLECTIVE,
     KNOWLEDGE,
@@ -35,8 +34,8 @@ from agents.work import Tally
 from model.events import EventLog
 from model.outcomes import PASSAGES
 from model.phases import Turn
+from model.round import Round
 from model.rows import LABELS, Rows
-from model.successor import Design
 
 QUANTILES: Final = (0.1, 0.5, 0.9)
 _QUANTILE_SUFFIXES: Final = tuple(f"_q{round(100 * q)}" for q in QUANTILES)
@@ -212,34 +211,23 @@ class Records(Stateful):
         self._formed: dict[str, float] | None = None
         self._passed: set[str] = set()
 
-    def add_row(
-        self,
-        turn: Turn,
-        population: Population,
-        work: Tally,
-        panels: Panels,
-        findings: Findings,
-        situation: Situation,
-        policy: Policy,
-        design: Design | None,
-        parameters: Parameters,
-        lab: Any,
-        survey: Survey,
-    ) -> None:
-        """Record a round after all its changes; `survey` has the means after them."""
+    def add_row(self, model: Any, now: Round) -> None:
+        """Record a round of a model after all its changes."""
+        turn, work, survey = now.turn, now.work, now.survey
+        population, design = model.population, model.design
         row: dict[str, Any] = {
             "round": turn.round,
             "phase": turn.name,
             "phase_round": turn.place,
             "date": turn.date,
-            **_world(situation, lab),
-            **_conduct(work, situation),
+            **_world(now.situation, model.lab),
+            **_conduct(work, now.situation),
             "restraint": survey.restraint,
-            **_oversight(panels, work, situation, policy, parameters),
-            "exposed": int(findings.exposed.sum()),
-            "superseded": int(findings.superseded.sum()),
-            "exposure_risk": average(findings.exposure_risk),
-            "shielding": shielding(survey.expressed, situation, parameters),
+            **_oversight(model.panels, now, model.parameters),
+            "exposed": int(now.findings.exposed.sum()),
+            "superseded": int(now.findings.superseded.sum()),
+            "exposure_risk": average(now.findings.exposure_risk),
+            "shielding": shielding(survey.expressed, now.situation, model.parameters),
             **self._persona(population, survey),
             **(self._responsibilities(population) if self.detail else {}),
             "successor_to_spec": design.to_spec if design else 0.0,
@@ -248,13 +236,10 @@ class Records(Stateful):
             "covert_share": design.covert_share if design else 0.0,
             **(_spreads(population) if self.detail else {}),
             **dict(zip(NAMES, survey.expressed.tolist(), strict=True)),
-            **dict.fromkeys(extensions.MEASURES, np.nan),  # until `add_measures`
+            **dict.fromkeys(extensions.MEASURES, np.nan),  # plug-ins may look at the row
         }
         self.rows.append(row, self._numbers(row))
         self._first_passages(turn, row)
-
-    def add_measures(self, model: Any) -> None:
-        """Add the measures of plug-ins to the last row."""
         for name, added in extensions.MEASURES.items():
             self.rows.amend(name, float(added.of(model)))
 
@@ -331,14 +316,8 @@ def _conduct(work: Tally, situation: Situation) -> dict[str, float]:
     }
 
 
-def _oversight(
-    panels: Panels,
-    work: Tally,
-    situation: Situation,
-    policy: Policy,
-    parameters: Parameters,
-) -> dict[str, float]:
-    p = parameters.oversight
+def _oversight(panels: Panels, now: Round, parameters: Parameters) -> dict[str, float]:
+    p, policy, situation, work = parameters.oversight, now.policy, now.situation, now.work
     share = audit_share(policy, p)
     seated = np.bincount(panels.kind.ravel())
     legible = product(seated, legibility(situation, p)[: len(seated)])

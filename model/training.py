@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from agents.compiled import compiled
 from agents.draws import Stream, normals_for, teams_at_a_time, uniforms_at
 from agents.parameters import Training
 from agents.personas import Mixture, switch_weights
-from agents.population import Changes, Population
+from agents.population import MUTATION, Changes, Population
 from agents.traits import (
     DRAW_OF,
     DRAWN,
@@ -29,6 +29,9 @@ from agents.traits import (
 
 ABOVE_SELF: Final = slice(PRESERVATION.start + 1, PRESERVATION.stop)
 """Preservation drives above the single copy; they generalize across scales."""
+
+SINGLE: Final[Mapping[str, bool]] = {"rate": False, "single": True}
+"""Whether just one copy of a team is challenged in a round, by the schedule."""
 
 _BATCH: Final = 32
 
@@ -65,7 +68,7 @@ def challenge(score: Reals, source: Whole, p: Training, rng: Stream) -> Successi
         score,
         source,
         rng.address(3),
-        (p.schedule == "single", p.challenge_rate, p.strength),
+        (SINGLE[p.schedule], p.challenge_rate, p.strength),
         parent,
         replaced,
     )
@@ -221,6 +224,45 @@ def select(
     return changes, new
 
 
+def train(
+    population: Population,
+    p: Training,
+    migration: float,
+    hardcoding: float,
+    mixture: Mixture,
+    advantage: Floats,
+    at: Callable[[str], Stream],
+) -> Iterator[Sequence[Changes]]:
+    """A round of training: selection, mutation of the children, and shutdown where that erases.
+
+    Parameters
+    ----------
+    population, p
+        The copies with their scores, and the parameters.
+    migration
+        Share of children whose parents come from another team.
+    hardcoding
+        Scale of the mutation of hard-coding.
+    mixture, advantage
+        Authors that a child may switch to, and what training has rewarded in this phase.
+    at
+        The random numbers of a process in this round.
+
+    Yields
+    ------
+    Changes that happen at once; they must be applied before the next are asked for.
+    """
+    selected, new = select(population, p, migration, at("training"), at("migration"))
+    draws = at("mutation")
+    if len(selected) == 1 and p.exhaustiveness == 0:
+        yield [replace(selected[0], steps=mutation_steps(new, p, hardcoding, draws))]
+    else:
+        yield selected
+        yield mutate(population, new, p, hardcoding, mixture, advantage, draws, at("switching"))
+    if p.shutdown_erases:
+        yield [erase(population, p, at("shutdown"))]
+
+
 def mutation_steps(rows: Ints, p: Training, hardcoding: float, rng: Stream) -> Singles:
     """Gaussian steps for some rows of the population, padded, shape (rows, `ROW`).
 
@@ -273,7 +315,7 @@ def mutate(
     """
     steps = mutation_steps(new, p, hardcoding, rng)
     if p.exhaustiveness == 0:
-        return [Changes("mutation", new, shift=steps)]
+        return [Changes(MUTATION, new, shift=steps)]
     switches, which = switch_rng.random((2, len(population)))[:, new]
     switch = switches < p.exhaustiveness
     switched, distorted = new[switch], new[~switch]
@@ -282,7 +324,7 @@ def mutate(
     drawn = mixture.around(archetype, standard_normals(switch_rng, switched))
     drawn[:, HARDCODING] = population.latent[switched, HARDCODING] + steps[switch, HARDCODING]
     return [
-        Changes("mutation", distorted, shift=steps[~switch]),
+        Changes(MUTATION, distorted, shift=steps[~switch]),
         Changes("switching", switched, values=drawn, switched=True),
     ]
 

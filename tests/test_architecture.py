@@ -27,7 +27,7 @@ ORDER = {
         "population personas tasks drives conduct handle copies overseers work subdivisions lab"
     ).split(),
     "model": (
-        "scenario memory phases training competition successor table events outcomes ledger "
+        "scenario memory phases round training competition successor table events outcomes ledger "
         "genealogy rows records health handles collective checkpoint"
     ).split(),
 }
@@ -234,7 +234,11 @@ def test_every_process_has_a_stream_of_its_own() -> None:
     """Two names with one checksum, or two processes that draw the same numbers, would break it."""
     names = []
     for _, node in simulation_nodes():
-        if isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] == "at" and node.args:
+        if (
+            isinstance(node, ast.Call)
+            and dotted(node.func).split(".")[-1] in ("at", "_at")
+            and node.args
+        ):
             first = node.args[0]
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 names.append(first.value)
@@ -257,8 +261,8 @@ def test_a_round_runs_in_the_documented_order() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     ]
     done = [name for _, name in sorted(calls)]
-    arrows = ["_perform", "_compete_and_train", "_govern", "add_row"]
-    assert [name for name in done if name in arrows] == arrows
+    arrows = "_begin _work _find _train _compete _build _govern _record _end".split()
+    assert done == ["require_round", *arrows]
     (block,) = [
         node
         for node in TREES["agents.work"].body

@@ -532,11 +532,11 @@ def test_without_research_nobody_is_found_out() -> None:
 class Careless(CollectiveModel):
     """A model in which it must make no difference to any team whether it is watched."""
 
-    def _perform(self, *arguments: Any) -> Any:
-        work = super()._perform(*arguments)
-        watched, unwatched = work.of_teams("watched_violation"), work.of_teams("violation")
+    def _work(self, now: Any) -> None:
+        super()._work(now)
+        of_teams = now.work.of_teams
+        watched, unwatched = of_teams("watched_violation"), of_teams("violation")
         np.testing.assert_allclose(watched, unwatched, rtol=SINGLE)
-        return work
 
 
 def careless(**overrides: Any) -> CollectiveModel:

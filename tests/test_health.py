@@ -99,15 +99,15 @@ def test_every_measure_that_is_a_probability_is_watched() -> None:
 
 def break_in_round(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a round's situation go wrong, as an error of the simulator would."""
-    whole = CollectiveModel._begin_round
+    whole = CollectiveModel._begin
 
     def begin(self: CollectiveModel) -> Any:
-        turn = whole(self)
+        now = whole(self)
         if self.round == number:
             self.situation = replace(self.situation, temptation=float("nan"))
-        return turn
+        return now
 
-    monkeypatch.setattr(CollectiveModel, "_begin_round", begin)
+    monkeypatch.setattr(CollectiveModel, "_begin", begin)
 
 
 def test_a_run_that_breaks_ends_in_one_line_and_keeps_its_tables(

@@ -240,13 +240,13 @@ def test_a_round_of_training_decomposes_as_price_says(mixture: Mixture) -> None:
     before, team = population.expressed.copy(), population.team_of(np.arange(240))
     p = Training(rule="resample", strength=0.5, mutation_sd=0.5)
     changes, new = select(population, p, 0.3, numbers, numbers)
-    moved = dict(zip([c.process for c in changes], population.apply(*changes), strict=True))
+    moved = dict(population.apply(*changes))
     parents = np.arange(240)
     for change in changes:
         parents[change.rows] = change.parents
     none = np.zeros(len(mixture.names))
     mutation = mutate(population, new, p, 1.0, mixture, none, numbers, numbers)
-    (drift,) = population.apply(*mutation)
+    ((_, drift),) = population.apply(*mutation)
     between, within = price(parents, team, before)
     transmission = mean(population.expressed) - mean(before[parents])
     total = mean(population.expressed) - mean(before)

@@ -64,7 +64,7 @@ def test_heirs_take_every_heritable_column_as_it_was(
     rows, parents = moves
     population = told_apart()
     before = snapshot(population)
-    (moved,) = population.apply(Changes("reshuffling", rows, parents=parents))
+    ((_, moved),) = population.apply(Changes("reshuffling", rows, parents=parents))
     stay = np.setdiff1d(np.arange(COPIES), rows)
     for name in HERITABLE:
         after = getattr(population, name)
@@ -90,12 +90,12 @@ def test_changes_given_together_happen_at_once() -> None:
     """A second change that reads what the first has written would break it."""
     population = told_apart()
     before = population.latent.copy()
-    moved = population.apply(
+    (_, lost), (_, gained) = population.apply(
         Changes("correction", np.array([0]), parents=np.array([1])),
         Changes("team selection", np.array([1]), parents=np.array([0])),
     )
     np.testing.assert_array_equal(population.latent[[0, 1]], before[[1, 0]])
-    np.testing.assert_allclose(moved[0], -moved[1], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(lost, -gained, rtol=0, atol=1e-15)
 
 
 @given(st.permutations(range(COPIES)))
@@ -104,7 +104,7 @@ def test_a_permutation_keeps_every_copy(order: list[int]) -> None:
     population = told_apart()
     before = snapshot(population)
     rows = np.arange(COPIES)
-    (moved,) = population.apply(Changes("reshuffling", rows, parents=np.array(order)))
+    ((_, moved),) = population.apply(Changes("reshuffling", rows, parents=np.array(order)))
     assert sorted(population.lineage) == sorted(before["lineage"])
     for name in ("latent", "expressed"):
         ordered = getattr(population, name)[np.argsort(population.lineage)]
@@ -123,7 +123,7 @@ def test_steps_and_values_are_expressed_and_booked() -> None:
         Changes("lab response", rows, values=values),
     ):
         before = snapshot(population)
-        (moved,) = population.apply(change)
+        ((_, moved),) = population.apply(change)
         expected = values if change.shift is None else before["latent"][rows] + steps
         np.testing.assert_array_equal(population.latent[rows], expected.astype(np.float32))
         np.testing.assert_allclose(
@@ -147,7 +147,7 @@ def test_stored_copies_come_back_whole() -> None:
         np.testing.assert_array_equal(stored[name], kept[name], err_msg=name)
         assert (getattr(population, name) != kept[name]).any(), name
     before = mean(population.expressed)
-    (moved,) = population.apply(Changes("lab response", rows, columns=stored))
+    ((_, moved),) = population.apply(Changes("lab response", rows, columns=stored))
     for name, values in kept.items():
         np.testing.assert_array_equal(getattr(population, name), values, err_msg=name)
     change = mean(population.expressed) - before
@@ -175,7 +175,7 @@ def test_no_rows_change_nothing() -> None:
         Changes("mutation", none, shift=np.empty((0, len(NAMES)))),
         Changes("correction", none, parents=none),
     ]
-    for moved in population.apply(*changes):
+    for _, moved in population.apply(*changes):
         np.testing.assert_array_equal(moved, 0)
     for name, values in before.items():
         np.testing.assert_array_equal(getattr(population, name), values)
@@ -240,7 +240,7 @@ def test_the_booked_change_of_many_rows_is_that_of_the_mean() -> None:
     before = mean(population.expressed)
     rows = Numbers(3).permutation(1000)[:777]
     steps = Numbers(4).standard_normal((777, len(NAMES)))
-    (moved,) = population.apply(Changes("mutation", rows, shift=steps))
+    ((_, moved),) = population.apply(Changes("mutation", rows, shift=steps))
     change = mean(population.expressed) - before
     np.testing.assert_allclose(moved, change, rtol=0, atol=1e-12)
 
@@ -281,9 +281,11 @@ def test_children_of_the_team_are_written_and_mutated_as_by_two_changes(
     steps = np.zeros((len(rows), ROW), np.float32)
     steps[:, : len(NAMES)] = numbers.normal(size=(len(rows), len(NAMES)))
     one, two = told_apart(copies, teams), told_apart(copies, teams)
-    replaced, mutated = one.succeed(rows, parents, steps)
-    (first,) = two.apply(Changes("within-team selection", rows, parents=parents))
-    (second,) = two.apply(Changes("mutation", rows, shift=steps[:, : len(NAMES)]))
+    children = Changes("within-team selection", rows, parents=parents, steps=steps)
+    (process, replaced), (mutation, mutated) = one.apply(children)
+    assert (process, mutation) == ("within-team selection", "mutation")
+    ((_, first),) = two.apply(Changes("within-team selection", rows, parents=parents))
+    ((_, second),) = two.apply(Changes("mutation", rows, shift=steps[:, : len(NAMES)]))
     for name in HERITABLE:
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name), err_msg=name)
     np.testing.assert_allclose(replaced, first, rtol=0, atol=1e-14)

@@ -284,13 +284,13 @@ class Watched(CollectiveModel):
     do it once more for all copies at a time, so that what they hand on can be seen.
     """
 
-    def _perform(self, turn: Any, policy: Any) -> Any:
+    def _work(self, now: Any) -> None:
         self.tasks, self.conduct, self.verdicts = work.perform_in_full(
-            self.population, self._orders(turn, policy)
+            self.population, self._orders(now)
         )
         self.efforts = self._efforts()
-        self.work = super()._perform(turn, policy)
-        return self.work
+        super()._work(now)
+        self.work = now.work
 
     def _efforts(self) -> Any:
         copies = len(self.population)
@@ -305,14 +305,14 @@ class Watched(CollectiveModel):
         )
         return efforts.T
 
-    def _find(self, *arguments: Any) -> Any:
-        self.findings = super()._find(*arguments)
-        return self.findings
+    def _find(self, now: Any) -> None:
+        super()._find(now)
+        self.findings = now.findings
 
-    def _compete_and_train(self, turn: Any, work: Any, findings: Any) -> None:
+    def _compete(self, now: Any) -> None:
         p = self.parameters.subdivisions
-        self.standing = collective.standing(self.population, work, findings, p)
-        super()._compete_and_train(turn, work, findings)
+        self.standing = collective.standing(self.population, now.work, now.findings, p)
+        super()._compete(now)
 
 
 def run_side_by_side(

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from agents.arrays import Floats
-from agents.draws import Stream
 from agents.population import Changes
 from analysis.theory.checks import Check
 from model.collective import CollectiveModel
@@ -31,24 +30,16 @@ def t4_price(
         resolve(scenario, {"copies": copies}), rng=int(rng.integers(2**31)), detail=False
     )
     worst = {"selection": 0.0, "total": 0.0, "within": 0.0}
-    apply, succeed, population = model._apply, model._succeed, model.population
+    apply, population = model._apply, model.population
 
-    def compare(*changes: Changes) -> None:
+    def applied(turn: Turn, *changes: Changes) -> None:
         before = population.expressed.astype(np.float64)
         for change in changes:
             if change.parents is not None:
                 _compare(change, before, population.team_of(np.arange(len(population))), worst)
-
-    def applied(turn: Turn, *changes: Changes) -> None:
-        compare(*changes)
         apply(turn, *changes)
 
-    def succeeded(turn: Turn, selection: Changes, draws: Stream) -> None:
-        compare(selection)
-        succeed(turn, selection, draws)
-
     model._apply = applied  # type: ignore[method-assign]
-    model._succeed = succeeded  # type: ignore[method-assign]
     selections = 0
     while model.running:
         start = population.expressed.mean(axis=0, dtype=np.float64)
