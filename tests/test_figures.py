@@ -113,7 +113,8 @@ def test_no_text_is_too_small_or_cut_off(model: CollectiveModel) -> None:
     Fails also if two dollar signs make mathematics of a text.
     """
     for name, figure in figures.all_figures(tables(model)).items():
-        figure.draw_without_rendering()
+        with figures.style():
+            figure.draw_without_rendering()
         box = figure.get_tightbbox()
         assert box.x0 > -0.03, name
         assert box.x1 < figure.get_figwidth() + 0.03, name
