@@ -122,7 +122,7 @@ def _ended(words: Sequence[str]) -> int:
 
 def _in_words(error: OSError) -> str:
     """What the system did not let be done, and with which file."""
-    why = os.strerror(error.errno) if error.errno else str(error)
+    why = error.strerror or str(error)
     return f"{error.filename}: {why}" if error.filename else why
 
 
