@@ -16,7 +16,15 @@ from typing import Any, NoReturn
 
 from analysis import lineage, report
 from analysis.commands import again, compare, examine, listing, run, serve, validate
-from analysis.commands.console import BAD_INPUT, BROKEN, DONE, STOPPED, complain, mute
+from analysis.commands.console import (
+    BAD_INPUT,
+    BROKEN,
+    DONE,
+    STOPPED,
+    complain,
+    mute,
+    warnings_told,
+)
 from analysis.sweep.commands import COMMANDS as SWEEP_COMMANDS
 
 
@@ -64,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")
     try:
         try:
-            return _dispatch(words)
+            with warnings_told():
+                return _dispatch(words)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:

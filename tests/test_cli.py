@@ -527,19 +527,18 @@ def test_a_run_that_is_stopped_before_its_first_round_leaves_nothing(
 def test_a_run_that_is_stopped_while_drawing_keeps_its_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Half of the figures, or a complete run that says it is not, would break it."""
+    """Half of a figure, or a complete run that says it is not, would break it."""
     from analysis import figures
 
-    def stopped(drawn: Any, to: Path) -> None:
-        to.mkdir()
-        (to / "half.png").write_bytes(b"half")
+    def stopped(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
     monkeypatch.setattr(figures, "save", stopped)
     out = tmp_path / "run"
     assert main(["run", *SMALL, "--quiet", "--out", str(out)]) == 75
-    assert f"the tables in {out} are whole" in capsys.readouterr().err
+    told = f"the tables in {out} are whole; python run.py resume {out} adds what is missing"
+    assert told in capsys.readouterr().err
     assert folder.read(out).complete
     assert not [p for p in out.iterdir() if p.name.endswith(("figures", ".part"))]
 
@@ -585,6 +584,11 @@ def test_a_disk_that_is_full_is_one_clear_line(
     monkeypatch.setattr(folder.pq, "ParquetWriter", full)
     out = tmp_path / "run"
     assert main(["run", *PLAIN, "--quiet", "--out", str(out)]) == 75
-    assert capsys.readouterr().err == "error: [Errno 28] No space left on device\n"
+    told = (
+        f"error: [Errno 28] No space left on device: '{out / 'rounds.parquet'}'; python run.py run "
+    )
+    error = capsys.readouterr().err
+    assert error.startswith(told)
+    assert error.endswith(f"--out {out} --force begins it anew\n")
     assert '"complete": false' in (out / "provenance.json").read_text()
     assert not list(out.glob("*.parquet"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 DONE, CHECK_FAILED, BAD_INPUT, BROKEN, STOPPED = 0, 1, 2, 70, 75
 """Exit codes; `BROKEN`: the simulator's own numbers went wrong."""
@@ -30,13 +32,28 @@ def mute() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def complain(text: str) -> None:
+def complain(text: str, kind: str = "error") -> None:
     """Tell an error, a line each: only what can be printed, and no more than can be read."""
     for line in text.split("\n"):
         told = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
         if len(told) > LONGEST:
             told = f"{told[: LONGEST * 2 // 3]} ... {told[-LONGEST // 3 :]}"
-        sys.stderr.write(f"error: {told}\n")
+        sys.stderr.write(f"{kind}: {told}\n")
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Warnings of Python's are told as lines meanwhile, each once."""
+    told = set[str]()
+
+    def tell(message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            complain(str(message), "warning")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = tell
+        yield
 
 
 def progress_bar(what: str) -> Callable[[int, int], None]:

@@ -24,6 +24,7 @@ def explain(arguments: argparse.Namespace) -> int:
     from matplotlib.figure import Figure
 
     from analysis import attribution, folder
+    from analysis.figures import save
     from analysis.style import style
 
     run = folder.read_complete(arguments.run)
@@ -40,10 +41,8 @@ def explain(arguments: argparse.Namespace) -> int:
         figure = Figure(figsize=(6.5, 0.6 + 0.22 * max(4, len(table))), layout="constrained")
         label = f"{name} (mean over copies)"
         attribution.waterfall(table, start, figure.subplots(), label=label)
-    path = arguments.run / "figures" / f"explain-{name}.png"
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=150, facecolor="white")
-    print(f"The waterfall is {path}")
+    save({f"explain-{name}": figure}, arguments.run / "figures")
+    print(f"The waterfall is {arguments.run / 'figures' / f'explain-{name}.png'}")
     return DONE
 
 
@@ -115,7 +114,7 @@ def fork(arguments: argparse.Namespace) -> int:
     """Continue one state of a run under different responses of the lab, and compare."""
     from agents.parameters import nearest
     from analysis import folder, probes
-    from analysis.figures import compare_policies
+    from analysis.figures import compare_policies, save
     from model.scenario import InputError
 
     names = [name for name in arguments.policy.split("|") if name]
@@ -146,10 +145,9 @@ def fork(arguments: argparse.Namespace) -> int:
     print_table(rows, ("policy", *measures), f"Continued from round {at}")
     path = arguments.run / "fork.parquet"
     folder.write_table(path, table, {"schema": str(folder.SCHEMA), "seed": str(run.seed)})
-    figure = arguments.run / "figures" / "fork.png"
-    figure.parent.mkdir(exist_ok=True)
-    compare_policies(table, measures).savefig(figure, dpi=150, facecolor="white")
-    print(f"The table is {path}, the figure {figure}")
+    figures = arguments.run / "figures"
+    save({"fork": compare_policies(table, measures)}, figures)
+    print(f"The table is {path}, the figure {figures / 'fork.png'}")
     return DONE
 
 

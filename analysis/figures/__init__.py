@@ -6,7 +6,7 @@ Each is a function ``(frame, ax) -> Axes``; without `ax` it makes its own, as a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -42,6 +42,7 @@ from analysis.figures.rounds import (
     withholding,
 )
 from analysis.figures.timeline import key_events, timeline
+from analysis.files import written
 from analysis.style import NARROW, SMALL, WIDTH, canvas, one_legend, phase_name, style
 
 __all__ = [
@@ -250,20 +251,22 @@ def drawable(data: Tables) -> list[str]:
     return [name for name in names if name not in empty and len(data.rounds)]
 
 
-def all_figures(data: Tables) -> dict[str, Figure]:
-    """Every figure of a run by name, but those for which nothing ever happened."""
+def all_figures(data: Tables, but: Collection[str] = ()) -> dict[str, Figure]:
+    """Every figure of a run by name, but those of `but` and those for which nothing happened."""
     apart = {"timeline": draw_calendar, "ledger": draw_ledger}
     return {
         name: apart[name](data) if name in apart else draw_panels(data, PANELS[name])
         for name in drawable(data)
+        if name not in but
     }
 
 
 def save(figures: Mapping[str, Figure], folder: Path) -> None:
-    """Save figures as PNG files of their names."""
+    """Save figures as PNG files of their names, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=150, facecolor="white")
+        with written(folder / f"{name}.png") as file:
+            figure.savefig(file, format="png", dpi=150, facecolor="white")
 
 
 # --- figures of experiments -----------------------------------------------------------------------

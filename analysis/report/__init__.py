@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Final
 
@@ -59,13 +58,11 @@ def save(page: str, path: Path) -> None:
     InputError
         If it cannot be written there.
     """
+    from analysis.files import written
     from model.scenario import InputError
 
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.write_text(page + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        with written(path) as file:
+            file.write(f"{page}\n".encode())
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
