@@ -6,9 +6,7 @@ See `analysis.sweep.store` for the folder.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +15,7 @@ import pyarrow.parquet as pq
 
 from analysis import columns
 from analysis.columns import Damaged
+from analysis.files import written
 
 MARK: Final = b"multicopy"
 """Key under which a part says what it belongs to."""
@@ -32,27 +31,6 @@ Tables = dict[str, pa.Table]
 """Tables of a part, by name."""
 
 
-def publish(path: Path, write_to: Callable[[Path], object]) -> None:
-    """Write a file whole or not at all, and make sure that it outlives the machine."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        write_to(temporary)
-        _flush(temporary)
-        os.replace(temporary, path)
-        _flush(path.parent)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def at(folder: Path, table: str, part: str) -> Path:
     """Where a table of a part lies."""
     return folder / table / f"{part}.parquet"
@@ -61,9 +39,8 @@ def at(folder: Path, table: str, part: str) -> Path:
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a table of a part."""
     path.parent.mkdir(exist_ok=True)
-    publish(
-        path, lambda to: pq.write_table(table, to, compression="zstd", write_page_checksum=True)
-    )
+    with written(path) as file:
+        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
 
 # --- checksums ------------------------------------------------------------------------------------
@@ -88,7 +65,8 @@ def write_sums(folder: Path, part: str, sums: Mapping[str, str]) -> None:
         return
     path.parent.mkdir(exist_ok=True)
     text = "".join(f"{known}  {table}/{part}.parquet\n" for table, known in sums.items())
-    publish(path, lambda to: to.write_text(text, encoding="ascii"))
+    with written(path) as file:
+        file.write(text.encode("ascii"))
 
 
 def sums_of(folder: Path, part: str) -> dict[str, str]:

@@ -35,9 +35,10 @@ from pydantic import ValidationError
 
 from agents.parameters import nearest
 from analysis.columns import Damaged, read_json, wrong_entry
+from analysis.files import written
 from analysis.sweep import parts
 from analysis.sweep.design import IDENTITY, Design
-from analysis.sweep.parts import COMMITS, DETAILS, MARK, SUMS, TABLES, Tables, at, publish
+from analysis.sweep.parts import COMMITS, DETAILS, MARK, SUMS, TABLES, Tables, at
 from model.scenario import InputError
 
 SCHEMA: Final = 2
@@ -175,7 +176,8 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write what the folder tells of its sweep, with a checksum."""
     told = {**manifest, "sha256": _sum_of(manifest)}
     text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-    publish(folder / MANIFEST, lambda to: to.write_text(text, encoding="utf-8"))
+    with written(folder / MANIFEST) as file:
+        file.write(text.encode())
 
 
 def _sum_of(manifest: Mapping[str, Any]) -> str:
