@@ -14,7 +14,7 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow test-page fuzz golden mutate audit sweeps gallery explore lint format bench size peers docs clean FORCE
+.PHONY: help run serve test test-slow test-page fuzz golden mutate audit sweeps results gallery explore lint format bench size peers docs clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
@@ -41,6 +41,9 @@ sweeps: $(VENV)/.dev ## run the shipped designs and draw their figures (ARGS: op
 
 test-page: $(VENV)/.browser ## test the page in Chromium, if one is installed (ARGS: of pytest)
 	$(PY) -m pytest -m "slow or not slow" tests/test_page_browser.py -rs $(ARGS)
+
+results: $(VENV)/.dev ## run what README and docs tell, and write their tables and pictures (half an hour)
+	PYTHONPATH=. $(PY) docs/results.py results/docs
 
 gallery: $(VENV)/.dev ## draw the figures of docs/gallery.md (runs what they need, some minutes)
 	PYTHONPATH=. $(PY) docs/gallery.py results/gallery

@@ -103,9 +103,13 @@ def _added(kind: str, name: str, make: Callable[[Any], Any]) -> Callable[[Functi
 
 def where(error: BaseException) -> str:
     """Line and file in which a plug-in failed, and how."""
-    at = traceback.extract_tb(error.__traceback__)[-1]
-    told = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return f"line {at.lineno} of {Path(at.filename).name} fails: {told.removesuffix(': ')}"
+    frames = traceback.extract_tb(error.__traceback__)
+    at = [frame for frame in frames if not frame.filename.startswith("<")][-1]
+    line, file, words = at.lineno, at.filename, str(error)
+    if isinstance(error, SyntaxError) and error.filename:
+        line, file, words = error.lineno, error.filename, error.msg
+    told = f"{type(error).__name__}: {' '.join(words.split())}".removesuffix(": ")
+    return f"line {line} of {Path(file).name} fails: {told}"
 
 
 def _told(what: str, function: Function) -> Function:

@@ -122,7 +122,7 @@ def _ended(words: Sequence[str]) -> int:
 
 def _in_words(error: OSError) -> str:
     """What the system did not let be done, and with which file."""
-    why = os.strerror(error.errno) if error.errno else str(error)
+    why = error.strerror or str(error)
     return f"{error.filename}: {why}" if error.filename else why
 
 
@@ -163,7 +163,7 @@ def _require_legible(arguments: argparse.Namespace) -> None:
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "run": (run.setup_run, "run a scenario; write tables, figures and a summary"),
-    "resume": (again.setup_resume, "go on with a run that was killed, from its last checkpoint"),
+    "resume": (again.setup_resume, "go on with a run that was killed; draw what figures it lacks"),
     "reproduce": (again.setup_reproduce, "make a run again from its own files, and compare"),
     "scenarios": (listing.setup_scenarios, "list the shipped scenarios"),
     "parameters": (listing.setup_parameters, "print every parameter with bounds and meaning"),

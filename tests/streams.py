@@ -42,7 +42,7 @@ factors = { "oversight.rotation" = { low = 0.0, high = 1.0 } }
 """
 
 CALLS = {
-    "run": f"run {SMALL} --out new",
+    "run": f"run {SMALL} --no-figures --out new",
     "resume": "resume run",  # refused: it has nothing to go on from
     "reproduce": "reproduce run",
     "scenarios": "scenarios",

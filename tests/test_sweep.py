@@ -185,6 +185,7 @@ def test_bad_arguments_on_the_command_line(
     monkeypatch.setattr("analysis.sweep.engine.REACHED_WITHIN", 1)
     assert main(["sweep", str(design), *out, "--scheduler", "tcp://127.0.0.1:9"]) == 2
     assert "--scheduler tcp://127.0.0.1:9: cannot be reached within 1 s" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists(), "the next try would be refused"
     assert main(["sweep", str(tmp_path / "none.toml"), *out]) == 2
     assert "there is no design" in capsys.readouterr().err
     assert main(["sensitivity", str(design), *out]) == 2

@@ -35,17 +35,25 @@ def resume(arguments: argparse.Namespace) -> int:
     Raises
     ------
     InputError
-        If it has neither ended nor left a checkpoint.
+        If it has neither ended nor left a checkpoint, or its checkpoint leads to wrong numbers.
     """
-    from analysis import keeping
+    from analysis import holding, keeping
+    from model.health import NumericFault
+    from model.scenario import InputError
 
     arguments.force = True  # what the folder holds is of the run that goes on
     out = arguments.run
     with listening() as stop:
         load_plugins(arguments)
-        if keeping.has_state(out):
+        if not keeping.has_state(out):
+            return _finish(arguments, stop)
+        try:
             return play(out, lambda: _last_state(out), arguments, stop)
-        return _finish(arguments, stop)
+        except NumericFault as fault:
+            raise InputError(
+                f"{fault}. This run went on from a checkpoint, which may have been changed; "
+                f"{holding.anew(out)}, and if that ends the same, please report it"
+            ) from None
 
 
 def _finish(arguments: argparse.Namespace, stop: Stop) -> int:

@@ -119,13 +119,15 @@ def _way_on_told(out: Path) -> Iterator[None]:
 
     try:
         yield
-    except BrokenPipeError:
-        raise
     except (KeyboardInterrupt, OSError) as end:
         told = isinstance(end, KeyboardInterrupt) and end.args
         if told or not any(entry.name != holding.CLAIM for entry in out.iterdir()):
             raise
-        raise type(end)(f"{end if str(end) else 'early'}; {holding.way_on(out)}") from end
+        on = holding.way_on(out)
+        if isinstance(end, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"early; {on}") from end
+        end.strerror = f"{end.strerror or end}; {on}"
+        raise
 
 
 @contextmanager

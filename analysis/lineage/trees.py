@@ -63,7 +63,7 @@ class Lineage:
         """
         table = self.replaced
         starts = np.flatnonzero(np.diff(table["step"].to_numpy(), prepend=-1))
-        ends = [*starts[1:], len(table)]
+        ends = [*starts[1:], len(table)][: len(starts)]  # without a replacement there is no step
         rows, parents = table["row"].to_numpy(), table["parent"].to_numpy()
         restored = (table["process"] == "lab response").to_numpy()
         rounds = table["round"].to_numpy()

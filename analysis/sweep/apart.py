@@ -109,7 +109,8 @@ class Child:
         if self._words is None:
             return ""
         self._words.seek(0)
-        return self._words.read().decode(errors="replace")[-TOLD:]
+        told = self._words.read().decode(errors="replace")
+        return told.partition("\nExtension modules:")[0][-TOLD:]
 
 
 def how_it_ended(code: int) -> str:
@@ -164,6 +165,7 @@ def _timed(work: Work, job: Job) -> Outcome:
     """Do a run; the system ends this process once its time is up, whatever it is doing then."""
     if work.limit is None:
         return settle(work, job)
+    faulthandler.unregister(signal.SIGALRM)  # the run before may have changed what becomes of it
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     faulthandler.register(signal.SIGALRM, all_threads=False, chain=True)
     signal.setitimer(signal.ITIMER_REAL, work.limit)

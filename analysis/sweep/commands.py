@@ -69,19 +69,25 @@ def _run(design: Any, out: Path, arguments: argparse.Namespace) -> int:
         progress(),
         _note,
     )
-    again = f"what is done is kept in {out}; --resume goes on"
+
+    def stopped(why: str) -> int:
+        kept = (
+            f"what is done is kept in {out}; --resume goes on"
+            if out.exists()
+            else "nothing was begun"
+        )
+        sys.stderr.write(f"stopped{why}; {kept}\n")
+        return STOPPED
+
     try:
         with _terminated_as_interrupted():
             status = run_sweep(design, out, how)
     except Stopped as stop:
-        sys.stderr.write(f"stopped: {stop}; {again}\n")
-        return STOPPED
+        return stopped(f": {stop}")
     except KeyboardInterrupt:
-        sys.stderr.write(f"stopped; {again}\n")
-        return STOPPED
+        return stopped("")
     except OSError as error:
-        sys.stderr.write(f"stopped: {out}: {error.strerror or error}; {again}\n")
-        return STOPPED
+        return stopped(f": {out}: {error.strerror or error}")
     return SOME_FAILED if status.failed else DONE
 
 

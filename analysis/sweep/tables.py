@@ -144,7 +144,7 @@ def _known(file: Path) -> bool:
     folder, table = file.parents[1], file.parent.name
     if not (folder / parts.SUMS).is_dir():  # as in older layouts
         return True
-    if file.stem not in parts.names(folder):  # it is left over
+    if not (folder / parts.SUMS / f"{file.stem}.sha256").exists():  # it is left over
         return False
     try:
         known = parts.sums_of(folder, file.stem).get(table)

@@ -144,7 +144,7 @@ def _plain_measures(told: Any) -> dict[str, Any]:
         except (TypeError, ValueError, OverflowError):
             raise NoNumber(f"{name} is {str(value)[:100]}") from None
         if why := _misfit(name, isinstance(value, str)):
-            raise OtherMeasures(f"returned {name!r} = {value!r}: there is such a column {why}")
+            raise OtherMeasures(f"returned {name!r} = {value!r}: no column of that name is {why}")
     return found
 
 
@@ -266,8 +266,8 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 
 def failure(work: Work, job: Job, kind: str, message: str, trace: str = "") -> dict[str, Any]:
     """A row of `failures`."""
-    told = {"kind": kind, "message": message[:LONGEST], "traceback": trace}
-    return {**_place(work, job), **{name: _utf8(text) for name, text in told.items()}}
+    told = {"kind": kind, "message": _utf8(message)[:LONGEST], "traceback": _utf8(trace)}
+    return {**_place(work, job), **told}
 
 
 def _in_words(error: BaseException) -> tuple[str, str, str]:
