@@ -14,11 +14,11 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow test-page fuzz golden mutate audit sweeps results gallery explore lint format bench size peers docs clean FORCE
+.PHONY: help run serve test test-slow test-page fuzz golden environment mutate audit sweeps results gallery explore lint format bench size peers docs clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.dev ## run a simulation (ARGS: options of `run.py run`)
 	$(PY) run.py run $(ARGS)
@@ -53,6 +53,9 @@ fuzz: $(VENV)/.dev ## try thousands of faulty inputs (ARGS: options of tests/fuz
 
 golden: $(VENV)/.dev ## agree to what the golden runs give now; refused where CI is set
 	PYTHONPATH=. $(PY) tests/golden.py $(ARGS)
+
+environment: $(VENV)/.dev ## see whether kernels, variables or processors change a run (half an hour)
+	PYTHONPATH=. $(PY) tests/environment.py $(ARGS)
 
 mutate: $(VENV)/.mutate ## see which small faults of the simulation the tests find (ARGS: options of tests/mutate.py)
 	PYTHONPATH=. $(PY) tests/mutate.py $(ARGS)
