@@ -14,7 +14,7 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow test-page fuzz golden environment mutate audit sweeps results gallery explore lint format bench size peers docs clean FORCE
+.PHONY: help run serve test test-slow test-page fuzz streams golden environment mutate audit sweeps results gallery explore lint format bench size peers docs clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
@@ -50,6 +50,9 @@ gallery: $(VENV)/.dev ## draw the figures of docs/gallery.md (runs what they nee
 
 fuzz: $(VENV)/.dev ## try thousands of faulty inputs (ARGS: options of tests/fuzz.py)
 	PYTHONPATH=. $(PY) tests/fuzz.py $(ARGS)
+
+streams: $(VENV)/.dev ## try each command with streams closed, unread and full (ARGS: only these commands)
+	PYTHONPATH=. $(PY) tests/streams.py $(ARGS)
 
 golden: $(VENV)/.dev ## agree to what the golden runs give now; refused where CI is set
 	PYTHONPATH=. $(PY) tests/golden.py $(ARGS)
