@@ -152,6 +152,7 @@ def neutral(parameters: Parameters) -> Parameters:
 
 def scale_rounds(parameters: Parameters, factor: float) -> Parameters:
     """Shorten or stretch every phase by `factor`, to one round at least."""
+    factor = plain(factor)
     if not 0 < factor <= 1000:
         raise InputError(f"rounds-scale = {factor:g} is out of bounds: above 0, up to 1000")
     return resolve(

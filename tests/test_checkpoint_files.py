@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import signal
@@ -219,12 +220,12 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def forged_leaves(header: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Each value of a header, with another in its place: its path, and the header."""
+    others = itertools.cycle((-1, 2**40, 0.3, "", None, 1e300))
     for path, value in leaves(header):
-        for other in (-1, 2**40, 1e300, "", None):
-            if other != value:
-                forged = json.loads(json.dumps(header))
-                change(forged, path, other)
-                yield f"{path} = {other}", forged
+        other = next(other for other in others if other != value)
+        forged = json.loads(json.dumps(header))
+        change(forged, path, other)
+        yield f"{path} = {other}", forged
 
 
 def test_wrong_numbers_after_a_checkpoint_are_its_fault(
@@ -233,7 +234,7 @@ def test_wrong_numbers_after_a_checkpoint_are_its_fault(
     """Fails if who has a damaged checkpoint is asked to report a fault of the simulator."""
     state = run / "checkpoint" / "state"
     first, header, _ = parts_of(state)
-    wrong = dict(forged_arrays(state))["population.latent = 1e+30"]
+    wrong = dict(forged_arrays(state))["population.latent_rows = 1e+30"]
     signed(state, first, header, wrong)
     assert main(["resume", str(run), "--quiet", "--no-figures"]) == 2
     (error,) = capsys.readouterr().err.splitlines()

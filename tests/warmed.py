@@ -6,11 +6,12 @@ import io
 
 from analysis import checkpoints, cli, figures, folder, keeping, summary, versions
 from analysis.commands import run
+from analysis.sweep import driver
 from model.collective import CollectiveModel
 from model.genealogy import Genealogy
 from model.scenario import resolve, scale_rounds
 
-USED = checkpoints, cli, keeping, summary, versions
+USED = checkpoints, cli, driver, keeping, summary, versions
 
 model = CollectiveModel(scale_rounds(resolve(overrides={"copies": 64}), 0.02), 0)
 model.genealogy = Genealogy()

@@ -37,6 +37,8 @@ def resume(arguments: argparse.Namespace) -> int:
     InputError
         If it has neither ended nor left a checkpoint, or its checkpoint leads to wrong numbers.
     """
+    import numpy as np
+
     from analysis import holding, keeping
     from model.health import NumericFault
     from model.scenario import InputError
@@ -48,7 +50,9 @@ def resume(arguments: argparse.Namespace) -> int:
         if not keeping.has_state(out):
             return _finish(arguments, stop)
         try:
-            return play(out, lambda: _last_state(out), arguments, stop)
+            # What NumPy would warn of, the health of each round tells better.
+            with np.errstate(all="ignore"):
+                return play(out, lambda: _last_state(out), arguments, stop)
         except NumericFault as fault:
             raise InputError(
                 f"{fault}. This run went on from a checkpoint, which may have been changed; "
