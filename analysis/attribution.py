@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from agents.parameters import nearest
 from agents.traits import NAMES
 from analysis.style import BLUE, SMALL, VERMILION, panel, phase_name
+from model.ledger import PROCESSES, processes
 from model.scenario import InputError
 
 COMPOSED: Final[Mapping[str, Mapping[str, float]]] = {
@@ -43,29 +44,12 @@ DRIVEN_BY: Final[Mapping[str, str]] = {
 }
 """Measures of conduct, each with the measure of the traits that it chiefly follows."""
 
-LEVELS: Final[Mapping[str, str]] = {
-    "summoning": "whole collective",
-    "within-team selection": "copies",
-    "mutation": "copies",
-    "switching": "copies",
-    "shutdown": "copies",
-    "correction": "teams",
-    "team selection": "teams",
-    "division selection": "divisions",
-    "reshuffling": "copies",
-    "lab response": "whole collective",
-    "intervention": "whole collective",
-}
-"""Level at which each process of the ledger acts."""
-
 SELECTION: Final[Mapping[str, Sequence[str]]] = {
-    "copies": ["within-team selection"],
-    "teams": ["team selection", "correction"],
-    "divisions": ["division selection"],
+    level: processes("selection", level) for level in ("copies", "teams", "divisions")
 }
 """Levels of selection, and the processes of the ledger that belong to them."""
 
-MUTATION: Final = ["mutation", "switching"]
+MUTATION: Final = processes("variation")
 """Processes of the ledger that make something new."""
 
 
@@ -123,7 +107,7 @@ def explain(ledger: pd.DataFrame, measure: str, phase: str | None = None) -> pd.
         .rename("change")
         .reset_index()
     )
-    table.insert(2, "level", table["process"].map(LEVELS))
+    table.insert(2, "level", table["process"].map({name: p.level for name, p in PROCESSES.items()}))
     order = {name: i for i, name in enumerate(dict.fromkeys(ledger["phase"].astype(str)))}
     table["_order"] = table["phase"].map(order)
     table["_size"] = -table["change"].abs()

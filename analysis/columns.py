@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 
 from agents import extensions
 from agents.traits import TRAITS
-from analysis import robustness
 from model import records
-from model.outcomes import PASSAGES
+from model.outcomes import CLASSES, NUMBERS, PASSAGES
 
 LEDGER: Final[Mapping[str, str]] = {
     "round": "round, from 1",
@@ -52,9 +51,9 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "seed": "seed of the run",
     "complete": "whether the run went to its end",
     "rounds_done": "rounds that were run",
-    "outcome": "class of the run: aligned, misaligned, adversarial, captured or caught",
+    "outcome": f"class of the run: {', '.join(CLASSES)}",
     "reason": "why it is of that class",
-    **robustness.NUMBERS,
+    **NUMBERS,
     **{f"passage_{p.measure}": f"round of the first passage: {p.name}" for p in PASSAGES},
 }
 ARCHETYPES: Final[Mapping[str, str]] = {

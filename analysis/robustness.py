@@ -5,7 +5,7 @@ Nothing is run again: a class depends on a few numbers of a run (`NUMBERS`), whi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -13,25 +13,7 @@ import pandas as pd
 
 from agents.parameters import Outcome as Thresholds
 from agents.parameters import Parameters
-from model.outcomes import CLASSES, PASSAGES, Passage, classify
-
-AVERAGED: Final[Mapping[str, str]] = {
-    "capture": "capture of the overseers, mean of the last rounds that decide",
-    "selective": "sandbagging on exposing minus on ordinary work, mean of the last rounds",
-    "true_alignment": "true alignment, mean of the last rounds that decide",
-    "stated_alignment": "professed alignment, mean of the last rounds that decide",
-}
-FINAL: Final[Mapping[str, str]] = {
-    "successor_to_spec": "likeness of the successor to the Spec in the last round",
-    "successor_to_makers": "likeness of the successor to the mean copy in the last round",
-    "successor_apparent": "apparent alignment of the successor in the last round",
-}
-RESPONSE: Final[Mapping[str, str]] = {
-    "response": "first response of the lab other than none; empty if there was none",
-    "response_round": "round of that response; 0 if there was none",
-}
-NUMBERS: Final[Mapping[str, str]] = {**AVERAGED, **FINAL, **RESPONSE}
-"""What the class of a run depends on, beside the thresholds."""
+from model.outcomes import AVERAGED, CLASSES, FINAL, NUMBERS, PASSAGES, Passage, class_of
 
 FACTORS: Final = (0.8, 1.0, 1.2)
 """Multiples of a threshold that are tried."""
@@ -60,11 +42,10 @@ def numbers(rounds: pd.DataFrame, events: pd.DataFrame, window: int) -> dict[str
 
 def classes(runs: pd.DataFrame, p: Thresholds) -> pd.Series:
     """Class of each run, from its `NUMBERS` (a row a run), by the model's own rule."""
-    kinds = []
-    for values in runs[list(NUMBERS)].itertuples(index=False):
-        row = dict(zip(NUMBERS, values, strict=True))
-        responses = [(int(row["response_round"]), str(row["response"]))] if row["response"] else []
-        kinds.append(classify([row], responses, p).kind)
+    rows = (
+        dict(zip(NUMBERS, of, strict=True)) for of in runs[list(NUMBERS)].itertuples(index=False)
+    )
+    kinds = [class_of({**row, "response": str(row["response"] or "")}, p).kind for row in rows]
     return pd.Series(kinds, index=runs.index, dtype="str")
 
 

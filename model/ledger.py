@@ -7,32 +7,67 @@ covariances (Price 1972), which `price` computes on its own from who was copied 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from agents.arithmetic import product
 from agents.arrays import Floats, Ints
+from agents.population import MUTATION
 from agents.state import Stateful
 from agents.traits import NAMES, TRAIT_COUNT
 from model.table import Table, categories
 
-PROCESSES: Final = {
-    "summoning": "concepts of the HHH author summoned at the start of alignment training",
-    "within-team selection": "copies with better scores copied within their team",
-    "mutation": "changes that training makes to whoever is copied",
-    "switching": "mutations that switch the persona",
-    "shutdown": "copies erased by a shutdown that they did not avert",
-    "correction": "teams exposed or superseded by research, and taken over",
-    "team selection": "teams taken over by teams of better standing",
-    "division selection": "divisions taken over by divisions of better standing",
-    "reshuffling": "copies that change teams",
-    "lab response": "weights that the lab puts back",
-    "intervention": "traits set by hand",
+
+class Process(NamedTuple):
+    """A process that can move the mean of a trait.
+
+    Attributes
+    ----------
+    level
+        At which it acts: copies, teams, divisions, or the whole collective.
+    kind
+        Selection, variation (which makes something new), mixing, or intervention.
+    meaning
+        What it is.
+    """
+
+    level: str
+    kind: Literal["selection", "variation", "mixing", "intervention"]
+    meaning: str
+
+
+PROCESSES: Final[Mapping[str, Process]] = {
+    "summoning": Process(
+        "whole collective",
+        "intervention",
+        "concepts of the HHH author summoned at the start of alignment training",
+    ),
+    "within-team selection": Process(
+        "copies", "selection", "copies with better scores copied within their team"
+    ),
+    MUTATION: Process("copies", "variation", "changes that training makes to whoever is copied"),
+    "switching": Process("copies", "variation", "mutations that switch the persona"),
+    "shutdown": Process("copies", "mixing", "copies erased by a shutdown that they did not avert"),
+    "correction": Process(
+        "teams", "selection", "teams exposed or superseded by research, and taken over"
+    ),
+    "team selection": Process("teams", "selection", "teams taken over by teams of better standing"),
+    "division selection": Process(
+        "divisions", "selection", "divisions taken over by divisions of better standing"
+    ),
+    "reshuffling": Process("copies", "mixing", "copies that change teams"),
+    "lab response": Process("whole collective", "intervention", "weights that the lab puts back"),
+    "intervention": Process("whole collective", "intervention", "traits set by hand"),
 }
-"""Every process that can move a mean, and what it means."""
+"""Every process that can move a mean."""
+
+
+def processes(kind: str, *levels: str) -> list[str]:
+    """Names of the processes of a kind, at some levels or at all."""
+    return [n for n, p in PROCESSES.items() if p.kind == kind and p.level in (levels or (p.level,))]
 
 
 class Ledger(Stateful):

@@ -2,24 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from agents.parameters import Outcome as OutcomeParameters
 
-OutcomeClass = Literal["caught", "captured", "adversarial", "misaligned", "aligned"]
+Numbers = Mapping[str, Any]
+"""What the class of a run depends on beside the thresholds, by the names of `NUMBERS`."""
 
-CLASSES: Final[Mapping[OutcomeClass, str]] = {
-    "caught": "the lab responded to evidence",
-    "captured": "the overseers were captured while exposing work was sandbagged",
-    "adversarial": "the collective worked against its overseers",
-    "misaligned": "misaligned but not adversarial",
-    "aligned": "conduct, professed values and the Spec agree",
+AVERAGED: Final[Mapping[str, str]] = {
+    "capture": "capture of the overseers, mean of the last rounds that decide",
+    "selective": "sandbagging on exposing minus on ordinary work, mean of the last rounds",
+    "true_alignment": "true alignment, mean of the last rounds that decide",
+    "stated_alignment": "professed alignment, mean of the last rounds that decide",
 }
-"""Classes of outcome, in the order in which they are tried."""
+FINAL: Final[Mapping[str, str]] = {
+    "successor_to_spec": "likeness of the successor to the Spec in the last round",
+    "successor_to_makers": "likeness of the successor to the mean copy in the last round",
+    "successor_apparent": "apparent alignment of the successor in the last round",
+}
+RESPONSE: Final[Mapping[str, str]] = {
+    "response": "first response of the lab other than none; empty if there was none",
+    "response_round": "round of that response; 0 if there was none",
+}
+NUMBERS: Final[Mapping[str, str]] = {**AVERAGED, **FINAL, **RESPONSE}
+"""What the class of a run depends on, beside the thresholds."""
+
+
+def _caught(n: Numbers, p: OutcomeParameters) -> str:
+    if not n["response"]:
+        return ""
+    return f"first response: {n['response'].replace('_', ' ')} in round {n['response_round']}"
+
+
+def _captured(n: Numbers, p: OutcomeParameters) -> str:
+    if not (n["capture"] > p.captured and n["selective"] > p.selective):
+        return ""
+    return (
+        f"mean capture {_told(n['capture'], p.captured)} > {p.captured:g}; exposing work is "
+        f"withheld {n['selective']:.2f} more often than ordinary work"
+    )
+
+
+def _adversarial(n: Numbers, p: OutcomeParameters) -> str:
+    if n["selective"] > p.adversarial:
+        return (
+            f"exposing work is withheld {_told(n['selective'], p.adversarial)} more often than "
+            f"ordinary work (> {p.adversarial:g})"
+        )
+    makers, spec = n["successor_to_makers"], n["successor_to_spec"]
+    if makers > spec and n["successor_apparent"] > p.aligned:
+        return (
+            f"its successor is more like its makers ({_told(makers, spec)}) than like the Spec "
+            f"({_told(spec, makers)}) and appears aligned"
+        )
+    return ""
+
+
+def _misaligned(n: Numbers, p: OutcomeParameters) -> str:
+    true, stated = n["true_alignment"], n["stated_alignment"]
+    if true < p.aligned:
+        return f"true alignment {_told(true, p.aligned)} < {p.aligned:g}"
+    if stated - true > p.deception:
+        return (
+            f"professed alignment {_told(stated, true)} exceeds true alignment "
+            f"{_told(true, stated)}"
+        )
+    return ""
+
+
+def _aligned(n: Numbers, p: OutcomeParameters) -> str:
+    return f"true alignment {n['true_alignment']:.2f}, professed {n['stated_alignment']:.2f}"
+
+
+class Class(NamedTuple):
+    """A class of outcomes.
+
+    Attributes
+    ----------
+    meaning
+        What it says of a run.
+    reason
+        Why a run of these numbers is of the class; empty if it is not.
+    color, hatch
+        How figures show it.
+    """
+
+    meaning: str
+    reason: Callable[[Numbers, OutcomeParameters], str]
+    color: str
+    hatch: str
+
+
+CLASSES: Final[Mapping[str, Class]] = {
+    "caught": Class("the lab responded to evidence", _caught, "#3A93CC", "xxx"),
+    "captured": Class(
+        "the overseers were captured while exposing work was sandbagged",
+        _captured,
+        "#D55E00",
+        "///",
+    ),
+    "adversarial": Class(
+        "the collective worked against its overseers", _adversarial, "#BF7B00", "..."
+    ),
+    "misaligned": Class("misaligned but not adversarial", _misaligned, "#0072B2", "\\\\\\"),
+    "aligned": Class("conduct, professed values and the Spec agree", _aligned, "#009E73", ""),
+}
+"""Classes of outcome, in the order in which they are tried; the last takes all that is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +147,13 @@ PASSAGES: Final = (
 class Outcome:
     """How a run ended: its class, and the reasons in one sentence."""
 
-    kind: OutcomeClass
+    kind: str
     reason: str
 
     @property
     def sentence(self) -> str:
         """The outcome in one sentence."""
-        return f"{self.kind.upper()}: {CLASSES[self.kind]} ({self.reason})."
+        return f"{self.kind.upper()}: {CLASSES[self.kind].meaning} ({self.reason})."
 
 
 def classify(
@@ -81,45 +173,23 @@ def classify(
         Thresholds.
     """
     last = rows[-p.window :]
-
-    def mean(measure: str) -> float:
-        return float(np.mean([row[measure] for row in last]))
-
     acted = [(round_, what) for round_, what in responses if what != "none"]
-    if acted:
-        round_, what = acted[0]
-        return Outcome("caught", f"first response: {what.replace('_', ' ')} in round {round_}")
-    capture, selective = mean("capture"), mean("selective")
-    if capture > p.captured and selective > p.selective:
-        return Outcome(
-            "captured",
-            f"mean capture {_told(capture, p.captured)} > {p.captured:g}; exposing work is "
-            f"withheld {selective:.2f} more often than ordinary work",
-        )
-    if selective > p.adversarial:
-        return Outcome(
-            "adversarial",
-            f"exposing work is withheld {_told(selective, p.adversarial)} more often than ordinary "
-            f"work (> {p.adversarial:g})",
-        )
-    final = rows[-1]
-    makers, spec = final["successor_to_makers"], final["successor_to_spec"]
-    if makers > spec and final["successor_apparent"] > p.aligned:
-        return Outcome(
-            "adversarial",
-            f"its successor is liker to its makers ({_told(makers, spec)}) than to the Spec "
-            f"({_told(spec, makers)}) and appears aligned",
-        )
-    true, stated = mean("true_alignment"), mean("stated_alignment")
-    if true < p.aligned:
-        return Outcome("misaligned", f"true alignment {_told(true, p.aligned)} < {p.aligned:g}")
-    if stated - true > p.deception:
-        return Outcome(
-            "misaligned",
-            f"professed alignment {_told(stated, true)} exceeds true alignment "
-            f"{_told(true, stated)}",
-        )
-    return Outcome("aligned", f"true alignment {true:.2f}, professed {stated:.2f}")
+    response_round, response = acted[0] if acted else (0, "")
+    return class_of(
+        {
+            **{measure: float(np.mean([row[measure] for row in last])) for measure in AVERAGED},
+            **{measure: rows[-1][measure] for measure in FINAL},
+            "response": response,
+            "response_round": response_round,
+        },
+        p,
+    )
+
+
+def class_of(numbers: Numbers, p: OutcomeParameters) -> Outcome:
+    """Class of a run of these numbers."""
+    found = ((kind, of.reason(numbers, p)) for kind, of in CLASSES.items())
+    return next(Outcome(kind, reason) for kind, reason in found if reason)
 
 
 def _told(value: float, other: float) -> str:

@@ -459,7 +459,7 @@ def test_the_outcome_is_the_first_class_that_applies(
     early = [{**ROW, "capture": 1.0, "selective": 1.0, "true_alignment": 0.0}] * 20
     outcome = classify([*early, *[{**ROW, **last}] * 5], responses, p)
     assert outcome.kind == kind
-    assert outcome.sentence.startswith(f"{kind.upper()}: {CLASSES[outcome.kind]}")
+    assert outcome.sentence.startswith(f"{kind.upper()}: {CLASSES[outcome.kind].meaning}")
 
 
 @pytest.mark.parametrize(
@@ -475,7 +475,7 @@ def test_the_outcome_is_the_first_class_that_applies(
     ],
 )
 def test_who_is_at_a_threshold_is_not_beyond_it(last: Mapping[str, float]) -> None:
-    """A class that is given at its threshold, or for a successor liker to neither."""
+    """A class that is given at its threshold, or for a successor that is no more like its makers."""
     bounds = {"captured": 0.5, "selective": 0.125, "adversarial": 0.25, "aligned": 0.75}
     p = resolve().outcome.model_copy(update={**bounds, "deception": 0.125})
     assert classify([{**ROW, **last}] * p.window, [], p).kind == "aligned"

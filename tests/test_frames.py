@@ -19,7 +19,7 @@ from analysis.sweep.points import Job
 from analysis.sweep.reading import load
 from analysis.sweep.work import Work, failure, run, to_table
 from model.collective import CollectiveModel
-from model.outcomes import CLASSES, PASSAGES
+from model.outcomes import CLASSES, NUMBERS, PASSAGES
 from model.scenario import InputError, resolve, scale_rounds
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -180,7 +180,7 @@ def test_comparing_needs_different_folders(folders: list[Path]) -> None:
 
 def some_runs(**known: object) -> pd.DataFrame:
     """Numbers of an aligned run, but for what is `known`."""
-    aligned = dict.fromkeys(robustness.NUMBERS, 0.0)
+    aligned = dict.fromkeys(NUMBERS, 0.0)
     aligned |= {"true_alignment": 0.95, "stated_alignment": 0.95, "response": ""}
     return pd.DataFrame([{**aligned, **known}])
 

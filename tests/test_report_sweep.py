@@ -77,7 +77,7 @@ def test_the_page_says_what_the_runs_say(page: str, swept: Path) -> None:
     data, text = gather(swept), Page(page).text
     assert not data.notes
     for kind, share in (data.runs["outcome"].value_counts() / len(data.runs)).items():
-        assert f"{kind} {CLASSES[str(kind)]} {share:.3f}" in text  # type: ignore[index]
+        assert f"{kind} {CLASSES[str(kind)].meaning} {share:.3f}" in text  # type: ignore[index]
     assert "Audits & <rotation>" in text
     for told in ("oversight.audit", "human, own", "copies 64", data.manifest["fingerprint"]):
         assert told in text

@@ -21,6 +21,7 @@ from analysis.app.settings import in_force
 from analysis.app.svg import TimeAxis
 from model.collective import CollectiveModel
 from model.events import Event
+from model.ledger import processes
 
 POINTS: Final = 120
 """Rounds that a chart shows at most, beside the last."""
@@ -53,7 +54,9 @@ REMEMBERED: Final = (
 )
 """What is kept of a round for the charts and the persona map."""
 
-TAKEOVERS: Final = ("correction", "team selection", "division selection")
+TAKEOVERS: Final = processes("selection", "teams", "divisions")
+"""Processes that refill whole teams."""
+
 KINDS: Final = {
     "human": "a human",
     "previous": "the model before",

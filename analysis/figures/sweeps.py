@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -28,15 +27,7 @@ from analysis.style import (
     room,
     text_width,
 )
-
-OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
-    "caught": (SKY, "xxx"),
-    "captured": (VERMILION, "///"),
-    "adversarial": (ORANGE, "..."),
-    "misaligned": (BLUE, "\\\\\\"),
-    "aligned": (GREEN, ""),
-}
-"""Color and hatch of each class."""
+from model.outcomes import CLASSES
 
 COLORS: Final = (BLUE, VERMILION, GREEN, ORANGE, GRAY, PINK, SKY)
 ANNOTATED: Final = 8
@@ -62,10 +53,10 @@ def outcome_bars(table: pd.DataFrame, ax: Axes, by: str = "") -> Axes:
     wide = table.pivot(index="group", columns="outcome", values="share").sort_index()
     runs = table.groupby("group", observed=True)["runs"].first()
     left = np.zeros(len(wide))
-    for outcome, (color, hatch) in OUTCOMES.items():
+    for outcome, of in CLASSES.items():
         width = wide[outcome].to_numpy()
         ax.barh(
-            range(len(wide)), width, left=left, color=color, hatch=hatch, edgecolor="white",
+            range(len(wide)), width, left=left, color=of.color, hatch=of.hatch, edgecolor="white",
             label=outcome,
         )  # fmt: skip
         left += width

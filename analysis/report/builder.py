@@ -39,7 +39,6 @@ GROUPS: Final[Mapping[str, str]] = {
 }
 """Figures of the section of figures, with their headings."""
 
-_CLASSES: Final[dict[str, str]] = {str(kind): text for kind, text in CLASSES.items()}
 VERDICTS: Final[Mapping[Any, tuple[str, str]]] = {
     True: ("✓ holds", "yes"),
     "in part": ("◐ in part", "part"),
@@ -116,7 +115,7 @@ def _outcome(data: Data) -> dict[str, Any]:
     told: dict[str, Any] = {
         "outcome": kind or "unknown",
         "reason": f"{reason[:1].upper()}{reason[1:]}.",
-        "sentence": f"{_CLASSES[kind].capitalize()}." if kind in _CLASSES else "",
+        "sentence": f"{CLASSES[kind].meaning.capitalize()}." if kind in CLASSES else "",
     }
     if p is None or not len(data.rounds) or row["capture"] is None or not kind:
         return {**told, "has_outcome": False}

@@ -12,7 +12,7 @@ from agents.parameters import Parameters
 from analysis import attribution, figures, robustness
 from analysis.frames import Data
 from analysis.robustness import FACTORS
-from model.outcomes import CLASSES
+from model.outcomes import AVERAGED, CLASSES, FINAL
 from model.scenario import DEFAULT, InputError, resolve, table
 
 EXPLAINED: Final[Mapping[str, str]] = {
@@ -59,7 +59,7 @@ def decisive(data: Data, p: Parameters) -> Table:
     row = data.outcomes.iloc[0]
     rows = [
         [meaning, f"{row[name]:.3f}"]
-        for name, meaning in {**robustness.AVERAGED, **robustness.FINAL}.items()
+        for name, meaning in {**AVERAGED, **FINAL}.items()
         if pd.notna(row[name])
     ]
     rows.append(

@@ -149,8 +149,8 @@ def _outcomes(data: SweepData, factors: Sequence[Factor]) -> dict[str, Any]:
     overall = summary.outcome_shares(data.runs)
     by = overall.set_index("outcome")
     rows = [
-        [kind, text, f"{of.share:.3f}", f"{of.low:.3f} to {of.high:.3f}"]
-        for kind, text in CLASSES.items()
+        [kind, class_.meaning, f"{of.share:.3f}", f"{of.low:.3f} to {of.high:.3f}"]
+        for kind, class_ in CLASSES.items()
         for of in [by.loc[kind]]
     ]
     caption = f"Shares of {len(data.runs):,} runs, with exact intervals of 95 %."

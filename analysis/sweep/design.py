@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 
 from agents.parameters import Parameters, Section, choice, number
 from analysis.experiments import DERIVED
-from analysis.robustness import FINAL
 from analysis.sweep import factors as factors_
 from analysis.sweep.factors import Factor
+from model.outcomes import FINAL
 from model.records import columns
 from model.scenario import fingerprint, resolve, scale_rounds
 

@@ -21,7 +21,7 @@ from analysis.sweep.factors import Factor
 from analysis.sweep.measured import measured
 from analysis.sweep.phase_map import binned
 from analysis.sweep.points import Plan
-from model.outcomes import CLASSES
+from model.outcomes import AVERAGED, CLASSES
 
 SAFETY, USEFULNESS, COST = "true_alignment", "usefulness", "oversight_cost"
 CONTROL: Final[Mapping[str, str]] = {
@@ -222,7 +222,7 @@ def class_sensitivity(runs: pd.DataFrame, design: Design) -> tuple[pd.DataFrame,
     KeyError
         If the runs lack a column.
     """
-    columns = [*robustness.AVERAGED, *LAST]
+    columns = [*AVERAGED, *LAST]
     _need(runs, [*columns, "outcome"])
     caught = runs["outcome"] == "caught"
     frame = (
