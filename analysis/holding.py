@@ -152,7 +152,8 @@ def begun(folder: Path) -> str:
         told = (folder / CLAIM).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return ""
-    return told.partition("\n")[2].rstrip("\n")
+    command = told.partition("\n")[2]
+    return command.removesuffix("\n") if command.endswith("\n") else ""  # half a line is none
 
 
 def replaced(folder: Path) -> str:
