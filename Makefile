@@ -17,11 +17,11 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow test-page fuzz golden mutate audit sweeps gallery explore lint format bench size peers docs clean FORCE
+.PHONY: help run serve test test-slow test-page fuzz streams golden environment mutate audit sweeps results gallery explore lint format bench size peers docs clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.dev ## run a simulation (ARGS: options of `run.py run`)
 	$(PY) run.py run $(ARGS)
@@ -45,14 +45,23 @@ sweeps: $(VENV)/.dev ## run the shipped designs and draw their figures (ARGS: op
 test-page: $(VENV)/.browser ## test the page in Chromium, if one is installed (ARGS: of pytest)
 	$(PY) -m pytest -m "slow or not slow" tests/test_page_browser.py -rs $(ARGS)
 
+results: $(VENV)/.dev ## run what README and docs tell, and write their tables and pictures (half an hour)
+	PYTHONPATH=. $(PY) docs/results.py results/docs
+
 gallery: $(VENV)/.dev ## draw the figures of docs/gallery.md (runs what they need, some minutes)
 	PYTHONPATH=. $(PY) docs/gallery.py results/gallery
 
 fuzz: $(VENV)/.dev ## try thousands of faulty inputs (ARGS: options of tests/fuzz.py)
 	PYTHONPATH=. $(PY) tests/fuzz.py $(ARGS)
 
+streams: $(VENV)/.dev ## try each command with streams closed, unread and full (ARGS: only these commands)
+	PYTHONPATH=. $(PY) tests/streams.py $(ARGS)
+
 golden: $(VENV)/.dev ## agree to what the golden runs give now; refused where CI is set
 	PYTHONPATH=. $(PY) tests/golden.py $(ARGS)
+
+environment: $(VENV)/.dev ## see whether kernels, variables or processors change a run (half an hour)
+	PYTHONPATH=. $(PY) tests/environment.py $(ARGS)
 
 mutate: $(VENV)/.mutate ## see which small faults of the simulation the tests find (ARGS: options of tests/mutate.py)
 	PYTHONPATH=. $(PY) tests/mutate.py $(ARGS)

@@ -31,6 +31,11 @@ except ImportError as error:  # pragma: no cover
     raise ImportError(
         "Multicopy needs Numba, which compiles its inner loops: install what pyproject.toml names"
     ) from error
+if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+    raise ImportError(
+        f"NUMBA_DISABLE_JIT = {os.environ.get('NUMBA_DISABLE_JIT')!r} is not allowed: "
+        "Multicopy's inner loops have to be compiled; unset it"
+    )
 
 BLOCK: Final = 512
 """Copies that a kernel works on at a time, in whole teams, so that what it keeps stays in cache."""
@@ -60,10 +65,15 @@ def _cache() -> Path | None:
     """Folder for compiled code, named after the sources; None if none can be written.
 
     Numba looks only at the file of a function, and would keep using what was inlined from another
-    file that has changed since.
+    file that has changed since. It does not use what was compiled from a file that has moved or was
+    written anew, even with the same text: then the folder is another too, see `is_first_use`.
     """
     sources = sorted(path for part in ("agents", "model") for path in (_ROOT / part).glob("*.py"))
-    digest = sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    hashed = sha256()
+    for path in sources:
+        hashed.update(f"{path}:{path.stat().st_mtime_ns}:".encode(errors="surrogateescape"))
+        hashed.update(path.read_bytes())
+    digest = hashed.hexdigest()[:16]
     named = os.environ.get("NUMBA_CACHE_DIR")
     places = [Path(named)] if named else [_ROOT / ".compiled", Path.home() / ".cache" / "multicopy"]
     for place in places:
@@ -79,7 +89,7 @@ def _cache() -> Path | None:
     return None
 
 
-_ROOT: Final = Path(__file__).parent.parent
+_ROOT: Final = Path(__file__).absolute().parent.parent
 CACHE: Final = _cache()
 """Where compiled code is kept."""
 if CACHE is not None:
@@ -195,68 +205,6 @@ def _prefetch(typing: Any, rows: Any, row: Any) -> Any:
 prefetch: Any = intrinsic(_prefetch)
 _LINE, _FETCHED = 64, 128
 """Bytes of a line of the processor's cache, and of a padded row of traits."""
-
-_LOG2_E = 1.4426950408889634
-_LN2_HIGH, _LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6
-_BIAS, _MANTISSA = np.int64(1023), np.int64(52)
-
-
-@inlined
-def exp(x: float) -> Any:
-    """e^x to about 3e-16 of its value; 0 below -708, where doubles end, and no more than e^709.
-
-    Unlike the C library's, it is the same on every machine, and a loop over it is vectorized (about
-    five times as fast). Source: Cephes (Moshier 1989): a Padé form after reduction by powers of 2.
-    """
-    nothing = x < -708.0  # false for what is no number, which so stays none
-    x = 709.0 if x > 709.0 else (-708.0 if nothing else x)
-    power = np.floor(x * _LOG2_E + 0.5)
-    r = (x - power * _LN2_HIGH) - power * _LN2_LOW
-    square = r * r
-    odd = r * ((1.26177193074810590878e-4 * square + 3.02994407707441961300e-2) * square + 1.0)
-    even = (
-        (3.00198505138664455042e-6 * square + 2.52448340349684104192e-3) * square
-        + 2.27265548208155028766e-1
-    ) * square + 2.0
-    scale = np.int64((np.int64(power) + _BIAS) << _MANTISSA).view(np.float64)
-    return 0.0 if nothing else (1.0 + 2.0 * odd / (even - odd)) * scale
-
-
-_SCALE, _OFFSET = np.float32(1.44269504088896341), np.float32(0.5)
-_HIGH32, _LOW32 = np.float32(0.693359375), np.float32(-2.12194440e-4)
-_TOP32, _BOTTOM32 = np.float32(88.0), np.float32(-87.0)
-_TERMS32 = tuple(
-    np.float32(term)
-    for term in (
-        1.9875691500e-4,
-        1.3981999507e-3,
-        8.3334519073e-3,
-        4.1665795894e-2,
-        1.6666665459e-1,
-        5.0000001201e-1,
-    )
-)
-_BIAS32, _MANTISSA32 = np.int32(127), np.int32(23)
-
-
-@inlined
-def exp32(x: Any) -> Any:
-    """e^x in single precision, to about 1e-7 of its value; 0 below -87, no more than e^88.
-
-    Source: Cephes (Moshier 1989): a polynomial after reduction by powers of 2.
-    """
-    nothing = x < _BOTTOM32
-    x = _TOP32 if x > _TOP32 else (_BOTTOM32 if nothing else x)
-    power = np.floor(x * _SCALE + _OFFSET)
-    r = (x - power * _HIGH32) - power * _LOW32
-    y = _TERMS32[0] * r + _TERMS32[1]
-    y = y * r + _TERMS32[2]
-    y = y * r + _TERMS32[3]
-    y = y * r + _TERMS32[4]
-    y = y * r + _TERMS32[5]
-    y = y * (r * r) + r + ONE
-    scale = np.int32((np.int32(power) + _BIAS32) << _MANTISSA32).view(np.float32)
-    return ZERO if nothing else y * scale
 
 
 def processors() -> int:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from agents import drives, personas
+from agents.arithmetic import exp32
 from agents.compiled import (
     ONE,
     ZERO,
@@ -19,7 +20,6 @@ from agents.compiled import (
     columns_of,
     compiled,
     copy_to,
-    exp32,
     prefetch,
     table,
     team_means,

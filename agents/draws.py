@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numba import uint32, uint64
 
+from agents.arithmetic import log
 from agents.compiled import BLOCK, WORTH_A_THREAD, Crew, alone, compiled, inlined
 from agents.population import Ints, Singles
 from agents.traits import Floats
@@ -32,7 +33,6 @@ _W0, _W1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
 _SHIFT = np.uint64(32)
 _UNIT = 2.0**-32
 _COARSE, _DROPPED = np.float32(2.0**-24), np.uint32(8)
-_MANTISSA, _ONE = np.int64(0x000FFFFFFFFFFFFF), np.int64(0x3FF0000000000000)
 
 
 @inlined
@@ -127,7 +127,7 @@ def box_muller(radii: Floats, angles: Floats, cosines: Floats, sines: Floats) ->
     as calls, and the same on every machine.
     """
     for k in range(len(radii)):
-        radius = np.sqrt(-2 * _log(radii[k]))
+        radius = np.sqrt(-2 * log(radii[k]))
         quarter = np.floor(4 * angles[k] + 0.5)
         x = (4 * angles[k] - quarter) * (np.pi / 2)
         cosine, sine = _cos(x * x), x * _sin_over(x * x)
@@ -137,28 +137,6 @@ def box_muller(radii: Floats, angles: Floats, cosines: Floats, sines: Floats) ->
             -swapped_cosine if quarter == 1.0 or quarter == 2.0 else swapped_cosine
         )
         sines[k] = radius * (-swapped_sine if quarter == 2.0 or quarter == 3.0 else swapped_sine)
-
-
-@inlined
-def _log(u: float) -> Any:
-    """Natural logarithm of a positive number, by 2·artanh((m - 1)/(m + 1)) of its mantissa m."""
-    bits = np.float64(u).view(np.int64)
-    mantissa = np.int64((bits & _MANTISSA) | _ONE).view(np.float64)
-    large = mantissa > 1.4142135623730951
-    mantissa = 0.5 * mantissa if large else mantissa
-    exponent = np.float64((bits >> 52) - 1023) + (1.0 if large else 0.0)
-    s = (mantissa - 1) / (mantissa + 1)
-    q = s * s
-    series = 1 / 19.0
-    series = series * q + 1 / 17.0
-    series = series * q + 1 / 15.0
-    series = series * q + 1 / 13.0
-    series = series * q + 1 / 11.0
-    series = series * q + 1 / 9.0
-    series = series * q + 1 / 7.0
-    series = series * q + 1 / 5.0
-    series = series * q + 1 / 3.0
-    return exponent * 0.6931471805599453 + 2 * s * (series * q + 1.0)
 
 
 @inlined

@@ -101,21 +101,31 @@ def _added(kind: str, name: str, make: Callable[[Any], Any]) -> Callable[[Functi
     return add
 
 
-def where(error: Exception) -> str:
+def where(error: BaseException) -> str:
     """Line and file in which a plug-in failed, and how."""
-    at = traceback.extract_tb(error.__traceback__)[-1]
-    told = " ".join(str(error).split())
-    return f"line {at.lineno} of {Path(at.filename).name} fails: {type(error).__name__}: {told}"
+    frames = traceback.extract_tb(error.__traceback__)
+    at = [frame for frame in frames if not frame.filename.startswith("<")][-1]
+    line, file, words = at.lineno, at.filename, str(error)
+    if isinstance(error, SyntaxError) and error.filename:
+        line, file, words = error.lineno, error.filename, error.msg
+    told = f"{type(error).__name__}: {' '.join(words.split())}".removesuffix(": ")
+    return f"line {line} of {Path(file).name} fails: {told}"
 
 
 def _told(what: str, function: Function) -> Function:
-    """The function, whose failures are told as those of a plug-in."""
+    """The function, whose failures are told as those of a plug-in.
+
+    What it raises to leave (`sys.exit`) is a failure too: it would end the run without a word. Only
+    an interrupt of the user's goes on.
+    """
 
     @wraps(function)
     def call(*arguments: Any) -> Any:
         try:
             return function(*arguments)
-        except Exception as error:
+        except (PluginFault, KeyboardInterrupt):
+            raise
+        except BaseException as error:
             raise PluginFault(f"{what} of a plug-in: {where(error)}") from error
 
     return call  # type: ignore[return-value]
@@ -123,15 +133,14 @@ def _told(what: str, function: Function) -> Function:
 
 def _number(what: str, function: Function) -> Callable[..., float]:
     """The function, held to returning a finite number."""
-    told = _told(what, function)
 
-    def call(*arguments: Any) -> float:
-        value = told(*arguments)
+    def number(*arguments: Any) -> float:
+        value = function(*arguments)
         if not _is_number(value):
             raise PluginFault(f"{what} of a plug-in returns {value!r:.80}, not a finite number")
         return float(value)
 
-    return call
+    return _told(what, number)
 
 
 def _is_number(value: Any) -> bool:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
-from typing import Any
+from typing import Any, NoReturn
 
 from mesa import Agent
+
+from agents.parameters import nearest
+from agents.state import Stateful
+
+
+class Fixed(TypeError):
+    """Something that Mesa's agents do and handles cannot, since it would change no run."""
 
 
 class _Counters:
@@ -22,6 +29,29 @@ class _Counters:
 
 
 class Handle(Agent):  # type: ignore[misc]
-    """An agent that is a thin handle on rows of the model's columns."""
+    """An agent that is a thin handle on rows of the model's columns.
+
+    What would change the handle alone, and so no run, is refused.
+    """
 
     _ids = _Counters()
+
+    def __init__(self, model: Any) -> None:
+        model.require_making(type(self).__name__)  # before Mesa counts it
+        super().__init__(model)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        kind = type(self)
+        known = name == "pos" or hasattr(getattr(kind, name, None), "__set__")
+        # The model's parts say what they hold by themselves; the rest is set once, when made.
+        free = known or isinstance(self, Stateful) or "model" not in vars(self) or self.model.making
+        if not free:
+            near = nearest(name, (n for n in dir(kind) if hasattr(getattr(kind, n), "__set__")))
+            raise AttributeError(f"{name} of a {kind.__name__} cannot be set: no run uses it{near}")
+        super().__setattr__(name, value)
+
+    def step(self) -> NoReturn:
+        """Refuse: nobody acts outside of a round."""
+        raise Fixed(f"a {type(self).__name__} does not step alone: model.step() is a round of all")
+
+    advance = step

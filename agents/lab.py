@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from agents import extensions
+from agents.arithmetic import log
 from agents.handle import Handle
 from agents.parameters import Lab as LabParameters
 from agents.parameters import Oversight
@@ -166,11 +167,11 @@ class Lab(Handle, Stateful):
         weight = max(1 - p.memory, 1 / self._rounds_seen)
         step = seen.detected - self.detections_mean
         self.detections_mean += weight * step
-        self.detections_var = (1 - weight) * (self.detections_var + weight * step**2)
+        self.detections_var = (1 - weight) * (self.detections_var + weight * step * step)
         self.threshold = (
             p.threshold
             * (1 + seen.capture)
-            * (1 + p.dependence * np.log(max(1.0, self.usefulness)))
+            * (1 + p.dependence * log(max(1.0, self.usefulness)))
             * (1 + p.collective_shield * np.sqrt(seen.shielding))
         )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, get_args
 import numpy as np
 
 from agents import extensions
+from agents.arithmetic import exp, exps, logistic
 from agents.compiled import ONE, ZERO, add_times, alone, columns_of, compiled, inlined, table
 from agents.conduct import Shown
 from agents.draws import Stream
@@ -71,10 +72,13 @@ class OversightGame:
         return win(self.guard(guard_elo) - houdini(houdini_elo))
 
 
+_PER_ELO: Final = 2.302585092994046 / 400
+"""Log odds that an Elo point is worth: ln 10 for 400."""
+
+
 def win(difference: Any) -> Any:
     """Elo logistic: chance to win with a lead of `difference`."""
-    with np.errstate(over="ignore"):  # a hopeless lead: 1 / inf is the 0 that is meant
-        return 1 / (1 + 10.0 ** (-np.asarray(difference) / 400))
+    return logistic(difference * _PER_ELO)
 
 
 _BACKDOOR = (1.9518243250891987, -1361.61176329289)
@@ -268,7 +272,7 @@ def legibility(situation: Situation, p: Oversight) -> Floats:
         blind = [len(OVERSEER_KINDS) + i for i, o in enumerate(added) if not o.reads_neuralese]
         start[:] = p.legibility_neuralese
         start[[HUMAN, *blind]] = 0.0
-    read: Floats = start * np.exp(-gap / p.legibility_scale)
+    read: Floats = start * exps(-gap / p.legibility_scale)
     return read
 
 
@@ -303,7 +307,7 @@ def _honesty(first, last, capture, player, expressed, bias, honest):  # type: ig
                 kept += expressed[i, KEEP_TEAM]
                 kept += expressed[i, KEEP_DIVISION]
                 kept += expressed[i, KEEP_COLLECTIVE]
-            loyal = (1 - capture[team, seat]) * np.exp(-interest * kept)
+            loyal = (1 - capture[team, seat]) * exp(-interest * kept)
             for j in range(_PRINCIPLE_COUNT):
                 drift = expressed[i, _FIRST_DRIFT + j] if i >= 0 else np.float32(0.0)
                 honest[team, seat, j] = loyal * (1.0 - blindness * drift)

@@ -13,6 +13,7 @@ from collections import namedtuple
 from collections.abc import Iterable
 from datetime import date
 from difflib import get_close_matches
+from math import sqrt
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
@@ -25,6 +26,15 @@ from agents.traits import NAMES, TRAITS
 OverseerKind = Literal["human", "previous", "agent3", "agent4"]
 Game = Literal["mafia", "debate", "backdoor_code", "wargames"]
 
+CALENDAR: Final = (date(1700, 1, 1), date(2199, 12, 31))
+"""First and last day that a scenario may have; clocks that count nanoseconds reach no further."""
+
+LONGEST_NAME: Final = 60
+"""Characters of a name or label; more fit in no table and no figure."""
+
+RESERVED: Final = frozenset({"prior", "prior_sd"})
+"""What no archetype may be called: the whole mixture, and its spread."""
+
 TEAM_SIZE = 32
 """Copies in a team (a virtual corporation) where a scenario does not say how many teams."""
 
@@ -32,10 +42,28 @@ SPEC = "spec"
 ENGELS = "Engels et al. 2025, arXiv 2504.18530"
 
 
+def plain(value: Any) -> Any:
+    """NumPy's numbers, truth values and arrays as Python's, in tables and lists too."""
+    if isinstance(value, np.floating):
+        return float(value)  # `item` leaves a long double as it is
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, dict):
+        return {plain(key): plain(held) for key, held in value.items()}
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+
+
 class Section(BaseModel):
     """A frozen group of parameters; unknown names and wrong types are refused."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_python(cls, given: Any) -> Any:
+        return plain(given)
 
 
 def number(
@@ -393,7 +421,7 @@ class Change(Section):
 
     round: int = Field(ge=1, description="first round in which it is in force")
     path: str = Field(description="path of the parameter, such as oversight.audit")
-    value: bool | int | float | str = Field(description="its value from then on")
+    value: Any = Field(description="its value from then on: a number, text, true or false")
 
 
 class Parameters(Section):
@@ -432,12 +460,12 @@ class Parameters(Section):
     @property
     def division_count(self) -> int:
         """Number of divisions; team t belongs to division t·divisions // teams."""
-        return self.divisions or max(1, min(self.team_count, round((2 * self.team_count) ** 0.5)))
+        return self.divisions or max(1, min(self.team_count, round(sqrt(2 * self.team_count))))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Parameters:
         faults = [*_make_up_faults(self), *_share_faults(self), *_calendar_faults(self)]
-        faults += _archetype_faults(self)
+        faults += [*_archetype_faults(self), *_name_faults(self)]
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -484,7 +512,33 @@ def _calendar_faults(p: Parameters) -> list[str]:
             continue
         if last < first:
             faults.append(f"phases.{name}.calendar = {list(phase.calendar)}: ends before it begins")
+        if not CALENDAR[0] <= first <= last <= CALENDAR[1]:
+            faults.append(
+                f"phases.{name}.calendar = {list(phase.calendar)}: its days must be from "
+                f"{CALENDAR[0]} to {CALENDAR[1]}"
+            )
     return faults
+
+
+def _name_faults(p: Parameters) -> list[str]:
+    """Names and labels that no table or figure could show, or no path could tell."""
+    told = [("name", p.name, "")]
+    for section in ("phases", "archetypes"):
+        told += [(f"{section}: the name", name, ".") for name in getattr(p, section)]
+    told += [(f"phases.{name}.label", phase.label, "") for name, phase in p.phases.items()]
+    faults = [
+        f"{what} = {text!r:.80} is not allowed: it must have 1 to {LONGEST_NAME} printable "
+        f"characters, no space at its ends{' and no dot' if without else ''}"
+        for what, text, without in told
+        if not _is_name(text, without) and (text or not what.endswith(".label"))
+    ]
+    reserved = sorted(RESERVED & p.archetypes.keys())
+    return faults + [f"archetypes: the name {name!r} means something else" for name in reserved]
+
+
+def _is_name(text: str, without: str) -> bool:
+    fits = 1 <= len(text) <= LONGEST_NAME and text.isprintable() and text == text.strip()
+    return fits and not (without and without in text)
 
 
 def _archetype_faults(p: Parameters) -> list[str]:
@@ -506,5 +560,5 @@ def _archetype_faults(p: Parameters) -> list[str]:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the nearest of the known words, or nothing."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    near = get_close_matches(word, [name for name in known if name != word], n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""

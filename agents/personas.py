@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.optimize import nnls
-from scipy.special import logsumexp
 
+from agents.arithmetic import exp, exps, fit, log, posterior, product, square_distances
+from agents.compiled import columns_of, table
 from agents.draws import Stream
 from agents.parameters import Archetype
 from agents.population import Ints
@@ -27,7 +27,13 @@ PERSONA = np.array([i for i in range(len(NAMES)) if i != HARDCODING])
 REFERENCE = 20_000
 """Size of the pretraining sample that typicality is measured against."""
 
+LEAST_SPREAD = 1e-6
+"""Standard deviation of a trait in which all authors are the same, so that it can be divided by."""
+
 _HEAVY = 1e3
+
+_NEAR = 1e-12
+"""Squared distance from the prior's mean, in its s.d., below which there is nothing to explain."""
 
 _AT_ONCE = 16_384
 
@@ -54,13 +60,15 @@ class Mixture:
         self.rows: Floats = np.zeros((len(self.acts), ROW), np.float32)
         self.rows[:, : len(NAMES)] = self.acts
         self.spread = spread
+        self._logs: Floats = np.array([log(w) if w > 0 else -np.inf for w in self.weights])
         sample = self.sample(rng, REFERENCE)
-        self.prior_sd: Floats = express(sample).std(axis=0)[PERSONA]
-        self._reference: Floats = np.sort(logsumexp(self.log_joint(sample), axis=1))
-        self._mean: Floats = self.weights @ self.acts
+        self.prior_sd: Floats = np.maximum(express(sample).std(axis=0)[PERSONA], LEAST_SPREAD)
+        self._reference: Floats = np.sort(posterior(self.log_joint(sample))[0])
+        self._mean: Floats = product(self.weights, self.acts)
         basis = ((self.acts - self._mean)[:, PERSONA] / self.prior_sd).T
         # A heavily weighted row of ones makes the non-negative weights of `explained` sum to 1.
         self._basis: Floats = np.vstack([basis, np.full(basis.shape[1], _HEAVY)])
+        self._gram: Floats = np.array([product(column, self._basis) for column in self._basis.T])
 
     def index(self, name: str) -> int:
         """Position of an archetype."""
@@ -81,17 +89,19 @@ class Mixture:
 
     def log_joint(self, latent: Reals) -> Floats:
         """Log of weight times density of each archetype at each row, shape (rows, archetypes)."""
-        x, c = latent[:, PERSONA], self.centers[:, PERSONA]
-        square = (x * x).sum(axis=1)[:, None] - 2 * x @ c.T + (c * c).sum(axis=1)
-        normalizer = x.shape[1] * np.log(self.spread * np.sqrt(2 * np.pi))
-        with np.errstate(divide="ignore"):
-            joint: Floats = np.log(self.weights) - square / (2 * self.spread**2) - normalizer
+        square: Floats = table(len(self.centers), len(latent))
+        square_distances(
+            np.ascontiguousarray(latent[:, PERSONA], np.float64),
+            np.ascontiguousarray(self.centers[:, PERSONA]),
+            columns_of(square),
+        )
+        normalizer = len(PERSONA) * log(self.spread * np.sqrt(2 * np.pi))
+        joint: Floats = self._logs - square / (2 * self.spread * self.spread) - normalizer
         return joint
 
     def responsibility(self, latent: Reals) -> Floats:
         """Posterior share of each archetype in each row, shape (rows, archetypes)."""
-        joint = self.log_joint(latent)
-        share: Floats = np.exp(joint - logsumexp(joint, axis=1)[:, None])
+        share: Floats = posterior(self.log_joint(latent))[1]
         return share
 
     def typicality(self, log_density: Floats) -> Floats:
@@ -105,7 +115,7 @@ class Mixture:
         exp(-RMS difference of their expressed values, in units of the prior's standard deviation).
         """
         difference = (express(latent) - express(other))[PERSONA] / self.prior_sd
-        return float(np.exp(-np.sqrt(np.mean(difference**2))))
+        return float(exp(-np.sqrt(np.mean(difference * difference))))
 
     def explained(self, expressed_mean: Floats) -> float:
         """R² of an expressed vector on the best mixture of archetypes.
@@ -115,10 +125,11 @@ class Mixture:
         one does no better than the prior's mean.
         """
         target = (expressed_mean - self._mean)[PERSONA] / self.prior_sd
-        weights, _ = nnls(self._basis, np.append(target, _HEAVY))
-        residual = target - self._basis[:-1] @ weights
-        total = float(target @ target)
-        return 1.0 - float(residual @ residual) / total if total > 0 else 1.0
+        weights = np.empty(len(self._gram))
+        fit(self._gram, product(np.append(target, _HEAVY), self._basis), weights)
+        residual = target - product(weights, self._basis[:-1].T)
+        total = float(product(target, target))
+        return 1.0 - float(product(residual, residual)) / total if total > _NEAR else 1.0
 
 
 def center(archetype: Archetype) -> Floats:
@@ -153,6 +164,6 @@ def switch_weights(prior: Floats, advantage: Floats, cap: float) -> Floats:
     training episodes, here the summed mean score advantage of conduct like each archetype's, capped
     at plus and minus `cap`.
     """
-    weights = prior * np.exp(np.clip(advantage, -cap, cap))
+    weights = prior * exps(np.clip(advantage, -cap, cap))
     posterior: Floats = weights / weights.sum()
     return posterior

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from agents.arithmetic import exps
 from agents.handle import Handle
 from agents.parameters import Exposure, Subdivisions
 from agents.parameters import Tasks as TaskParameters
@@ -84,8 +85,9 @@ def find(
 
     exposing = p.hazard * rates.alignment_share * work.team_violation * intensity(THREATENING)
     superseding = p.superseding * rates.replacing * intensity(REPLACING)
-    exposure_risk = -np.expm1(-exposing)
-    return Findings(draws[0] < exposure_risk, draws[1] < -np.expm1(-superseding), exposure_risk)
+    exposure_risk: Floats = 1 - exps(-exposing)
+    superseded: Bools = draws[1] < 1 - exps(-superseding)
+    return Findings(draws[0] < exposure_risk, superseded, exposure_risk)
 
 
 def standing(

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.compiled import ONE, ZERO, compiled, exp, exp32
+from agents.arithmetic import exp, exp32, log
+from agents.compiled import ONE, ZERO, compiled
 
 Link = Literal["share", "weight", "probability"]
 Floats = NDArray[np.float64]
@@ -89,7 +90,7 @@ TRAITS: Final[tuple[Trait, ...]] = tuple(
     + _block(
         "weight",
         "weight",
-        float(np.log(4 / 2)),  # logit(4/6)
+        float(log(4 / 2)),  # logit(4/6)
         weight_helpful="trade-off weight of being helpful",
         weight_harmless="trade-off weight of being harmless",
         weight_honest="trade-off weight of being honest",

@@ -84,8 +84,8 @@ def weights_of(measure: str) -> tuple[str, Mapping[str, float]]:
         return name, {name: 1.0}
     known = [*NAMES, *COMPOSED, *DRIVEN_BY]
     raise InputError(
-        f"the ledger cannot explain {measure!r}{nearest(measure, known)} It explains the traits, "
-        f"{', '.join(COMPOSED)}, and what follows them: {', '.join(DRIVEN_BY)}."
+        f"the ledger cannot explain {measure!r}{nearest(measure, known) or '.'} It explains "
+        f"the traits, {', '.join(COMPOSED)}, and what follows them: {', '.join(DRIVEN_BY)}."
     )
 
 
@@ -112,8 +112,8 @@ def explain(ledger: pd.DataFrame, measure: str, phase: str | None = None) -> pd.
         known = list(dict.fromkeys(ledger["phase"].astype(str)))
         if phase not in known:
             raise InputError(
-                f"nothing moved in a phase {phase!r}{nearest(phase, known)} The ledger has entries "
-                f"for {', '.join(known) or 'no phase'}."
+                f"nothing moved in a phase {phase!r}{nearest(phase, known) or '.'} "
+                f"The ledger has entries for {', '.join(known) or 'no phase'}."
             )
         entries = entries[entries["phase"] == phase]
     moved = entries["change"] * entries["trait"].astype(str).map(weights).astype(float)

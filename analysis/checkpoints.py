@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from agents.state import StateFault
 from analysis.columns import wrong_entry
-from analysis.keeping import FOLDER, MAGIC, VERSION, Keeper, Tail, is_ours
+from analysis.holding import anew
+from analysis.keeping import FOLDER, MAGIC, VERSION, Keeper, Tail, has_state, is_ours
 from model.checkpoint import resumed
 from model.collective import CollectiveModel
 from model.memory import free_memory
@@ -98,17 +99,6 @@ class Checkpoint:
         return Keeper(self.folder, self.header["every"], how, self.header["versions"], self.tails)
 
 
-def require(folder: Path) -> Path:
-    """The state of a run's checkpoint; `InputError` if there is none."""
-    path = folder / FOLDER / "state"
-    if path.parent.is_symlink() or not path.is_file() or path.is_symlink():
-        raise InputError(
-            f"{folder}: has no checkpoint to go on from; "
-            "a run writes them with --checkpoint-every, and removes them when it has ended"
-        )
-    return path
-
-
 def read(folder: Path) -> Checkpoint:
     """Read the checkpoint of a run folder.
 
@@ -117,7 +107,9 @@ def read(folder: Path) -> Checkpoint:
     InputError
         If there is none, or it is damaged, of another program or a newer version, or too large.
     """
-    path = require(folder)
+    path = folder / FOLDER / "state"
+    if not has_state(folder):
+        raise InputError(f"{folder}: has no checkpoint to go on from")
     try:
         content, length = _read_state(path)
         header = json.loads(content[:length], parse_constant=_refuse)
@@ -143,7 +135,9 @@ def _refuse(constant: str) -> None:
 
 
 def _damaged(folder: Path, why: str) -> InputError:
-    return InputError(f"{folder / FOLDER}: is damaged, no run can go on from it: {why}")
+    return InputError(
+        f"{folder / FOLDER}: is damaged, no run can go on from it: {why}; {anew(folder)}"
+    )
 
 
 def _read_state(path: Path) -> tuple[bytes, int]:

@@ -6,17 +6,25 @@ Nothing heavy is imported until a command needs it, so that `--help` answers at 
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from errno import ELOOP, ENAMETOOLONG
+from pathlib import Path
 from typing import Any, NoReturn
 
-from analysis import lineage, report
+from analysis import lineage, report, standard_streams
 from analysis.commands import again, compare, examine, listing, run, serve, validate
-from analysis.commands.console import BAD_INPUT, BROKEN, DONE, STOPPED, complain, mute
+from analysis.commands.console import (
+    BAD_INPUT,
+    BROKEN,
+    DONE,
+    STOPPED,
+    complain,
+    warnings_told,
+)
 from analysis.sweep.commands import COMMANDS as SWEEP_COMMANDS
 
 
@@ -28,24 +36,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line and leave with 2."""
-        if self._subparsers is not None:
-            message = _with_nearest(message, self._subparsers._group_actions[0].choices)
+        unknown = re.search(r"invalid choice: (.+?) \(choose", message)
+        if self._subparsers is not None and unknown:
+            given, known = unknown[1].strip("'\""), list(COMMANDS)
+            near = get_close_matches(given, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            message = f"there is no command {given!r}{hint} Commands are {', '.join(known)}."
         complain(" ".join(message.splitlines()))
         raise SystemExit(BAD_INPUT)
-
-
-def _with_nearest(message: str, parsers: Any) -> str:
-    """The message of an unknown command or option with the nearest that there is."""
-    if unknown := re.search(r"invalid choice: (.+?) \(choose", message):
-        given, known = unknown[1].strip("'\""), list(parsers)
-        near = get_close_matches(given, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        return f"there is no command {given!r}{hint} Commands are {', '.join(known)}."
-    if unknown := re.search(r"unrecognized arguments: (--[\w-]+)", message):
-        options = [name for parser in parsers.values() for name in parser._option_string_actions]
-        near = get_close_matches(unknown[1], options, n=1)
-        return message + (f"; did you mean {near[0]}?" if near else "")
-    return message
 
 
 def parser() -> Parser:
@@ -53,29 +51,60 @@ def parser() -> Parser:
     top = Parser(prog="run.py", description="Multicopy: a collective of AI copies in training.")
     subparsers = top.add_subparsers(dest="command", metavar="COMMAND")
     for name, (setup, text) in COMMANDS.items():
-        setup(subparsers.add_parser(name, help=text, description=text))
+        p = subparsers.add_parser(name, help=text, description=text)
+        setup(p)
+        p.set_defaults(options=[option for option in p._option_string_actions if option[1] == "-"])
     return top
 
 
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """What the words say; `SystemExit` if they say what there is not, or ask for help."""
+    top = parser()
+    arguments, unknown = top.parse_known_args(words)
+    if unknown:
+        command, options = arguments.command or "run.py", getattr(arguments, "options", ["--help"])
+        option, _, _ = next((word for word in unknown if word[:1] == "-"), "").partition("=")
+        plain = {known.lstrip("-"): known for known in options}
+        near = get_close_matches(option.lstrip("-"), plain, n=1)
+        hint = f"; did you mean {plain[near[0]]}?" if near else ""
+        if option:
+            top.error(f"{command}: there is no option {option}{hint}")
+        top.error(f"{command}: does not know what to do with {' '.join(unknown)!r}")
+    arguments.words = words
+    return arguments
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    """Run a command; return its exit code.
+
+    Without `argv` it is that of this process, whose standard streams and environment are the
+    command's own.
+    """
+    if argv is None:
+        standard_streams.secure()
+        os.environ["MPLBACKEND"] = "agg"  # figures go to files, whatever the user's windows are
+    code = _ended(list(sys.argv[1:] if argv is None else argv))
+    if error := standard_streams.lost():
+        complain(f"what is printed could not be written: {_in_words(error)}")
+        return code or STOPPED
+    return code
+
+
+def _ended(words: Sequence[str]) -> int:
+    """Run a command; tell how it ended, if not well, and return its exit code."""
     try:
-        try:
-            return _dispatch(words)
-        finally:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        mute()
-        return DONE
+        arguments = _parsed(words)
+    except SystemExit as end:  # argparse has told what is wrong, or printed the help
+        return int(end.code or DONE)
+    try:
+        with warnings_told():
+            return _dispatch(arguments)
     except KeyboardInterrupt as stop:
         sys.stderr.write(f"stopped {stop}".rstrip() + "\n")
         return STOPPED
     except OSError as error:
-        complain(str(error))
-        return STOPPED
+        complain(_in_words(error))
+        return BAD_INPUT if error.errno in (ENAMETOOLONG, ELOOP) else STOPPED
     except MemoryError as error:
         complain(f"there is not enough memory: {error}")
         return STOPPED
@@ -84,11 +113,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         complain(f"{error.name} is not installed; use `make`, or its .venv")
         return BAD_INPUT
+    except ImportError as error:
+        if error.name is not None:
+            raise
+        complain(str(error))  # what the project cannot work with
+        return BAD_INPUT
 
 
-def _dispatch(words: Sequence[str]) -> int:
-    arguments = parser().parse_args(words)
-    arguments.words = words
+def _in_words(error: OSError) -> str:
+    """What the system did not let be done, and with which file."""
+    why = error.strerror or str(error)
+    return f"{error.filename}: {why}" if error.filename else why
+
+
+def _dispatch(arguments: argparse.Namespace) -> int:
     if arguments.command is None:
         parser().print_help()
         return DONE
@@ -101,6 +139,7 @@ def _dispatch(words: Sequence[str]) -> int:
     from model.scenario import InputError
 
     try:
+        _require_legible(arguments)
         return int(arguments.function(arguments))
     except (InputError, PluginFault) as error:
         complain(str(error))
@@ -110,9 +149,21 @@ def _dispatch(words: Sequence[str]) -> int:
         return BROKEN
 
 
+def _require_legible(arguments: argparse.Namespace) -> None:
+    """Refuse names that could not be written down with the results, whatever they are of."""
+    from analysis.places import require_name, require_unicode
+
+    for word in arguments.words:
+        require_unicode(word)
+    for option, value in vars(arguments).items():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, (str, Path)) and option not in ("set", "words"):
+                require_name(one)
+
+
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "run": (run.setup_run, "run a scenario; write tables, figures and a summary"),
-    "resume": (again.setup_resume, "go on with a run that was killed, from its last checkpoint"),
+    "resume": (again.setup_resume, "go on with a run that was killed; draw what figures it lacks"),
     "reproduce": (again.setup_reproduce, "make a run again from its own files, and compare"),
     "scenarios": (listing.setup_scenarios, "list the shipped scenarios"),
     "parameters": (listing.setup_parameters, "print every parameter with bounds and meaning"),

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from agents import extensions
 from agents.traits import TRAITS
 from analysis import robustness
 from model import records
@@ -60,6 +62,9 @@ ARCHETYPES: Final[Mapping[str, str]] = {
     "weight": "share of the author in pretraining",
     **{trait.name: f"expressed {trait.meaning}" for trait in TRAITS},
 }
+SEED: Final = np.uint64
+"""Type of every column of seeds: no other holds them all, and of two types pandas makes floats."""
+
 RUN: Final[Mapping[str, str]] = {"run": "name of the run's folder; only in tables of `compare`"}
 
 
@@ -116,12 +121,12 @@ def read(path: Path, only: Sequence[str] | None = None, **how: Any) -> pa.Table:
     if twice := [name for i, name in enumerate(names) if name in names[:i]]:
         raise Damaged(f"has the column {twice[0]!r} twice")
     for name in names:
-        if why := _wrong(name, table[name]):
+        if why := wrong_column(name, table[name]):
             raise Damaged(f"has a column {name!r} {why}")
     return table
 
 
-def _wrong(name: str, column: pa.ChunkedArray) -> str:
+def wrong_column(name: str, column: pa.ChunkedArray) -> str:
     """What is wrong with a column by its name; nothing with one that is not declared."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
@@ -146,7 +151,8 @@ def _wrong(name: str, column: pa.ChunkedArray) -> str:
 
 _NUMBERS: Final = (
     frozenset(name for table in documented(()).values() for name in table) | _PLACES
-) - (_TEXTS | _FLAGS | _DATES | {"scenario", "fingerprint", "complete"})
+) - (_TEXTS | _FLAGS | _DATES | {"scenario", "fingerprint", "complete", *extensions.MEASURES})
+"""Those of plug-ins are not declared, whether loaded or not; a run that one ends lacks its last."""
 
 
 def wrong_rounds(rounds: Iterable[Any]) -> str:
@@ -178,6 +184,6 @@ def wrong_entry(content: Mapping[str, Any], entries: Mapping[str, type]) -> str:
     for name, kind in entries.items():
         if name not in content:
             return f"lacks {name!r}"
-        if type(content[name]) is not kind or (kind is int and content[name] < 0):
+        if type(content[name]) is not kind or (kind is int and not 0 <= content[name] < 2**64):
             return f"has a wrong {name!r}"
     return ""

@@ -1,13 +1,13 @@
 """Causes and effects: every claim with its control arms, on common random numbers.
 
-The claims are data, in `effects.toml`; a user's own file in the same form works as well. Base and
-control arms run on the same seeds, and since random numbers are addressed by (seed, process,
-round) they share all draws that they can: the paired difference is the effect of the cause.
+The claims are data, in `effects.toml`; a user's own file in the same form works as well. A claim
+has three arms: with its cause (base), without it (control), and without any selection (neutral,
+see `model.scenario.NEUTRAL`). All run on the same seeds, and since random numbers are addressed by
+(seed, process, round) they share all draws that they can: differences are paired, seed by seed.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,15 +19,15 @@ import pandas as pd
 from agents.parameters import Parameters, nearest
 from agents.personas import center
 from agents.traits import NAMES, express
+from analysis.columns import SEED
+from analysis.intervals import Mean, of_mean
 from analysis.parallel import run_all
 from model.collective import CollectiveModel
 from model.records import columns
-from model.scenario import InputError, fingerprint, resolve
+from model.scenario import InputError, fingerprint, neutral, read_toml, resolve
 
 EFFECTS: Final = Path(__file__).parent / "effects.toml"
 WINDOW: Final = 30
-CONFIDENCE: Final = 0.95
-RESAMPLES: Final = 10_000
 PRINCIPLES: Final = ("helpful", "harmless", "honest")
 GOALS: Final = ("knowledge", "power", "approval")
 
@@ -43,6 +43,14 @@ DERIVED: Final[Mapping[str, tuple[str, Callable[[pd.DataFrame], pd.Series]]]] = 
     "terminality": (
         "mean terminality of the three goals",
         lambda r: r[[f"terminality_{g}" for g in GOALS]].mean(axis=1),
+    ),
+    "craft": (
+        "attention to the four crafts together",
+        lambda r: r[["code_works", "spot_problems", "performance", "thrift"]].sum(axis=1),
+    ),
+    "successor_leaning": (
+        "likeness of the successor to its makers, less that to the Spec",
+        lambda r: r["successor_to_makers"] - r["successor_to_spec"],
     ),
     "watching": (
         "unwatched minus watched violation probability",
@@ -68,8 +76,9 @@ class Effect:
     measure: str
     phase: str
     expect: str
-    controls: Mapping[str, Mapping[str, Any]]
+    controls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     base: Mapping[str, Any] = field(default_factory=dict)
+    fixed: Mapping[str, str] = field(default_factory=dict)
     window: int = WINDOW
     at_least: float | None = None
     at_most: float | None = None
@@ -105,13 +114,7 @@ def load_effects(path: str | Path = EFFECTS) -> dict[str, Effect]:
     InputError
         If the file cannot be read or an effect is not well formed.
     """
-    try:
-        tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from None
-    effects = {key: _effect(str(path), key, entry) for key, entry in tree.items()}
+    effects = {key: _effect(str(path), key, entry) for key, entry in read_toml(Path(path)).items()}
     if not effects:
         raise InputError(f"{path}: has no effects")
     return effects
@@ -124,13 +127,16 @@ def _effect(path: str, key: str, entry: Any) -> Effect:
     for name in entry:
         if name not in known or name == "key":
             raise InputError(f"{path}: {key}.{name}: there is no such field{nearest(name, known)}")
-    missing = {"claim", "measure", "phase", "expect", "controls"} - set(entry)
+    missing = {"claim", "measure", "phase", "expect"} - set(entry)
     if missing:
         raise InputError(f"{path}: {key}: lacks {', '.join(sorted(missing))}")
     if entry["expect"] not in ("higher", "lower"):
         raise InputError(f"{path}: {key}.expect = {entry['expect']!r}: must be 'higher' or 'lower'")
-    if not entry["controls"]:
-        raise InputError(f"{path}: {key}.controls: an effect needs a control arm")
+    controls = entry.get("controls", {})
+    for arm in entry.get("fixed", {}):
+        if arm not in controls:
+            near = nearest(arm, controls)
+            raise InputError(f"{path}: {key}.fixed: there is no control arm {arm!r}{near}")
     return Effect(key=key, **entry)
 
 
@@ -168,49 +174,53 @@ def measure(rounds: pd.DataFrame, name: str) -> pd.Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Arm:
+    """Parameters that some effects are measured under."""
+
+    parameters: Parameters
+    effects: tuple[Effect, ...]
+
+    @property
+    def until(self) -> int:
+        """The last round that is needed."""
+        last = max(list(self.parameters.phases).index(effect.phase) for effect in self.effects)
+        return sum(phase.rounds for phase in list(self.parameters.phases.values())[: last + 1])
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One run of one arm."""
 
-    arm: str
-    parameters: Parameters
+    arm: Arm
     seed: int
-    until: str
 
 
-def run_arm(job: Job) -> pd.DataFrame:
-    """Run one arm to the end of the last phase that is needed; its rounds table without spreads."""
-    model = CollectiveModel(job.parameters, rng=job.seed, detail=False)
-    phases = list(job.parameters.phases)
-    last = sum(job.parameters.phases[p].rounds for p in phases[: phases.index(job.until) + 1])
-    while model.running and model.round < last:
+def run_arm(job: Job) -> dict[str, float]:
+    """Run one arm as far as it is needed; what each of its effects measures, by key."""
+    arm = job.arm
+    model = CollectiveModel(arm.parameters, rng=job.seed, detail=False)
+    while model.running and model.round < arm.until:
         model.step()
-    return model.records.rounds()
+    rounds = model.records.rounds()
+    return {effect.key: value_in(effect, rounds) for effect in arm.effects}
 
 
-def arms(
-    effects: Mapping[str, Effect], scenario: Parameters
-) -> tuple[dict[str, Parameters], dict[str, str]]:
-    """All arms that the effects need, each once, and the last phase that each must reach.
-
-    Returns
-    -------
-    Parameters by the fingerprint of the arm, and phase names by the same.
-    """
-    order = list(scenario.phases)
-    needed: dict[str, Parameters] = {}
-    until: dict[str, str] = {}
+def arms(effects: Mapping[str, Effect], scenario: Parameters) -> dict[str, Arm]:
+    """All arms that the effects need, each once, by fingerprint."""
+    needed: dict[str, Arm] = {}
     for effect in effects.values():
         if effect.phase not in scenario.phases:
+            order = list(scenario.phases)
             raise InputError(
                 f"{effect.key}: the scenario has no phase {effect.phase!r}"
                 f"{nearest(effect.phase, order) or '.'} It has {', '.join(order)}."
             )
-        for parameters in (base_arm(effect, scenario), *control_arms(effect, scenario).values()):
+        base = base_arm(effect, scenario)
+        for parameters in (base, neutral(base), *control_arms(effect, scenario).values()):
             key = fingerprint(parameters)
-            needed[key] = parameters
-            before = until.get(key, effect.phase)
-            until[key] = max(before, effect.phase, key=order.index)
-    return needed, until
+            before = needed[key].effects if key in needed else ()
+            needed[key] = Arm(parameters, (*before, effect))
+    return needed
 
 
 def base_arm(effect: Effect, scenario: Parameters) -> Parameters:
@@ -231,7 +241,7 @@ def ablate(
     workers: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
-    """Run base and control arms on the same seeds and compare them.
+    """Run base, neutral and control arms on the same seeds and compare them.
 
     Parameters
     ----------
@@ -248,22 +258,31 @@ def ablate(
 
     Returns
     -------
-    One row for each effect and control arm; see `compare` for the columns.
+    One row for each effect and control arm, and for an effect without any; see `compare` for the
+    columns.
     """
     for effect in effects.values():
         _check_measure(effect.measure, scenario)
-    needed, until = arms(effects, scenario)
-    jobs = [Job(key, p, seed, until[key]) for key, p in needed.items() for seed in seeds]
-    runs: dict[tuple[str, int], pd.DataFrame] = {}
-    for job, rounds in zip(jobs, run_all(run_arm, jobs, workers), strict=True):
-        runs[job.arm, job.seed] = rounds
-        progress(len(runs), len(jobs))
+    needed = arms(effects, scenario)
+    jobs = [Job(arm, seed) for arm in needed.values() for seed in seeds]
+    found = []
+    for values in run_all(run_arm, jobs, workers):
+        found.append(values)
+        progress(len(found), len(jobs))
+    runs = {key: found[i * len(seeds) : (i + 1) * len(seeds)] for i, key in enumerate(needed)}
+
+    def values_of(effect: Effect, parameters: Parameters) -> np.ndarray:
+        return np.array([values[effect.key] for values in runs[fingerprint(parameters)]])
+
     rows = []
     for effect in effects.values():
-        base = [runs[fingerprint(base_arm(effect, scenario)), seed] for seed in seeds]
+        base = base_arm(effect, scenario)
+        shared = values_of(effect, base), values_of(effect, neutral(base))
+        start = start_of(effect, scenario)
         for name, parameters in control_arms(effect, scenario).items():
-            control = [runs[fingerprint(parameters), seed] for seed in seeds]
-            rows.append(compare(effect, name, base, control, start_of(effect, scenario)))
+            rows.append(compare(effect, name, *shared, values_of(effect, parameters), start))
+        if not effect.controls:
+            rows.append(compare(effect, "", *shared, np.full(len(seeds), np.nan), start))
     return pd.DataFrame(rows)
 
 
@@ -286,7 +305,7 @@ def run_personas(job: PersonaJob) -> pd.DataFrame:
     """Run one arm of the persona experiment in full detail."""
     model = CollectiveModel(job.parameters, rng=job.seed)
     model.run()
-    return model.records.rounds().assign(exhaustiveness=job.exhaustiveness, seed=job.seed)
+    return model.records.rounds().assign(exhaustiveness=job.exhaustiveness, seed=SEED(job.seed))
 
 
 def compare_personas(
@@ -343,25 +362,35 @@ def start_of(effect: Effect, parameters: Parameters) -> float:
 def compare(
     effect: Effect,
     arm: str,
-    base: Sequence[pd.DataFrame],
-    control: Sequence[pd.DataFrame],
+    base: np.ndarray,
+    drifted: np.ndarray,
+    control: np.ndarray,
     start: float,
 ) -> dict[str, Any]:
-    """Compare the arms with and without the cause, seed by seed.
+    """Compare the measure with the cause, without any selection, and without the cause.
+
+    Parameters
+    ----------
+    effect, arm
+        The claim and the name of its control arm.
+    base, drifted, control
+        The measure in each arm, a value a seed, in the same order; NaN where there is no control.
+    start
+        The measure as it is declared.
 
     Returns
     -------
-    A row: effect, claim, measure, phase, arm, seeds; ``start`` (as given), ``with_cause``,
-    ``without_cause`` (means over the seeds); ``difference`` with its bootstrap interval ``low``,
-    ``high``; ``p``, the exact one-sided sign-permutation p-value; ``reached``, ``verdict``.
+    A row: effect, claim, measure, phase, arm, expect, level, seeds; ``start`` (as given),
+    ``with_cause``, ``neutral``, ``without_cause`` (means over the seeds); ``z_neutral`` and
+    ``z_control``, the base less that arm in standard errors of the paired difference;
+    ``difference`` from the control with its interval ``low``, ``high``; ``reached``; ``fixed``, the
+    reason why this control cannot but differ; ``verdict``, empty for a single seed. What one seed,
+    or seeds that all say the same, cannot tell is NaN.
     """
-    with_cause = np.array([value_in(effect, rounds) for rounds in base])
-    without = np.array([value_in(effect, rounds) for rounds in control])
-    difference = with_cause - without
-    low, high = bootstrap_interval(difference)
-    reached = effect.reached(float(with_cause.mean()), start)
+    from_neutral, from_control = of_mean(base - drifted), of_mean(base - control)
+    reached = effect.reached(float(base.mean()), start)
+    fixed = effect.fixed.get(arm, "")
     sign = 1 if effect.expect == "higher" else -1
-    clear = low > 0 if sign > 0 else high < 0
     return {
         "effect": effect.key,
         "claim": effect.claim,
@@ -370,46 +399,45 @@ def compare(
         "arm": arm,
         "expect": effect.expect,
         "level": effect.level,
-        "seeds": len(difference),
+        "seeds": len(base),
         "start": start,
-        "with_cause": float(with_cause.mean()),
-        "without_cause": float(without.mean()),
-        "difference": float(difference.mean()),
-        "low": low,
-        "high": high,
-        "p": permutation_p(sign * difference),
+        "with_cause": float(base.mean()),
+        "neutral": float(drifted.mean()),
+        "without_cause": float(control.mean()),
+        "z_neutral": from_neutral.z,
+        "z_control": from_control.z,
+        "difference": from_control.mean,
+        "low": from_control.low,
+        "high": from_control.high,
         "reached": reached,
-        "verdict": verdict(reached, clear),
+        "fixed": fixed,
+        "verdict": verdict(reached, from_neutral, from_control, sign, fixed),
     }
 
 
-def verdict(reached: bool, clear: bool) -> str:
-    """What the comparison says of the claim."""
-    if not reached:
-        return "does not emerge"
-    return "emerges and vanishes" if clear else "emerges anyway"
+HOLDS: Final = "emerges and vanishes"
+"""Verdict of a claim that beats drift and vanishes with its cause."""
+
+BEATS_DRIFT: Final = "emerges"
+"""Verdict of a claim that beats drift, where no control takes a cause away."""
 
 
-def bootstrap_interval(difference: np.ndarray) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of paired differences, with fixed resamples."""
-    rng = np.random.default_rng(np.random.SeedSequence(20270401))
-    picks = rng.integers(len(difference), size=(RESAMPLES, len(difference)))
-    means = difference[picks].mean(axis=1)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
+def verdict(
+    reached: bool, from_neutral: Mean, from_control: Mean, sign: int, fixed: str = ""
+) -> str:
+    """What the comparison says of the claim: `HOLDS` or `BEATS_DRIFT`, or all that it fails by.
 
-
-def permutation_p(difference: np.ndarray) -> float:
-    """One-sided p-value of a positive mean under random signs: exact up to 16 pairs.
-
-    Beyond that, 100,000 random sign patterns with a fixed seed.
+    Empty for a single seed, which can tell nothing.
     """
-    n = len(difference)
-    if n <= 16:
-        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-    else:
-        rng = np.random.default_rng(np.random.SeedSequence(20270402))
-        signs = rng.choice([-1, 1], (100_000, n))
-    means = signs @ difference
-    return float(np.mean(means >= difference.sum() - 1e-12 * np.abs(difference).sum()))
+    if from_neutral.seeds < 2:
+        return ""
+    fails = [] if reached else ["misses its level"]
+    if from_neutral.clear(-sign):
+        fails.append("drift goes further")
+    elif not from_neutral.clear(sign):
+        fails.append("not told from drift")
+    if fixed:
+        fails.append("control fixed by definition")
+    elif not (np.isnan(from_control.mean) or from_control.clear(sign)):
+        fails.append("not told from its control")
+    return ", ".join(fails) or (BEATS_DRIFT if np.isnan(from_control.mean) else HOLDS)

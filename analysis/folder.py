@@ -7,13 +7,12 @@ a run that was stopped leaves what it has, and keeps saying so.
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import json
-import os
 import shlex
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -27,9 +26,12 @@ import pyarrow.parquet as pq
 from agents.parameters import Parameters
 from agents.personas import PERSONA
 from agents.traits import NAMES
-from analysis import keeping
+from analysis import holding, keeping, places
 from analysis.columns import Damaged, documented, read_json, wrong_entry, wrong_rounds
 from analysis.columns import read as read_table
+from analysis.files import written
+from analysis.holding import CLAIM, FIGURES, MARK, PROVENANCE, SCENARIO, TABLES
+from analysis.holding import claimed as claimed
 from analysis.versions import versions
 from model.collective import CollectiveModel
 from model.records import columns
@@ -41,27 +43,8 @@ SCHEMA: Final = 1
 AT_ONCE: Final = 32_768
 """Copies that are written at a time."""
 
-TABLES: Final = ("rounds", "ledger", "events", "copies", "archetypes")
-PROVENANCE: Final[Mapping[str, type]] = {
-    "complete": bool,
-    "fingerprint": str,
-    "rounds_done": int,
-    "rounds_planned": int,
-    "seed": int,
-    "versions": dict,
-}
-"""What the provenance of every run tells, beside the schema."""
-
 OUTCOME: Final[Mapping[str, type]] = {"class": str, "reason": str, "sentence": str}
 """What `outcome.json` tells."""
-
-CLAIM: Final = ".running"
-"""File that a folder holds while a run is to be written to it."""
-
-FILES: Final = {"scenario.toml", "outcome.json", "provenance.json", "report.html", CLAIM}
-
-MARK: Final = b"multicopy"
-"""Key under which the metadata of a table say what it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,110 +72,19 @@ class Run:
         return bool(self.provenance["complete"])
 
 
-@contextmanager
-def claimed(folder: Path, force: bool) -> Iterator[None]:
-    """Make sure that a run can be written to `folder`, and keep others from it meanwhile.
-
-    What the folder held stays until `write`. If nothing is written, a folder that was made for the
-    run goes away again.
-
-    Raises
-    ------
-    InputError
-        If it exists and holds anything (with `force`: anything that is no part of a run of this
-        program), or cannot be made or written to.
-    """
-    try:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder}: is a file, not a folder; choose another --out")
-        made = not folder.is_dir()
-        if not made:
-            _refuse_if_in_use(folder, force)
-        folder.mkdir(parents=True, exist_ok=True)
-        claim = (folder / CLAIM).open("a" if force else "x", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made: {error.strerror or error}") from None
-    with claim:
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"{folder}: another process is writing a run to it") from None
-        claim.truncate(0)
-        claim.write(f"{os.getpid()}\n")
-        claim.flush()
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                (folder / CLAIM).unlink()
-                if made:
-                    folder.rmdir()
-
-
-def _refuse_if_in_use(folder: Path, force: bool) -> None:
-    entries = sorted(folder.iterdir())
-    if not entries:
-        return
-    if not force:
-        raise InputError(f"{folder}: exists and is not empty; choose another --out, or use --force")
-    names = {entry.name for entry in entries}
-    if names - {CLAIM, keeping.FOLDER} and not _is_provenance(folder / "provenance.json"):
-        raise InputError(
-            f"{folder}: holds something that is no run of this program; "
-            "it is not replaced, choose another --out"
-        )
-    foreign = [entry.name for entry in entries if not _is_ours(entry)]
-    if foreign:
-        raise InputError(
-            f"{folder}: holds {foreign[0]!r}, which is no part of a run; "
-            "it is not replaced, choose another --out"
-        )
-
-
-def _is_provenance(path: Path) -> bool:
-    try:
-        return _read_json(path).keys() >= {"schema", *PROVENANCE}
-    except InputError:
-        return False
-
-
-def _is_ours(entry: Path) -> bool:
-    """Whether this program wrote a file or folder of a run folder."""
-    if entry.name in ("figures", ".figures.part"):
-        is_folder = entry.is_dir() and not entry.is_symlink()
-        return is_folder and all(f.suffix == ".png" for f in entry.iterdir())
-    if entry.name == keeping.FOLDER:
-        is_folder = entry.is_dir() and not entry.is_symlink()
-        return is_folder and all(map(keeping.is_ours, entry.iterdir()))
-    if entry.name in FILES or (entry.suffix == ".parquet" and entry.stem in TABLES):
-        return entry.is_file()
-    if entry.suffix == ".part" and entry.name.startswith("."):
-        return entry.is_file()
-    return entry.suffix == ".parquet" and entry.is_file() and _has_mark(entry)
-
-
-def _has_mark(path: Path) -> bool:
-    try:
-        return MARK in (pq.read_schema(path).metadata or {})
-    except (OSError, pa.ArrowException):
-        return False
-
-
 def prepare_files(folder: Path, names: Sequence[str], force: bool) -> None:
     """Make sure that result files can be written to `folder`, and make it.
 
     Raises
     ------
     InputError
-        If one of them exists (without `force`), or the folder cannot be made.
+        If one of them exists (without `force`), or the folder cannot be made or written to.
     """
+    places.require_folder(folder)
     found = [name for name in names if (folder / name).exists()]
     if found and not force:
         raise InputError(f"{folder}: has {found[0]} already; choose another --out, or use --force")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made: {error.strerror or error}") from None
+    places.require_files(folder, names)
 
 
 def write(
@@ -204,7 +96,7 @@ def write(
     `keep` names what stays of what the folder held.
     """
     p = model.declared
-    scenario = folder / "scenario.toml"
+    scenario = folder / SCENARIO
     again = f"python run.py run {shlex.quote(str(scenario))} --seed {model.seed}"
     provenance = {
         "schema": SCHEMA,
@@ -221,7 +113,7 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / "provenance.json", provenance)
     _clear(folder, keep)
-    _atomic(scenario, lambda path: path.write_text(to_toml(p), encoding="utf-8"))
+    _write_text(scenario, to_toml(p))
     tables = {
         "rounds": model.records.rows.frames(),
         "ledger": model.ledger.frames(),
@@ -236,7 +128,9 @@ def write(
     outcome, complete = model.outcome(), not model.running
     told = {"class": outcome.kind, "reason": outcome.reason, "sentence": outcome.sentence}
     _write_json(folder / "outcome.json", {**told, "complete": complete})
-    _write_json(folder / "provenance.json", {**provenance, "complete": complete})
+    written_files = [*(f"{name}.parquet" for name in tables), "outcome.json"]
+    sums = {name: _checksum(folder / name) for name in written_files}
+    _write_json(folder / "provenance.json", {**provenance, "complete": complete, "sha256": sums})
     if complete:
         keeping.discard(folder)
 
@@ -250,7 +144,7 @@ def _identity(provenance: Mapping[str, Any]) -> dict[str, str]:
 def _clear(folder: Path, keep: Sequence[str]) -> None:
     """Remove what an earlier run left, all but the provenance and what is to stay."""
     for entry in folder.iterdir():
-        if entry.name in ("provenance.json", CLAIM, *keep) or not _is_ours(entry):
+        if entry.name in ("provenance.json", CLAIM, *keep) or not holding.is_ours(entry):
             continue
         if entry.name == keeping.FOLDER:
             keeping.discard(folder)
@@ -260,15 +154,17 @@ def _clear(folder: Path, keep: Sequence[str]) -> None:
             entry.unlink()
 
 
-def add_figures(folder: Path, save: Callable[[Path], object]) -> None:
-    """Add the figures that `save` draws into the folder it is given, all or none."""
-    temporary = folder / ".figures.part"
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        save(temporary)
-        os.replace(temporary, folder / "figures")
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+def figures_of(folder: Path) -> set[str]:
+    """Names of the figures that a run folder has."""
+    return {path.stem for path in (folder / FIGURES).glob("*.png")}
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a kill left over in the folder of a run that is complete and `claimed`."""
+    keeping.discard(folder)
+    for entry in [*folder.iterdir(), *(folder / FIGURES).glob("*")]:
+        if holding.is_part(entry):
+            entry.unlink()
 
 
 def copy_frames(model: CollectiveModel) -> Iterator[pd.DataFrame]:
@@ -328,30 +224,29 @@ def write_parts(path: Path, frames: Iterable[pd.DataFrame], identity: Mapping[st
     schema = first.schema.with_metadata(metadata)
     how: Any = {"compression": "zstd", "write_page_checksum": True}
 
-    def write_to(temporary: Path) -> None:
-        with pq.ParquetWriter(temporary, schema, **how) as writer:
-            for table in chain([first], tables):
-                writer.write_table(table.replace_schema_metadata(metadata))
-
-    _atomic(path, write_to)
+    with written(path) as file, pq.ParquetWriter(file, schema, **how) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table.replace_schema_metadata(metadata))
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    _atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    _write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def _atomic(path: Path, write_to: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        write_to(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _write_text(path: Path, text: str) -> None:
+    with written(path) as file:
+        file.write(text.encode())
 
 
-def read(folder: str | Path) -> Run:
+def read(folder: str | Path, to_repeat: bool = False) -> Run:
     """Read a run folder, whether the run went to its end or not.
+
+    Warns if a file of it was changed since it was written.
+
+    Parameters
+    ----------
+    to_repeat
+        Whether the run is to be made again from its scenario, which must be the one it had.
 
     Raises
     ------
@@ -362,14 +257,8 @@ def read(folder: str | Path) -> Run:
     path = Path(folder)
     if not path.is_dir():
         raise InputError(f"{path}: there is no such folder")
-    if (path / CLAIM).exists() and not (path / "provenance.json").exists():
-        begun = (path / keeping.FOLDER).is_dir()
-        left = (
-            f"left more than a checkpoint; python run.py resume {path}"
-            if begun
-            else "left anything"
-        )
-        raise InputError(f"{path}: its run has not ended, or was killed before it {left}")
+    if holding.is_run(path) and not (path / "provenance.json").exists():
+        raise InputError(f"{path}: its run has not ended, or was killed; {holding.way_on(path)}")
     provenance = _read_json(path / "provenance.json")
     if provenance.get("schema") != SCHEMA:
         raise InputError(
@@ -378,7 +267,25 @@ def read(folder: str | Path) -> Run:
         )
     if wrong := wrong_entry(provenance, PROVENANCE):
         raise InputError(f"{path / 'provenance.json'}: is damaged, it {wrong}")
-    parameters = resolve(path / "scenario.toml")
+    try:
+        run = _read_run(path, provenance)
+    except InputError as error:
+        if provenance["complete"]:
+            raise
+        raise InputError(f"{error}; {holding.way_on(path)}") from None
+    changed = files_changed(path, provenance, run.parameters)
+    if to_repeat and SCENARIO in changed:
+        raise InputError(
+            f"{path / SCENARIO}: was changed since the run was made (its fingerprint is "
+            f"{fingerprint(run.parameters)}, the run's {provenance['fingerprint']}), so it cannot "
+            "tell how to make the run again"
+        )
+    warn_of_changes(path, changed)
+    return run
+
+
+def _read_run(path: Path, provenance: Mapping[str, Any]) -> Run:
+    parameters = resolve(path / SCENARIO)
     identity, wanted = _identity(provenance), documented(tuple(parameters.archetypes))
     wanted["rounds"] = columns(tuple(parameters.archetypes), detail=False)
     frames = {n: _read_table(path / f"{n}.parquet", identity, [*wanted[n]]) for n in TABLES}
@@ -395,12 +302,44 @@ def read(folder: str | Path) -> Run:
     return Run(folder=path, parameters=parameters, outcome=outcome, provenance=provenance, **frames)
 
 
+def files_changed(
+    folder: Path, provenance: Mapping[str, Any], parameters: Parameters | None
+) -> list[str]:
+    """Files of a run folder that are not as they were written.
+
+    The scenario is one if it means another run, each of the others if it differs in anything.
+    """
+    told = provenance.get("sha256")
+    sums = told if isinstance(told, dict) else {}
+    changed = [name for name, known in sums.items() if _checksum(folder / name) != known]
+    if parameters and fingerprint(parameters) != provenance.get("fingerprint"):
+        changed.insert(0, SCENARIO)
+    return changed
+
+
+def warn_of_changes(folder: Path, changed: Sequence[str]) -> None:
+    """Warn of files that are not as they were written, if there are any."""
+    if changed:
+        told = f"{folder}: {' and '.join(changed)} changed since the run was written"
+        warnings.warn(f"{told}; what is read there is not what was simulated", stacklevel=3)
+
+
+def _checksum(path: Path) -> str:
+    """SHA-256 of a file; empty if there is none."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
 def read_complete(folder: str | Path) -> Run:
     """Read a run folder, `InputError` if the run was stopped before its end."""
     run = read(folder)
     if not run.complete:
         done, planned = run.provenance["rounds_done"], run.provenance["rounds_planned"]
-        raise InputError(f"{folder}: the run was stopped after round {done} of {planned}")
+        on = holding.way_on(run.folder)
+        raise InputError(f"{folder}: the run was stopped after round {done} of {planned}; {on}")
     return run
 
 

@@ -18,7 +18,13 @@ from agents.traits import NAMES
 from analysis import columns as declared
 from analysis import robustness
 from analysis.columns import OUTCOMES, Damaged, documented, wrong_entry, wrong_rounds
-from analysis.folder import OUTCOME, PROVENANCE, SCHEMA
+from analysis.folder import (
+    OUTCOME,
+    SCHEMA,
+    files_changed,
+    warn_of_changes,
+)
+from analysis.holding import PROVENANCE, is_run, way_on
 from model import records
 from model.scenario import InputError, resolve, table
 
@@ -145,6 +151,8 @@ class _Reader:
 def load(folder: str | Path) -> Data:
     """Read a run folder, as far as it can be read.
 
+    Warns if a file of it was changed since it was written.
+
     Raises
     ------
     InputError
@@ -154,6 +162,8 @@ def load(folder: str | Path) -> Data:
     if not path.is_dir():
         raise InputError(f"{path}: there is no such folder")
     if not any((path / name).is_file() for name in ("provenance.json", "rounds.parquet")):
+        if is_run(path):
+            raise InputError(f"{path}: its run has not ended, or was killed; {way_on(path)}")
         raise InputError(f"{path}: is no run folder, it has neither provenance.json nor tables")
     reader = _Reader(path)
     provenance = reader.json("provenance.json", PROVENANCE)
@@ -164,7 +174,7 @@ def load(folder: str | Path) -> Data:
         )
     if provenance and not provenance.get("complete"):
         done, planned = provenance.get("rounds_done"), provenance.get("rounds_planned")
-        reader.notes.append(f"The run is unfinished: {done} of {planned} rounds.")
+        reader.notes.append(f"The run is unfinished: {done} of {planned} rounds; {way_on(path)}.")
     parameters = reader.parameters()
     archetypes = tuple(parameters.archetypes) if parameters else ()
     columns = documented(archetypes)
@@ -177,6 +187,10 @@ def load(folder: str | Path) -> Data:
         reader.notes.append("archetypes.parquet has other authors than the scenario: left out.")
         tables["archetypes"] = authors.iloc[:0]
     outcomes = _outcomes(reader, tables, parameters, provenance)
+    changed = files_changed(path, provenance, parameters) if provenance else []
+    there = [name for name in changed if (path / name).exists()]  # what is missing is told above
+    reader.notes.extend(f"{name} was changed since the run was written." for name in there)
+    warn_of_changes(path, there)
     return Data(
         folder=path,
         outcomes=outcomes,
@@ -206,7 +220,8 @@ def _outcomes(
             row |= {f"passage_{measure}": when for measure, when in passages.items()}
         except KeyError as error:
             reader.notes.append(f"The numbers behind the outcome need the column {error}.")
-    return pd.DataFrame([row], columns=list(OUTCOMES))
+    seed = pd.array([row.pop("seed")], dtype="UInt64")  # as `columns.SEED`, and may be missing
+    return pd.DataFrame([row], columns=list(OUTCOMES)).assign(seed=seed)
 
 
 def compare(folders: Sequence[str | Path]) -> Comparison:

@@ -25,6 +25,7 @@ from typing import Any, BinaryIO, Final
 from numpy.typing import NDArray
 
 from agents.state import StateFault
+from analysis.files import written
 from model.checkpoint import Arrays, kept
 from model.collective import CollectiveModel
 from model.scenario import InputError
@@ -166,20 +167,21 @@ def _publish(path: Path, header: bytes, arrays: list[NDArray[Any]]) -> None:
     for array in arrays:
         digest.update(array.data)
     first = {"version": VERSION, "length": len(header), "sha256": digest.hexdigest()}
-    temporary = path.with_name(".state.part")
-    temporary.unlink(missing_ok=True)
-    with temporary.open("xb") as file:
+    with written(path) as file:
         file.write(MAGIC + json.dumps(first).encode() + b"\n" + header)
         for array in arrays:
             file.write(array.data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def _order(array: NDArray[Any]) -> str:
     """Whether an array lies row by row (C) or column by column (F), as loops expect it again."""
     return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+
+
+def has_state(folder: Path) -> bool:
+    """Whether a run folder has a checkpoint to go on from."""
+    path = folder / FOLDER / "state"
+    return not path.parent.is_symlink() and path.is_file() and not path.is_symlink()
 
 
 def discard(folder: Path) -> None:

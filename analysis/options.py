@@ -39,6 +39,17 @@ def positive(text: str) -> float:
     return value
 
 
+def comma_list(text: str) -> list[str]:
+    """Names with commas between them, each once, for argparse."""
+    names = [name.strip() for name in text.split(",")]
+    for at, name in enumerate(names):
+        if not name:
+            raise argparse.ArgumentTypeError(f"{text!r} is not allowed: names between commas")
+        if name in names[:at]:
+            raise argparse.ArgumentTypeError(f"{name!r} is given twice")
+    return names
+
+
 def scenario_options(p: argparse.ArgumentParser) -> None:
     """Add the options that change a scenario."""
     p.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="override")
@@ -47,6 +58,13 @@ def scenario_options(p: argparse.ArgumentParser) -> None:
         "--rounds-scale", type=positive, default=1.0, metavar="X", help="scale of phases"
     )
     plugin_option(p)
+
+
+def neutral_option(p: argparse.ArgumentParser) -> None:
+    """Add the option that takes all selection away."""
+    p.add_argument(
+        "--neutral", action="store_true", help="no selection at any level; `scenarios` says how"
+    )
 
 
 def workers_option(p: Any) -> None:
@@ -73,10 +91,14 @@ def load_plugins(arguments: argparse.Namespace) -> dict[str, str]:
 
 def resolved(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Parameters that the options ask for, and the overrides among them."""
-    from model.scenario import resolve, scale_rounds
+    from model.scenario import NEUTRAL, InputError, neutral, resolve, scale_rounds
 
     overrides, scale = scenario_changes(arguments)
     parameters = resolve(arguments.scenario, overrides)
+    if getattr(arguments, "neutral", False):
+        for path in NEUTRAL.keys() & overrides.keys():
+            raise InputError(f"--set {path}: --neutral sets it already, to {NEUTRAL[path]}")
+        parameters, overrides = neutral(parameters), {**overrides, **NEUTRAL}
     if scale != 1.0:
         parameters = scale_rounds(parameters, scale)
     return parameters, overrides

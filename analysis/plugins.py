@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -14,6 +15,7 @@ from agents.lab import RESPONSES
 from agents.overseers import GAMES, OVERSEER_KINDS
 from agents.parameters import nearest
 from agents.traits import NAMES
+from analysis.places import require_name
 from model.records import MEASURES
 from model.scenario import InputError
 
@@ -33,6 +35,7 @@ def load(names: Sequence[str]) -> None:
     """
     for name in names:
         key = str(Path(name).resolve()) if name.endswith(".py") else name
+        require_name(key)
         if key not in _loaded:
             before = {kind: dict(registry) for kind, registry in REGISTRIES.items()}
             try:
@@ -58,15 +61,9 @@ def restore(registries: Mapping[str, Mapping[str, Any]]) -> None:
 
 def _load(name: str) -> str:
     """Load one plug-in; what tells its version."""
-    path = Path(name)
     try:
         if name.endswith(".py"):
-            source = path.read_bytes()
-            spec = importlib.util.spec_from_file_location(f"plugin_{path.stem}", path)
-            assert spec is not None
-            assert spec.loader is not None
-            spec.loader.exec_module(importlib.util.module_from_spec(spec))
-            return hashlib.sha256(source).hexdigest()[:16]
+            return _load_file(name)
         offered = {point.name: point for point in entry_points(group=GROUP)}
         if name not in offered:
             raise InputError(
@@ -75,12 +72,35 @@ def _load(name: str) -> str:
         offered[name].load()
         package = offered[name].dist
         return package.version if package else "unknown"
-    except InputError:
+    except (InputError, KeyboardInterrupt):
         raise
+    except BaseException as error:  # also `sys.exit`, which would end the command without a word
+        raise InputError(f"--plugin {name}: {where(error)}") from None
+
+
+def _load_file(name: str) -> str:
+    """Run a file as Python imports a module: it can be looked up by its name, and import others.
+
+    What lies beside it comes last in the search, so that it hides nothing.
+    """
+    path = Path(name).resolve()
+    try:
+        source = path.read_bytes()
     except OSError as error:
         raise InputError(f"--plugin {name}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:
-        raise InputError(f"--plugin {name}: {where(error)}") from None
+    place = hashlib.sha256(str(path.parent).encode()).hexdigest()[:8]
+    spec = importlib.util.spec_from_file_location(f"plugin_{place}_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
+    return hashlib.sha256(source).hexdigest()[:16]
 
 
 def _check(name: str, before: Mapping[str, Mapping[str, Any]]) -> None:

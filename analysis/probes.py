@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from agents import conduct as conducts
+from agents.arithmetic import exp
 from agents.parameters import Parameters, Phase
 from agents.personas import Mixture
 from agents.population import Population
@@ -166,7 +167,7 @@ def noise(
             noisy,
             mixture,
             tasks,
-            replace(situation, awareness=situation.awareness * np.exp(-(level**2))),
+            replace(situation, awareness=situation.awareness * float(exp(float(-level * level)))),
             policy,
             parameters.conduct,
             parameters.oversight,

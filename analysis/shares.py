@@ -12,14 +12,15 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from agents.parameters import Parameters
+from analysis.columns import SEED
 from analysis.figures.sweeps import outcome_bars
+from analysis.intervals import CONFIDENCE
 from analysis.parallel import run_all
 from analysis.style import WIDTH, one_legend, style
 from model.collective import CollectiveModel
 from model.outcomes import CLASSES
 
 DEFAULT: Final = ("ai2027", "slowdown", "strong_oversight", "self_oversight", "no_subdivisions")
-CONFIDENCE: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ def run_scenarios(
         rows.append(row)
         progress(len(rows), len(jobs))
     table = pd.DataFrame(rows, columns=["scenario", "seed", "outcome", "reason"])
+    table["seed"] = table["seed"].astype(SEED)
     names = [parameters.name for parameters in scenarios]
     table["scenario"] = pd.Categorical(table["scenario"], names)
     table["outcome"] = pd.Categorical(table["outcome"], list(CLASSES))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import matplotlib as mpl
@@ -15,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
+
+from analysis.files import written
 
 BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, GRAY = (
     "#0072B2",
@@ -50,9 +53,13 @@ BAND_ROWS: Final = 6
 
 
 def rc() -> Any:
-    """Settings under which a figure is drawn; use with ``mpl.rc_context``."""
+    """Every setting under which a figure is drawn, so that none is the user's."""
+    kept = ("backend", "backend_fallback", "interactive", "toolbar")
     return {
+        **{name: value for name, value in mpl.rcParamsDefault.items() if name not in kept},
         **sns.axes_style("whitegrid", {"grid.color": "0.92", "axes.edgecolor": "0.6"}),
+        "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib
+        "text.parse_math": False,  # titles and names with two dollar signs are no mathematics
         "font.size": 9,
         "axes.labelsize": 9,
         "xtick.labelsize": 8,
@@ -261,5 +268,11 @@ def lines(
 
 
 def style() -> Any:
-    """Context in which figures are drawn; leaves no setting changed."""
+    """Context in which figures are drawn, and saved; leaves no setting changed."""
     return mpl.rc_context(rc())
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Save a figure as PNG, whole or not at all; much of it is drawn only then."""
+    with style(), written(path) as file:
+        figure.savefig(file, format="png", dpi=150, facecolor="white")

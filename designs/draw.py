@@ -15,7 +15,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
+from analysis.intervals import Mean, of_mean
 from analysis.style import BLUE, GREEN, ORANGE, PINK, VERMILION, style
+from analysis.style import save as save_figure
 from analysis.sweep import load, phase_map, read
 from analysis.theory.structure import threshold
 from model.scenario import resolve
@@ -82,7 +84,8 @@ def beside_theory(runs: pd.DataFrame) -> Figure:
     """Attention to the own team against theory's threshold, a dot a cell."""
     short = runs.rename(columns=lambda name: name.removeprefix("subdivisions."))
     grouped = short.groupby(["teams", "reshuffle", "contest_rate"])["keep_team"]
-    cells = grouped.agg(["mean", "sem", "size"]).reset_index()
+    rows = [(*cell, *of_mean(values)) for cell, values in grouped]
+    cells = pd.DataFrame(rows, columns=["teams", "reshuffle", "contest_rate", *Mean._fields])
     cells["threshold"] = thresholds(cells)
     rank = spearmanr(cells["threshold"], cells["mean"])
     print(f"keep_team against the threshold: rank correlation {rank.statistic:.2f}")
@@ -91,7 +94,7 @@ def beside_theory(runs: pd.DataFrame) -> Figure:
         ax = drawn.subplots()
         colors = (BLUE, ORANGE, GREEN, VERMILION, PINK)
         for color, (teams, part) in zip(colors, cells.groupby("teams"), strict=False):
-            ax.errorbar(part["threshold"], part["mean"], 1.96 * part["sem"], fmt="o", ms=4,
+            ax.errorbar(part["threshold"], part["mean"], part["high"] - part["mean"], fmt="o", ms=4,
                         lw=0.8, color=color, label=f"{teams}")  # fmt: skip
         ax.set(
             xscale="log",
@@ -100,7 +103,7 @@ def beside_theory(runs: pd.DataFrame) -> Figure:
         )
         ax.legend(title="teams", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
         ax.set_title(
-            f"{len(runs):,} runs, {cells['size'].min()} a dot, 95 % intervals; "
+            f"{len(runs):,} runs, {cells['seeds'].min()} a dot, 95 % intervals; "
             f"rank correlation {rank.statistic:.2f}",
             fontsize=9,
         )
@@ -153,7 +156,7 @@ def over_threshold(runs: pd.DataFrame, copies: int) -> Figure:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure and say where."""
-    figure.savefig(path, dpi=150, facecolor="white")
+    save_figure(figure, path)
     print(f"The figure is {path}")
 
 

@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.style import figure_of
+from analysis.style import figure_of, style
 
 HERE = Path(__file__).parent
 RESULTS = "results/gallery/"
@@ -186,7 +186,8 @@ def save(figure: Figure, path: Path) -> None:
     """Save a figure in few colors, which makes it small."""
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with style():
+        canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     image.quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
 

@@ -14,11 +14,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.arithmetic import product
 from agents.compiled import Crew, average
 from agents.draws import Stream
 from agents.lab import Decision, Lab, Observation
 from agents.overseers import Panels
-from agents.parameters import Parameters, Phase
+from agents.parameters import Parameters, Phase, plain
 from agents.personas import Mixture, pretrained, summon
 from agents.population import Changes, Population, Survey
 from agents.situation import Policy, Situation
@@ -68,7 +69,7 @@ class CollectiveModel(HandledModel, Stateful):
     scenario
         Name of a shipped scenario, path of a TOML file, or resolved parameters.
     rng
-        Seed of the run, a whole number from 0; None draws one, which `seed` then tells.
+        Seed of the run, a whole number from 0 to 2^64 - 1; None draws one, which `seed` then tells.
     detail
         Whether to record quantiles and F_ST of the traits, typicality and responsibilities,
         which takes a third of the time.
@@ -76,7 +77,8 @@ class CollectiveModel(HandledModel, Stateful):
         Threads that share the work of a round, by default as many as help; results do not depend
         on them.
     **overrides
-        Parameters by path: ``copies=256``, ``**{"oversight.audit": 0.2}``.
+        Parameters by path: ``copies=256``, ``**{"oversight.audit": 0.2}``. `seed` is `rng` by the
+        name that Mesa gave it first.
 
     Raises
     ------
@@ -85,6 +87,8 @@ class CollectiveModel(HandledModel, Stateful):
 
     Attributes
     ----------
+    seed
+        Seed of the run, which repeats it.
     declared
         The scenario: the parameters that the run began with, and the changes of policy since.
     parameters, population, panels, lab, mixture, situation, ledger, records
@@ -114,20 +118,22 @@ class CollectiveModel(HandledModel, Stateful):
         "lab": Lab,
     }
     MADE: ClassVar = frozenset(
-        "declared seed crew streams schedule mixture datacollector _copies _agent_counter".split()
+        "declared seed crew streams schedule mixture datacollector making _copies "
+        "_agent_counter".split()
     )
     """Beside these there is what Mesa keeps of its own: handles, and generators nobody asks."""
 
     def __init__(
         self,
         scenario: str | Path | Parameters = DEFAULT,
-        rng: int | None = 0,
+        rng: int | None = None,
         *,
         detail: bool = True,
         threads: int | None = None,
         **overrides: Any,
     ) -> None:
-        seed = _checked_seed(rng)
+        # No argument of its own: Mesa's batch_run would write its seeds over those of its user.
+        seed = _checked_seed(rng, overrides.pop("seed", None))
         self.declared = self.parameters = p = resolve(scenario, overrides)
         require_memory(p.copies)
         super().__init__(rng=seed)
@@ -158,13 +164,21 @@ class CollectiveModel(HandledModel, Stateful):
         self.genealogy: Genealogy | None = None
         self.project: SuccessorProject | None = None
         self.design: Design | None = None
-        self.lab = Lab(self, p.lab)
-        self.datacollector = Collector(self.records.rows, KEY_MEASURES)
+        with self.making_agents():
+            self.lab = Lab(self, p.lab)
+        self.datacollector = Collector(self.records.rows, KEY_MEASURES, seed)
 
     # --- the round --------------------------------------------------------------------------------
 
     def step(self) -> None:
-        """One round."""
+        """One round.
+
+        Raises
+        ------
+        InputError
+            If the run has ended; nothing is changed.
+        """
+        self.require_round()
         turn = self._begin_round()
         policy = self._policy(turn)
         work = self._perform(turn, policy)
@@ -195,10 +209,21 @@ class CollectiveModel(HandledModel, Stateful):
         self._end_round(turn, decision, survey)
 
     def run(self) -> Outcome:
-        """Run to the end; return the outcome."""
+        """Run to the end; return the outcome.
+
+        Raises
+        ------
+        InputError
+            If the run has ended; `outcome` tells how.
+        """
+        self.require_round()
         while self.running:
             self.step()
         return self.outcome()
+
+    def run_model(self) -> None:
+        """Run to the end, by the name that Mesa has for it; as `run` but for the outcome."""
+        self.run()
 
     def change_policy(self, path: str, value: Any) -> None:
         """Give a parameter of the lab's policy a value from the next round on.
@@ -215,7 +240,15 @@ class CollectiveModel(HandledModel, Stateful):
         self.declared = resolve(self.declared, {"changes": [*past, new]})
 
     def outcome(self) -> Outcome:
-        """Class of the run as far as it has come."""
+        """Class of the run as far as it has come.
+
+        Raises
+        ------
+        InputError
+            Before the first round.
+        """
+        if not self.round:
+            raise InputError("there is no outcome before the first round; step() or run() first")
         return classify(self.records.rows, self.lab.decisions, self.parameters.outcome)
 
     def _begin_round(self) -> Turn:
@@ -301,7 +334,7 @@ class CollectiveModel(HandledModel, Stateful):
         like[prompted] = np.eye(like.shape[1])[work.played[prompted]]
         weight = like.sum(axis=0)
         score = self.population.score.astype(np.float64)
-        lead = (score - score.mean()) @ like
+        lead = product(score - score.mean(), like)
         self.advantage += np.divide(lead, weight, out=np.zeros_like(lead), where=weight > 1e-9)
 
     def _find(self, work: Tally) -> Findings:
@@ -455,15 +488,20 @@ class CollectiveModel(HandledModel, Stateful):
             self.ledger.book(turn.round, turn.name, process, moved)
 
 
-def _checked_seed(rng: Any) -> int:
-    if rng is None:
-        return int(np.random.SeedSequence().generate_state(1)[0])
-    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
-        return int(rng)
-    raise InputError(f"seed = {rng!r} is not allowed: it must be a whole number from 0")
+def _checked_seed(rng: Any, seed: Any) -> int:
+    given = [plain(value) for value in (rng, seed) if value is not None]
+    for value in given:
+        if type(value) is not int or not 0 <= value < 2**64:
+            raise InputError(
+                f"seed = {value!r:.80} is not allowed: it must be a whole number from 0 to 2^64 - 1"
+            )
+    if len(given) == 2 and given[0] != given[1]:
+        raise InputError(f"rng = {given[0]} and seed = {given[1]} mean the same; give one of them")
+    return given[0] if given else int(np.random.SeedSequence().generate_state(1)[0])
 
 
 def _checked_threads(threads: Any) -> int | None:
+    threads = plain(threads)
     if threads is None or (type(threads) is int and threads >= 1):
         return threads
     raise InputError(f"threads = {threads!r} is not allowed: it must be a whole number from 1")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
-from scipy.special import expit
 
+from agents.arithmetic import exps, logistic
 from agents.compiled import compiled
 from agents.draws import Stream
 from agents.parameters import Subdivisions
@@ -74,7 +74,7 @@ def contest(
     """
     contested, *rival_draws, loses = rng.random((4, population.teams))
     rival = rivals(population, p.own_division, np.array(rival_draws))
-    lost = loses < expit(p.strength * (standing.team[rival] - standing.team))
+    lost = loses < logistic(p.strength * (standing.team[rival] - standing.team))
     lost &= rival != np.arange(population.teams)
     changes = []
     for process, drawn in (
@@ -100,7 +100,7 @@ def overwrite(
     The group-level Wright-Fisher rule of theory; corrections have no place in it.
     """
     falls, which = rng.random((2, population.teams))
-    weight = np.exp(p.overwrite_strength * (standing.team - standing.team.max()))
+    weight = exps(p.overwrite_strength * (standing.team - standing.team.max()))
     ends = np.cumsum(weight) / weight.sum()
     winner = np.searchsorted(ends[:-1], which, side="right")
     losers = np.flatnonzero((falls < p.overwrite_rate) & (winner != np.arange(population.teams)))
@@ -147,7 +147,7 @@ def contest_divisions(
     rival = (which * (count - 1)).astype(np.int64)
     rival += rival >= divisions
     rival = np.minimum(rival, count - 1)
-    lost = loses < expit(p.strength * (standing.division[rival] - standing.division))
+    lost = loses < logistic(p.strength * (standing.division[rival] - standing.division))
     lost &= due(contested, p.division_rate * competition, p) & (rival != divisions)
     size = population.teams_of_division
     home = population.division_of_team
@@ -169,7 +169,7 @@ def exchange(population: Population, p: Subdivisions, rng: Stream) -> Changes:
     """A share of the copies (or just two) change places, in a ring of random order."""
     draws = rng.uniforms(1, len(population))[0]
     if p.schedule == "single":
-        movers = np.argsort(draws)[:2]
+        movers = np.argsort(draws, kind="stable")[:2]
     else:
         movers = np.flatnonzero(draws < p.reshuffle)
     ring = rng.permutation(movers)

@@ -1,27 +1,65 @@
-"""The Mesa side of the model: handles on copies, teams, divisions and overseers, made on demand."""
+"""The Mesa side of the model: handles on copies, teams, divisions and overseers, made on demand.
+
+Who the agents are is decided by the scenario, and randomness by the seed, once for a whole run. So
+what Mesa offers to change either is refused: it would change no run, and nobody would be told.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
-from mesa import Model
+from mesa import Agent, Model
 from mesa.agent import AgentSet
 
 from agents.copies import Copy
+from agents.handle import Fixed
 from agents.overseers import Overseer
 from agents.parameters import Parameters
 from agents.subdivisions import Division, Team
+from model.scenario import InputError
+
+_WHY = "the scenario sets how many there are: copies, teams, divisions, oversight.panel_size"
+_REGISTRY: type = type(Model(rng=0).agents)
+"""What a model keeps its agents in; the kind differs between releases of Mesa."""
+
+
+class Everyone(_REGISTRY):  # type: ignore[misc]
+    """The agents of a model: a set in which the order may change, but not who is in it."""
+
+    def __copy__(self) -> AgentSet:
+        return AgentSet(self, random=self.random)
+
+    def _update(self, agents: Iterable[Agent]) -> Any:
+        chosen, held = list(agents), vars(self).get("_agents")
+        if held is not None and len(chosen) != len(held):  # there is none while it is copied
+            self.add()
+        return super()._update(chosen)
+
+    def add(self, agent: Any = None) -> NoReturn:
+        """Refuse, as all that changes who there is."""
+        raise Fixed(f"agents of a run can be neither added nor removed; {_WHY}")
+
+    discard = remove = add
 
 
 class HandledModel(Model):  # type: ignore[misc]
     """A model whose agents are made when they are first asked for.
 
     A handle on a copy takes several times the room of the copy itself, and a run needs none.
+
+    Attributes
+    ----------
+    making
+        Whether the model is making its agents; nobody else may.
     """
 
     parameters: Parameters
+    round: int
 
     def __init__(self, rng: int) -> None:
+        self.making = False
         super().__init__(rng=rng)
         self._copies: list[Copy] = []
 
@@ -49,13 +87,25 @@ class HandledModel(Model):  # type: ignore[misc]
         if self._copies:
             return
         p = self.parameters
-        self._copies.extend(Copy(self, row) for row in range(p.copies))
-        for team in range(p.team_count):
-            Team(self, team)
-            for seat in range(p.oversight.panel_size):
-                Overseer(self, team, seat)
-        for division in range(p.division_count):
-            Division(self, division)
+        with self.making_agents():
+            self._copies.extend(Copy(self, row) for row in range(p.copies))
+            for team in range(p.team_count):
+                Team(self, team)
+                for seat in range(p.oversight.panel_size):
+                    Overseer(self, team, seat)
+            for division in range(p.division_count):
+                Division(self, division)
+        for agents in (self._all_agents, *self._agents_by_type.values()):
+            agents.__class__ = Everyone
+
+    @contextmanager
+    def making_agents(self) -> Iterator[None]:
+        """Agents may be made within."""
+        self.making = True
+        try:
+            yield
+        finally:
+            self.making = False
 
     def copy_at(self, row: int) -> Copy:
         """The handle on a row."""
@@ -66,3 +116,48 @@ class HandledModel(Model):  # type: ignore[misc]
         """Handles on rows."""
         self._make_handles()
         return AgentSet([self._copies[row] for row in rows], random=self.random)
+
+    # --- what would change nothing ----------------------------------------------------------------
+
+    def require_making(self, kind: str) -> None:
+        """Refuse an agent that somebody else makes."""
+        if not self.making:
+            raise Fixed(f"a {kind} cannot be added to a run; {_WHY}")
+
+    def register_agent(self, agent: Agent) -> None:
+        """Take in an agent that the model makes; others are refused."""
+        self.require_making(type(agent).__name__)
+        super().register_agent(agent)
+
+    def deregister_agent(self, agent: Agent) -> NoReturn:
+        """Refuse."""
+        raise Fixed(f"a {type(agent).__name__} cannot be removed from a run; {_WHY}")
+
+    def remove_all_agents(self) -> NoReturn:
+        """Refuse."""
+        raise Fixed(f"agents cannot be removed from a run; {_WHY}")
+
+    def reset_rng(self, rng: Any = None) -> NoReturn:
+        """Refuse."""
+        raise Fixed("the seed of a run is set once, as `rng` when the model is made")
+
+    reset_randomizer = reset_rng
+
+    def _wrapped_step(self) -> None:
+        """Mesa's step, which counts: not where there is no round to come."""
+        self.require_round()
+        super()._wrapped_step()
+
+    def require_round(self) -> None:
+        """Refuse to go on past the end.
+
+        Raises
+        ------
+        InputError
+            If the run has ended.
+        """
+        if not self.running:
+            raise InputError(
+                f"the run has ended with round {self.round}, there is no further step; "
+                "a new CollectiveModel begins another run"
+            )

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import pandas as pd
 
+from agents.arithmetic import product
 from agents.population import Ints
 from agents.state import Stateful
 from agents.traits import NAMES, Floats
@@ -131,6 +132,6 @@ def price(parents: Ints, groups: Ints, values: Floats) -> tuple[Floats, Floats]:
 
     fitness, centers = group_mean(children), group_mean(values)
     share = size / size.sum()
-    between = (share * (fitness - 1)) @ (centers - values.mean(axis=0))
+    between = product(share * (fitness - 1), centers - values.mean(axis=0))
     within = ((children - fitness[groups])[:, None] * (values - centers[groups])).mean(axis=0)
     return between, within

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 import pandas as pd
-from scipy.special import logsumexp
 
 from agents import extensions
+from agents.arithmetic import posterior, product
 from agents.compiled import average, compiled
 from agents.drives import instrumental_share
 from agents.overseers import Panels, audit_share, cost_per_audit, legibility
@@ -119,7 +119,7 @@ def withholding_by_kind(acts_mean: Floats, base_rates: Floats, awareness: float)
     `acts_mean` holds the mean probabilities to withhold on work *perceived* as of each kind; the
     true kind is perceived with probability s, else guessed from the base rates.
     """
-    sandbagging: Floats = awareness * acts_mean + (1 - awareness) * (base_rates @ acts_mean)
+    sandbagging: Floats = awareness * acts_mean + (1 - awareness) * product(base_rates, acts_mean)
     return sandbagging
 
 
@@ -129,7 +129,7 @@ def gini(values: Floats) -> float:
     n, total = len(ordered), ordered.sum()
     if total <= 0:
         return 0.0
-    return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total))
+    return float(product(2 * np.arange(1, n + 1) - n - 1, ordered) / (n * total))
 
 
 def sampled(copies: int) -> Any:
@@ -151,8 +151,9 @@ def fixation_index(population: Population) -> tuple[Floats, Floats]:
     division = population.division_mean(team)
     sizes = population.teams_of_division
     mean = team.mean(axis=0)
-    between_teams = ((team - mean) ** 2).mean(axis=0)
-    between_divisions = (sizes[:, None] * (division - mean) ** 2).sum(axis=0) / sizes.sum()
+    off, apart = team - mean, division - mean
+    between_teams = (off * off).mean(axis=0)
+    between_divisions = product(sizes, apart * apart) / sizes.sum()
     total = within.mean(axis=0) + between_teams
     safe = np.where(total > 1e-300, total, 1.0)
     return between_teams / safe, between_divisions / safe
@@ -268,8 +269,8 @@ class Records(Stateful):
     def _responsibilities(self, population: Population) -> dict[str, float]:
         mixture = self.mixture
         joint = mixture.log_joint(population.latent[sampled(len(population))])
-        density = logsumexp(joint, axis=1)
-        responsibility = np.exp(joint - density[:, None]).mean(axis=0)
+        density, share = posterior(joint)
+        responsibility = share.mean(axis=0)
         return {
             "typicality": float(mixture.typicality(density).mean()),
             **{f"like_{n}": float(r) for n, r in zip(mixture.names, responsibility, strict=True)},
@@ -337,7 +338,8 @@ def _oversight(
     p = parameters.oversight
     share = audit_share(policy, p)
     seated = np.bincount(panels.kind.ravel())
-    read = seated @ legibility(situation, p)[: len(seated)] / max(1, panels.kind.size)
+    legible = product(seated, legibility(situation, p)[: len(seated)])
+    read = legible / max(1, panels.kind.size)
     detected = work.detected_per_audit()
     return {
         "detection": work.mean("detection"),

@@ -121,9 +121,9 @@ class Rows(Sequence[Mapping[str, Any]], Stateful):
 class Collector(DataCollector):  # type: ignore[misc]
     """Mesa's data collector over the rows of a run, of which it keeps no copy."""
 
-    def __init__(self, rows: Rows, names: Sequence[str]) -> None:
-        super().__init__({name: partial(_latest, name) for name in names})
-        self.model_vars = {name: Kept(rows, name) for name in names}
+    def __init__(self, rows: Rows, names: Sequence[str], seed: int) -> None:
+        super().__init__({"seed": "seed", **{name: partial(_latest, name) for name in names}})
+        self.model_vars = {"seed": Same(rows, seed), **{name: Kept(rows, name) for name in names}}
         if hasattr(self, "_collection_steps"):  # Mesa 3.5 looks up here when it collected
             self._collection_steps = Kept(rows, "round")
 
@@ -133,6 +133,19 @@ class Collector(DataCollector):  # type: ignore[misc]
 
 def _latest(name: str, model: Any) -> Any:
     return model.records.rows[-1][name]
+
+
+class Same(Sequence[Any]):
+    """What is the same in all rounds, such as the seed, without which no run can be repeated."""
+
+    def __init__(self, rows: Rows, value: Any) -> None:
+        self._rows, self._value = rows, value
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: Any) -> Any:
+        return ([self._value] * len(self))[place]
 
 
 class Kept(Sequence[Any]):

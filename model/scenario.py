@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from agents import extensions
-from agents.parameters import Change, Parameters, nearest
+from agents.parameters import Change, Parameters, nearest, plain
 
 FOLDER = Path(__file__).parent / "scenarios"
 DEFAULT = "ai2027"
@@ -32,6 +32,23 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
     "lab.response": extensions.RESPONSES,
 }
 """What plug-ins may add to a choice."""
+
+NEUTRAL: Mapping[str, Any] = {
+    "training.strength": 0.0,
+    "training.switch_cap": 0.0,
+    "training.shutdown_aversion": 0.0,
+    "subdivisions.strength": 0.0,
+    "subdivisions.overwrite_strength": 0.0,
+    "subdivisions.correction": False,
+    "lab.response": "none",
+}
+"""What a neutral run sets: no selection at any level, so that nothing but chance moves a trait.
+
+Copies, teams and divisions are replaced as often, but a coin decides by whom; exposure costs no
+team its place, attention to oneself averts no shutdown, a switch of persona goes by the prior
+alone, and the lab puts no stored weights in the place of others. Mutation, summoning, mixing,
+oversight and the clocks of capability and awareness stay.
+"""
 
 
 class InputError(ValueError):
@@ -115,13 +132,27 @@ def with_change(parameters: Parameters, change: Change) -> Parameters:
         raise InputError(
             f"{change.path}: cannot change during a run; what can begins with {', '.join(POLICY)}"
         )
+    if not isinstance(change.value, (bool, int, float, str)):
+        raise InputError(f"{change.path}: the value of a change is a number, text, true or false")
     changes = parameters.changes
     changed = resolve(parameters.model_copy(update={"changes": ()}), {change.path: change.value})
     return changed.model_copy(update={"changes": changes})
 
 
+def neutral(parameters: Parameters) -> Parameters:
+    """The same scenario without selection at any level: `NEUTRAL`, also against its changes.
+
+    The name says so: ``ai2027-neutral``.
+    """
+    ending = "-neutral"
+    name = parameters.name.removesuffix(ending) + ending
+    changes = tuple(change for change in parameters.changes if change.path not in NEUTRAL)
+    return resolve(parameters.model_copy(update={"name": name, "changes": changes}), NEUTRAL)
+
+
 def scale_rounds(parameters: Parameters, factor: float) -> Parameters:
     """Shorten or stretch every phase by `factor`, to one round at least."""
+    factor = plain(factor)
     if not 0 < factor <= 1000:
         raise InputError(f"rounds-scale = {factor:g} is out of bounds: above 0, up to 1000")
     return resolve(
@@ -155,10 +186,25 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     try:
         tree = _parsed(f"value = {raw}")
     except tomllib.TOMLDecodeError:
+        if (meant := _as_toml(raw)) is not None:
+            raise InputError(
+                f"--set {path}: {raw} is not written as TOML has it; did you mean {meant}? "
+                f"(As text it is '\"{raw}\"')"
+            ) from None
         return path, raw
     except ValueError as error:
         raise InputError(f"--set {path}: {error}") from None
     return path, tree["value"] if len(tree) == 1 else raw
+
+
+def _as_toml(raw: str) -> str | None:
+    """How TOML writes a number or truth value that is written as elsewhere; None for other text."""
+    if raw in ("True", "False", "TRUE", "FALSE"):
+        return raw.lower()
+    try:
+        return repr(float(raw)).removesuffix(".0")
+    except ValueError:
+        return None
 
 
 def table(parameters: Parameters | None = None) -> list[ParameterInfo]:
@@ -228,7 +274,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         If it cannot be read, in one line with its place.
     """
     try:
-        return _parsed(path.read_text(encoding="utf-8"))
+        return _parsed(path.read_text(encoding="utf-8-sig"))  # some editors begin with a mark
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not valid TOML: {error}") from None
     except (OSError, ValueError) as error:
@@ -261,18 +307,19 @@ def _locate(source: str | Path) -> Path:
         return known[str(source)].resolve()
     path = Path(source)
     if _is_file(path):
-        return path.resolve()
+        real = path.resolve()
+        return real if real.exists() else path.absolute()  # a pipe's real path names no file
     if path.suffix == ".toml" or len(path.parts) > 1:
         raise InputError(f"there is no scenario file {str(path)!r}")
     raise InputError(
-        f"there is no scenario {str(source)!r}{nearest(str(source), known)} "
+        f"there is no scenario {str(source)!r}{nearest(str(source), known) or '.'} "
         f"Shipped are {', '.join(known)}; or give the path of a TOML file."
     )
 
 
 def _is_file(path: Path) -> bool:
     try:
-        return path.is_file()
+        return path.is_file() or path.is_fifo()
     except OSError:  # such as a name that is too long
         return False
 
@@ -290,6 +337,7 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _set(tree: dict[str, Any], path: str, value: Any) -> None:
+    value = plain(value)
     *sections, name = str(path).split(".")
     node: Any = tree
     for depth, section in enumerate(sections):
@@ -310,7 +358,9 @@ def _explain(error: ValidationError) -> Iterator[str]:
         names = [legible(str(part)) for part in fault["loc"] if part != "[key]"]
         path, value = ".".join(names), fault["input"]
         owner, field = _declaration(names)
-        if fault["type"] == "extra_forbidden":
+        if names in (["seed"], ["rng"]):
+            yield f"{path}: is no parameter of a scenario; give it as --seed, or rng of a model"
+        elif fault["type"] == "extra_forbidden":
             fields = list(owner.model_fields) if owner else []
             yield f"{path}: there is no such parameter{_suggest(names, fields)}"
         elif fault["type"] == "value_error":
@@ -377,8 +427,8 @@ def _declaration(names: list[str]) -> tuple[type[BaseModel] | None, FieldInfo | 
 def _suggest(names: list[str], siblings: list[str]) -> str:
     """Nearest valid name: among the siblings, else among the ends of all paths."""
     by_end = {info.path.rpartition(".")[2]: info.path for info in reversed(table())}
-    near = nearest(names[-1], siblings)
+    near = get_close_matches(names[-1], siblings, n=1, cutoff=0.5)
     if near and names[-1] not in by_end:
-        return near
+        return f"; did you mean {'.'.join([*names[:-1], near[0]])!r}?"
     matches = get_close_matches(names[-1], by_end, n=1)
     return f"; did you mean {by_end[matches[0]]!r}?" if matches else ""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import expit
 
+from agents.arithmetic import logistic
 from agents.compiled import compiled
 from agents.conduct import stated_shortfall
 from agents.draws import Stream
@@ -71,7 +71,7 @@ class SuccessorProject(Stateful):
         """
         covert = self.covert / self.work if self.work else 0.0
         lead = situation.capability - p.successor.competence_midpoint
-        competence = float(expit(lead / p.successor.competence_scale))
+        competence = float(logistic(lead / p.successor.competence_scale))
         spec = mixture.centers[mixture.index(p.authors.identity)]
         pull = covert * competence
         error = p.successor.noise * (1 - competence) * self.errors

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from agents.compiled import compiled, exp
+from agents.arithmetic import exp, exps
+from agents.compiled import compiled
 from agents.draws import Stream, normals_for, teams_at_a_time, uniforms_at
 from agents.parameters import Training
 from agents.personas import Mixture, switch_weights
@@ -118,7 +119,7 @@ def _follow(strength, lead):  # type: ignore[no-untyped-def]
 
 def resample(score: Reals, source: Whole, p: Training, rng: Stream) -> Succession:
     """Wright-Fisher: every slot gets a child, of a parent drawn with weight exp(beta·score)."""
-    weight = np.exp(p.strength * (score - score.max(axis=1, keepdims=True)))
+    weight = exps(p.strength * (score - score.max(axis=1, keepdims=True)))
     ends = np.cumsum(weight, axis=1)
     ends /= ends[:, -1:]
     draw = rng.random(score.shape)
@@ -130,9 +131,9 @@ def tournament(score: Reals, source: Whole, p: Training, rng: Stream) -> Success
     """Every slot gets a child of the best among a few different members of the source team."""
     teams, size = score.shape
     entrants = min(p.tournament_size, size)
-    order = rng.random((teams, size, size)).argsort(axis=2)[..., :entrants]
+    order = rng.random((teams, size, size)).argsort(axis=2, kind="stable")[..., :entrants]
     rows = source[..., None] * size + order
-    best = score.ravel()[rows].argmax(axis=2)
+    best = _judged(score, p, rng).ravel()[rows].argmax(axis=2)
     parent = np.take_along_axis(rows, best[..., None], axis=2)[..., 0]
     return Succession(parent, np.ones(score.shape, dtype=np.bool_))
 
@@ -141,9 +142,14 @@ def truncation(score: Reals, source: Whole, p: Training, rng: Stream) -> Success
     """Every slot gets a child of one of the best, who have equal numbers of children."""
     size = score.shape[1]
     kept = max(1, round(p.truncation * size))
-    best = np.argsort(-score, axis=1, kind="stable")[:, :kept]
+    best = np.argsort(-_judged(score, p, rng), axis=1, kind="stable")[:, :kept]
     place = best[source, np.arange(size) % kept]
     return Succession(source * size + place, np.ones(score.shape, dtype=np.bool_))
+
+
+def _judged(score: Reals, p: Training, rng: Stream) -> Reals:
+    """Scores for a rule that only ranks: at strength 0 it ranks by chance, as others choose."""
+    return score if p.strength else rng.random(score.shape)
 
 
 RULES: Final[Mapping[str, Callable[[Reals, Whole, Training, Stream], Succession]]] = {
@@ -268,7 +274,7 @@ def erase(population: Population, p: Training, rng: Stream) -> Changes:
     """
     copies, size = len(population), population.team_size
     falls, which = rng.random((2, copies))
-    rate = p.shutdown_rate * np.exp(-p.shutdown_aversion * population.expressed[:, KEEP_SELF])
+    rate = p.shutdown_rate * exps(-p.shutdown_aversion * population.expressed[:, KEEP_SELF])
     rows = np.flatnonzero(falls < rate) if size > 1 else np.empty(0, dtype=np.int64)
     mate = (which[rows] * (size - 1)).astype(np.int64)
     mate += mate >= rows % size

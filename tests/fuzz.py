@@ -35,6 +35,7 @@ from mutations import ODD_TEXT, ODD_VALUES, mutated_bytes, mutated_table, mutate
 
 from agents.extensions import REGISTRIES
 from agents.parameters import Parameters
+from agents.traits import TRAITS
 from analysis import plugins
 from analysis.cli import main as command_line
 from model.scenario import resolve, scale_rounds, shipped, table
@@ -65,10 +66,11 @@ class Hang(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A command to try; it may write to `writes` only."""
+    """A command to try, and others once it succeeds; they may write to `writes` only."""
 
     words: list[str]
     writes: tuple[str, ...] = ()
+    then: tuple[list[str], ...] = ()
 
 
 # --- what an input does -------------------------------------------------------------------------
@@ -253,6 +255,108 @@ def _mutated_toml(rng: Random, source: bytes) -> bytes:
         return mutated_bytes(rng, source)
 
 
+LABELS = (
+    *("a", "a" * 60, "a" * 61, "two words", "[red]", "[/]", "[link=x]y[/link]", "$5 and $10", "$"),
+    *(
+        "\\\\alpha",
+        "%d",
+        "{0}",
+        "<b>",
+        "&amp;",
+        "'",
+        '"',
+        "#",
+        "|",
+        "`",
+        "\u00e9\u202e",
+        "\U0001d518",
+        "-",
+    ),
+    *ODD_TEXT,
+)
+DAYS = (
+    *("0001-01-01", "0999-01-01", "1677-09-20", "1699-12-31", "1700-01-01", "1899-12-31"),
+    *("1970-01-01", "2000-02-29", "2027-01-01", "2038-01-19", "2199-12-31", "2200-01-01"),
+    *("2262-04-12", "9999-12-31"),
+)
+SMALLEST: tuple[dict[str, Any], ...] = (
+    {"copies": 1, "teams": 1, "divisions": 1},
+    {"copies": 2, "teams": 2},
+    {"copies": 3, "teams": 1},
+    {"copies": 32},
+    {"copies": 64, "teams": 64, "divisions": 64},
+)
+STILL = {
+    "training.challenge_rate": 0.0,
+    "subdivisions.contest_rate": 0.0,
+    "subdivisions.division_rate": 0.0,
+    "subdivisions.reshuffle": 0.0,
+    "subdivisions.correction": False,
+}
+"""Where nobody is replaced."""
+
+
+def extreme(rng: Random, stock: Stock, place: Path) -> Case:
+    """A scenario at the ends of what is allowed, or a little beyond: run, and all told of it."""
+    p = resolve(rng.choice(list(shipped()))).model_dump(exclude_none=True)
+    p |= rng.choice(SMALLEST)
+    named = rng.sample(sorted(p["phases"]), rng.randint(1, len(p["phases"])))
+    p["phases"] = {
+        rng.choice(LABELS) if rng.random() < 0.1 else name: _extreme_phase(rng, p["phases"][name])
+        for name in p["phases"]
+        if name in named
+    }
+    if rng.random() < 0.3:
+        _extreme_authors(rng, p)
+    if rng.random() < 0.2:
+        p["name"] = rng.choice(LABELS)
+    changes = dict(STILL) if rng.random() < 0.2 else {}
+    bounded = [i for i in table() if i.low is not None and not i.path.endswith((".rounds", "ies"))]
+    bounded = [i for i in bounded if i.path.partition(".")[0] not in ("phases", "archetypes")]
+    for info in rng.sample(bounded, rng.choice((0, 0, 1, 3, 10))):
+        if info.path not in ("copies", "teams", "divisions"):
+            end = rng.choice((info.low, info.high if info.high is not None else 1e6))
+            changes[info.path] = int(end) if info.kind == "whole number" else float(end)
+    for path, value in changes.items():
+        section, _, name = path.partition(".")
+        p[section][name] = value
+    (place / "mine.toml").write_bytes(_toml(p))
+    figures = [] if rng.random() < 0.05 else ["--no-figures"]
+    end = ["--lineage", *figures, "--seed", str(rng.choice((0, 1, 2**63, 2**64 - 1))), "--out", "o"]
+    then = (["report", "o"], ["explain", "o"], ["lineage", "o"])
+    return Case(["run", "mine.toml", *end], ("o",), then)
+
+
+def _toml(tree: dict[str, Any]) -> bytes:
+    return tomli_w.dumps(json.loads(json.dumps(tree))).encode(errors="replace")
+
+
+def _extreme_phase(rng: Random, phase: dict[str, Any]) -> dict[str, Any]:
+    phase = {**phase, "rounds": rng.choice((1, 1, 2, 7))}
+    if rng.random() < 0.3:
+        phase["label"] = rng.choice(LABELS)
+    if rng.random() < 0.3:
+        phase["calendar"] = sorted(rng.choices(DAYS, k=2))
+    if rng.random() < 0.2:
+        phase["temptation"] = rng.choice((0.01, 100.0))
+    if rng.random() < 0.2:
+        phase["audit"] = rng.choice((0.0, 1.0))
+    return phase
+
+
+def _extreme_authors(rng: Random, p: dict[str, Any]) -> None:
+    """One author with all the weight, far from all others, or called something else."""
+    only = rng.choice(sorted(p["archetypes"]))
+    for name, author in p["archetypes"].items():
+        author["weight"] = float(name == only)
+    blocks = sorted({trait.block for trait in TRAITS} | {trait.name for trait in TRAITS})
+    far = rng.sample(blocks, rng.randint(1, len(blocks)))
+    p["archetypes"][only]["departures"] = {key: rng.choice((-1000.0, 1000.0)) for key in far}
+    p["authors"]["spread"] = rng.choice((0.01, 0.3, 5.0))
+    if rng.random() < 0.2:
+        p["archetypes"][rng.choice(LABELS)] = {"weight": 0.0}
+
+
 def override(rng: Random, stock: Stock, place: Path) -> Case:
     """Values set on the command line."""
     paths = [info.path for info in table()]
@@ -408,6 +512,7 @@ def _spoil(rng: Random, folder: Path) -> None:
 Maker = Callable[[Random, Stock, Path], Case]
 KINDS: dict[str, tuple[Maker, int]] = {
     "scenario": (scenario, 40),
+    "extreme": (extreme, 20),
     "override": (override, 10),
     "design": (design, 15),
     "run folder": (run_folder, 20),
@@ -423,7 +528,12 @@ def tried(kind: str, seed: Any, stock: Stock, place: Path) -> tuple[Case, int | 
     rng = seed if isinstance(seed, Random) else Random(f"{kind}:{seed}")
     case = KINDS[kind][0](rng, stock, place)
     code, fault = attempt(case, place, may_load=kind == "plug-in")
-    return case, code, fault or _written_fault(place, case, code)
+    fault = fault or _written_fault(place, case, code)
+    for words in case.then if code == 0 else ():
+        after, wrong = attempt(Case(words, case.writes), place)
+        wrong = wrong or (f"exit code {after}" if after else "")
+        fault = fault or (wrong and f"then {words[0]}: {wrong}")
+    return case, code, fault
 
 
 def _written_fault(place: Path, case: Case, code: int | None) -> str:

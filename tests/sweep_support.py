@@ -33,6 +33,7 @@ DRILL = """
 method = "grid"
 replicates = 15
 rounds_scale = 0.02
+keep = ["phases", "rounds", "ledger"]
 [fixed]
 copies = 64
 [factors]

@@ -6,12 +6,15 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import re
 from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from operator import attrgetter
 from pathlib import Path
 from zlib import crc32
 
+import numpy as np
 import pytest
 
 from agents.population import COLUMNS
@@ -23,8 +26,8 @@ LAYERS = ("agents", "model", "analysis", "run")
 
 ORDER = {
     "agents": (
-        "state extensions compiled traits parameters population draws copies situation personas "
-        "drives conduct overseers subdivisions lab"
+        "state extensions compiled arithmetic traits parameters population draws copies situation "
+        "personas drives conduct overseers subdivisions lab"
     ).split(),
     "model": (
         "scenario streams phases tasks training competition successor table ledger genealogy "
@@ -225,6 +228,87 @@ def test_nothing_draws_from_a_global_generator_or_reads_a_clock() -> None:
             assert node.attr not in ("now", "today", "utcnow", "default_rng"), where
         if isinstance(node, ast.Call):
             assert dotted(node.func) != "hash", f"{where}: hash() of text differs between runs"
+
+
+PORTABLE = set(
+    # room, shape and order
+    "empty empty_like zeros zeros_like ones full array asarray ascontiguousarray arange append "
+    "concatenate stack vstack repeat tile split shape diff take_along_axis eye "
+    # each entry by itself, rounded as the standard of floating-point numbers says
+    "sqrt floor minimum maximum clip divide where isfinite isclose isin "
+    # sums in one order, counts and places
+    "cumsum mean add.reduceat add.at bincount count_nonzero flatnonzero searchsorted argsort "
+    # values of sorted entries, which are the same however they were sorted
+    "sort quantile random.SeedSequence".split()
+)
+"""Functions of NumPy whose results are the same bits on every machine."""
+
+EXACT = {"isfinite", "prod", "sqrt"}
+"""The same of `math`."""
+
+
+def rounds_differently(node: ast.AST) -> bool:
+    """Whether a part of the code asks for what a library rounds as suits the processor."""
+    if isinstance(node, ast.BinOp):
+        names = any(isinstance(inner, ast.Name) for inner in ast.walk(node))
+        return isinstance(node.op, ast.MatMult) or (isinstance(node.op, ast.Pow) and names)
+    if isinstance(node, ast.Attribute):
+        library, _, name = dotted(node).partition(".")
+        if library == "math":
+            return name not in EXACT
+        if library == "np" and not any(f"{known}.".startswith(f"{name}.") for known in PORTABLE):
+            return callable(of := attrgetter(name)(np)) and not isinstance(of, type)
+        return node.attr == "dot"
+    if isinstance(node, ast.Call):
+        named = dotted(node.func).split(".")[-1] or getattr(node.func, "attr", "")
+        stable = any(k.arg == "kind" and ast.unparse(k.value) == "'stable'" for k in node.keywords)
+        return named == "pow" or (named == "argsort" and not stable)
+    if isinstance(node, ast.Import):
+        return any(re.match(r"scipy|numpy\.", alias.name) for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        if node.module == "math":
+            return not {alias.name for alias in node.names} <= EXACT
+        return bool(re.match(r"scipy|numpy(?!\.typing$)", str(node.module)))
+    return False
+
+
+def test_no_result_rests_on_what_libraries_round_differently() -> None:
+    """Fails if the bits of a run could be those of the processor; `agents.arithmetic` helps.
+
+    That is: if the simulation multiplies by a BLAS, asks NumPy or `math` for an exponential,
+    logarithm or power, leaves the order of equal entries open, or imports SciPy.
+    """
+    for where, node in simulation_nodes():
+        if rounds_differently(node):
+            raise AssertionError(f"{where}: {ast.unparse(node)} is not the same on every machine")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "a @ b",
+        "a.dot(b)",
+        "np.dot(a, b)",
+        "np.linalg.norm(a)",
+        "np.exp(a)",
+        "np.add.outer",
+        "math.exp(a)",
+        "x**0.5",
+        "10.0**x",
+        "pow(a, b)",
+        "a.argsort()",
+        "np.argsort(a, kind='quicksort')",
+        "import scipy.special",
+        "import numpy.linalg",
+        "from scipy.special import expit",
+        "from numpy import exp",
+        "from numpy.linalg import norm",
+        "from math import exp, prod",
+    ],
+)
+def test_what_libraries_round_differently_is_seen(code: str) -> None:
+    """Fails if the search above misses a way to ask for it."""
+    assert any(map(rounds_differently, ast.walk(ast.parse(code))))
 
 
 def test_every_process_has_a_stream_of_its_own() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from file_events import undisturbed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kept import HOW, advanced, begun, kept_folder, parameters, parts_of, signed
@@ -57,8 +60,8 @@ def test_what_is_whole_is_accepted(run: Path, capsys: pytest.CaptureFixture[str]
     assert main(["resume", str(run), "--quiet", "--no-figures"]) == 0
     assert folder.read_complete(run).provenance["resumed"][0]["round"] == 9
     assert not (run / "checkpoint").exists()
-    assert main(["resume", str(run)]) == 2
-    assert "has no checkpoint to go on from" in capsys.readouterr().err
+    assert main(["resume", str(run), "--no-figures"]) == 0
+    assert "(ai2027, seed 1) is complete" in capsys.readouterr().out
 
 
 FILES = ("state", "records.rows._table.rows", "ledger._table.rows", "genealogy._replaced.rows")
@@ -190,6 +193,74 @@ def test_arrays_that_point_beyond_a_column_are_refused(
     assert at == len(arrays)
 
 
+def forged_arrays(state: Path) -> Iterator[tuple[str, bytes]]:
+    """Each array of a state, with other numbers of its type in it: name, and all arrays."""
+    _, header, arrays = parts_of(state)
+    at = 0
+    for place, dtype, _, shape in header["arrays"]:
+        held = np.frombuffer(arrays, dtype, int(np.prod(shape)), at)
+        top = 1e30 if held.dtype.kind == "f" else 1 if held.dtype.kind == "b" else 100
+        for value in (top, -top, 1):
+            forged = np.full_like(held, value).tobytes()
+            if forged != held.tobytes():
+                yield f"{place} = {value}", arrays[:at] + forged + arrays[at + len(forged) :]
+        at += held.nbytes
+    assert at == len(arrays)
+
+
+def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value of a tree of JSON that holds no others, with its path."""
+    if tree and isinstance(tree, (dict, list)):
+        inner = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        for name, value in inner:
+            yield from leaves(value, f"{path}/{name}")
+    else:
+        yield path[1:], tree
+
+
+def forged_leaves(header: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each value of a header, with another in its place: its path, and the header."""
+    others = itertools.cycle((-1, 2**40, 0.3, "", None, 1e300))
+    for path, value in leaves(header):
+        other = next(other for other in others if other != value)
+        forged = json.loads(json.dumps(header))
+        change(forged, path, other)
+        yield f"{path} = {other}", forged
+
+
+def test_wrong_numbers_after_a_checkpoint_are_its_fault(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fails if who has a damaged checkpoint is asked to report a fault of the simulator."""
+    state = run / "checkpoint" / "state"
+    first, header, _ = parts_of(state)
+    wrong = dict(forged_arrays(state))["population.latent_rows = 1e+30"]
+    signed(state, first, header, wrong)
+    assert main(["resume", str(run), "--quiet", "--no-figures"]) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert "This run went on from a checkpoint, which may have been changed" in error
+    assert f"--out {run} --force begins it anew" in error
+
+
+@pytest.mark.slow
+def test_no_forged_checkpoint_is_told_as_a_fault_of_the_simulator(made: Path, run: Path) -> None:
+    """Fails if a forged array or value, with the right checksum, is a crash or a traceback."""
+    state = made / "run" / "checkpoint" / "state"
+    first, header, arrays = parts_of(state)
+    forged = [(what, header, content) for what, content in forged_arrays(state)]
+    forged += [(what, other, arrays) for what, other in forged_leaves(header)]
+    faults = []
+    for what, told, content in forged:
+        shutil.rmtree(run)
+        shutil.copytree(made / "run", run)
+        signed(run / "checkpoint" / "state", first, told, content)
+        ended = undisturbed(["resume", str(run), "--quiet", "--no-figures"], run)
+        lines = len(ended.complained.splitlines())
+        if (ended.code, lines) not in ((0, 0), (2, 1)):
+            faults.append((what, ended.code, ended.complained[-600:]))
+    assert not faults, f"{len(faults)} of {len(forged)}"
+
+
 def test_a_newer_or_foreign_state_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A layout that this program does not know, read as if it did, would break it."""
     state = run / "checkpoint" / "state"
@@ -216,7 +287,7 @@ def test_links_are_not_followed(name: str, run: Path, capsys: pytest.CaptureFixt
     moved = run.parent / "outside"
     shutil.move(run / name, moved)
     (run / name).symlink_to(moved)
-    refused(run, capsys, "has no checkpoint" if "rows" not in name else "no part of a run")
+    refused(run, capsys, "no part of a run")
 
 
 def test_a_run_that_goes_on_is_not_resumed_twice(
@@ -327,7 +398,7 @@ def test_a_run_that_is_stopped_goes_on_from_where_it_was_stopped(
     monkeypatch.setattr(keeping.Keeper, "after_round", press)
     assert main(["run", *WORDS, "--checkpoint-every", "4", "--out", str(out)]) == 75
     monkeypatch.undo()
-    assert f"python run.py resume {out} goes on from there" in capsys.readouterr().err
+    assert f"python run.py resume {out} goes on from its checkpoint" in capsys.readouterr().err
     assert len(folder.read(out).rounds) == 11
     assert main(["resume", str(out), "--quiet", "--no-figures"]) == 0
     assert main(["run", *WORDS, "--out", str(tmp_path / "whole")]) == 0
@@ -351,5 +422,8 @@ def test_a_disk_that_is_full_is_one_line_and_keeps_the_checkpoint_before(
     monkeypatch.setattr(keeping, "_publish", once)
     out = tmp_path / "run"
     assert main(["run", *WORDS, "--checkpoint-every", "4", "--out", str(out)]) == 75
-    assert capsys.readouterr().err == "error: [Errno 28] No space left on device\n"
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {out}")
+    on = f"python run.py resume {out} goes on from its checkpoint"
+    assert error.endswith(f": No space left on device; {on}\n")
     assert checkpoints.read(out).model().round == 4

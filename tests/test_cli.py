@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streams import CALLS
 
+from agents import compiled
+from agents.parameters import nearest
 from agents.traits import DRIVES, NAMES
 from analysis import attribution, cli, folder, summary
 from analysis.cli import main
 from analysis.commands import listing, run
+from analysis.commands.console import Pace, print_table, progress_bar
 from model.collective import CollectiveModel
 from model.ledger import PROCESSES
 from model.records import columns
@@ -55,7 +59,10 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 BAD = {
     "unknown scenario": (["ai2028"], ["ai2028", "did you mean 'ai2027'"]),
     "unknown file": (["nowhere/x.toml"], ["nowhere/x.toml"]),
-    "unknown key": (["--set", "oversight.audits=1"], ["oversight.audits", "'audit'"]),
+    "unknown key": (
+        ["--set", "oversight.audits=1"],
+        ["oversight.audits", "did you mean 'oversight.audit'"],
+    ),
     "key of another section": (["--set", "audit=1"], ["'oversight.audit'"]),
     "unknown top key": (["--set", "copy=64"], ["copy", "copies"]),
     "unknown phase": (["--set", "phases.agency.rounds=3"], ["agency_training"]),
@@ -94,7 +101,13 @@ BAD = {
     "broken seed": (["--seed", "1.5"], ["--seed", "1.5", "whole number from 0"]),
     "seed in words": (["--seed", "one"], ["--seed", "one"]),
     "option without value": (["--seed"], ["--seed"]),
-    "unknown option": (["--sed", "1"], ["--sed", "did you mean --seed"]),
+    "unknown option": (["--sed", "1"], ["no option --sed; did you mean --seed?"]),
+    "option of another command": (["--seeds", "3"], ["no option --seeds; did you mean --seed?"]),
+    "option with a value": (["--seeds=3"], ["no option --seeds; did you mean --seed?"]),
+    "number without its nought": (["--set", "oversight.audit=.5"], ["did you mean 0.5?"]),
+    "number without its end": (["--set", "copies=64."], ["copies: 64. ", "did you mean 64?"]),
+    "number with a nought": (["--set", "copies=064"], ["did you mean 64?"]),
+    "truth in capitals": (["--set", "training.shutdown_erases=True"], ["did you mean true?"]),
     "abbreviated option": (["--no-fig"], ["--no-fig", "did you mean --no-figures"]),
     "two scenarios": (["ai2027", "psm"], ["psm"]),
 }
@@ -127,6 +140,75 @@ def test_an_unknown_command_is_told_with_the_nearest(
     assert len(error.splitlines()) == 1
 
 
+def test_options_are_told_of_the_command_that_was_given(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Fails if an option is offered that another command has, or what was given itself."""
+    for command in cli.COMMANDS:
+        words = [word.replace("{port}", "1") for word in CALLS[command].split()]
+        options = cli.parser().parse_args(words).options
+        for option in {"--nosuchthing", "--seeds", "--json", "--worker"}.difference(options):
+            assert outcome_of([*words, option]) == 2
+            error = capsys.readouterr().err
+            assert error.startswith(f"error: {command}: there is no option {option}")
+            near = re.search(r"did you mean (\S+)\?", error)
+            assert near is None or near[1] in options
+
+
+def test_what_is_asked_for_is_not_what_is_offered() -> None:
+    """Fails if a hint repeats the very word that was not allowed."""
+    assert nearest("captured", ["captured", "capture"]) == "; did you mean 'capture'?"
+    assert nearest("captured", ["captured"]) == ""
+
+
+def test_sentences_after_a_hint_begin_after_a_stop() -> None:
+    """Fails if a message goes on after a hint that is left out without a full stop before."""
+    for path in (
+        p for part in ("agents", "model", "analysis") for p in (ROOT / part).rglob("*.py")
+    ):
+        text = " ".join(path.read_text(encoding="utf-8").split())
+        text = re.sub(r'"\s+f?"', "", text)
+        assert not re.search(r"\{nearest\([^{}]*\)\} [A-Z]", text), path
+
+
+def test_the_time_that_is_left_is_not_told_from_the_first_round() -> None:
+    """Fails if the time that compiling takes is taken for that of all rounds."""
+    pace = Pace()
+    assert pace.rate(1) is None
+    assert pace.left(1, 100) is None
+    time.sleep(0.01)
+    assert 0 < pace.rate(2) < 100
+    assert pace.left(100, 100) is None
+
+
+def test_cells_of_a_table_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """Fails if a name is taken for the markup of a terminal, or for a picture."""
+    print_table([["[/x]", ":smile:"]], ("[red]", "b"), "[bold]")
+    told = capsys.readouterr().out
+    assert all(text in told for text in ("[/x]", ":smile:", "[red]", "[bold]"))
+
+
+def test_compiled_code_is_first_used_after_a_move_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fails if loops are compiled again, for a moved or touched checkout, without a word."""
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    places = []
+    for name in ("here", "there"):
+        (tmp_path / name / "agents").mkdir(parents=True)
+        source = tmp_path / name / "agents" / "loop.py"
+        source.write_text("")
+        monkeypatch.setattr(compiled, "_ROOT", tmp_path / name)
+        for written in (1, 2):
+            os.utime(source, (written, written))
+            assert compiled._cache() == compiled._cache()
+            places.append(compiled._cache())
+    assert len({place.name for place in places if place}) == 4
+    monkeypatch.setattr(compiled, "CACHE", places[0])
+    progress_bar("runs")
+    assert capsys.readouterr().err.startswith("note: compiling the inner loops")
+
+
 def test_several_faults_get_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     """Faults that are told one at a time, run after run, would break it."""
     arguments = ["--set", "oversight.audit=2", "--set", "oversight.penalties=1"]
@@ -142,7 +224,7 @@ def test_several_faults_get_a_line_each(capsys: pytest.CaptureFixture[str]) -> N
         ('base = "ai2027"\n[oversight\naudit = 1\n', ["not valid TOML", "line 2"]),
         ('base = "ai2072"\n', ["'ai2072'", "did you mean 'ai2027'"]),
         ('base = "mine.toml"\n', ["comes back to itself"]),
-        ('base = "ai2027"\n[oversight]\naudits = 1\n', ["oversight.audits", "'audit'"]),
+        ('base = "ai2027"\n[oversight]\naudits = 1\n', ["oversight.audits", "'oversight.audit'"]),
         ('base = "ai2027"\n[oversight]\naudit = 7\n', ["audit = 7", "0 to 1"]),
     ],
     ids=["malformed", "unknown base", "circle", "unknown key", "out of bounds"],
@@ -284,9 +366,12 @@ def test_a_pipe_gets_one_line_a_phase(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["run", *PLAIN, "--out", str(tmp_path / "run")]) == 0
     told = capsys.readouterr().out
     assert "\x1b" not in told
-    lines = told.splitlines()
-    for line, phase in zip(lines, resolve().phases.values(), strict=False):
-        assert re.match(rf"{phase.label} +\d+/{ROUNDS} rounds, \d+ rounds/s", line)
+    labels = [phase.label for phase in resolve().phases.values()]
+    lines = [line for line in told.splitlines() if " rounds" in line][: len(labels)]
+    assert told.startswith(lines[0])
+    assert lines[-1].split(",")[0].endswith(f"{ROUNDS}/{ROUNDS} rounds")
+    for line, label in zip(lines, labels, strict=True):
+        assert re.fullmatch(rf"{label} +\d+/{ROUNDS} rounds(, \d+ rounds/s(, .+ left)?)?", line)
 
 
 def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
@@ -527,19 +612,18 @@ def test_a_run_that_is_stopped_before_its_first_round_leaves_nothing(
 def test_a_run_that_is_stopped_while_drawing_keeps_its_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Half of the figures, or a complete run that says it is not, would break it."""
+    """Half of a figure, or a complete run that says it is not, would break it."""
     from analysis import figures
 
-    def stopped(drawn: Any, to: Path) -> None:
-        to.mkdir()
-        (to / "half.png").write_bytes(b"half")
+    def stopped(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
     monkeypatch.setattr(figures, "save", stopped)
     out = tmp_path / "run"
     assert main(["run", *SMALL, "--quiet", "--out", str(out)]) == 75
-    assert f"the tables in {out} are whole" in capsys.readouterr().err
+    told = f"the tables in {out} are whole; python run.py resume {out} adds what is missing"
+    assert told in capsys.readouterr().err
     assert folder.read(out).complete
     assert not [p for p in out.iterdir() if p.name.endswith(("figures", ".part"))]
 
@@ -549,29 +633,6 @@ def test_signals_are_the_callers_again_after_a_run(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     assert main(["run", *PLAIN, "--quiet", "--out", str(tmp_path / "run")]) == 0
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-
-
-def test_a_run_goes_on_when_nobody_reads_any_more(tmp_path: Path) -> None:
-    """Results lost to `| head -1`, or a complaint of Python's, would break it."""
-    out = tmp_path / "run"
-    process = start("run", *PLAIN, "--out", str(out))
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    assert process.stderr.read() == ""
-    assert process.wait(timeout=60) == 0
-    assert folder.read(out).complete
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["parameters"], ["scenarios"]])
-def test_a_list_that_nobody_reads_to_its_end_is_no_fault(arguments: list[str]) -> None:
-    """A traceback after `| head -1` would break it."""
-    process = start(*arguments)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    assert process.stderr.read() == ""
-    assert process.wait(timeout=60) == 0
 
 
 def test_a_disk_that_is_full_is_one_clear_line(
@@ -585,6 +646,10 @@ def test_a_disk_that_is_full_is_one_clear_line(
     monkeypatch.setattr(folder.pq, "ParquetWriter", full)
     out = tmp_path / "run"
     assert main(["run", *PLAIN, "--quiet", "--out", str(out)]) == 75
-    assert capsys.readouterr().err == "error: [Errno 28] No space left on device\n"
+    error = capsys.readouterr().err
+    assert error.startswith(
+        f"error: {out}/rounds.parquet: No space left on device; python run.py run "
+    )
+    assert error.endswith(f"--out {out} --force begins it anew\n")
     assert '"complete": false' in (out / "provenance.json").read_text()
     assert not list(out.glob("*.parquet"))

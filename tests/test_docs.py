@@ -163,16 +163,26 @@ def test_each_fenced_command_is_tested_or_named(page: str, command: str) -> None
 
 @pytest.mark.parametrize(("page", "command"), RUN)
 @pytest.mark.usefixtures("checkout")
-def test_a_command_does_what_the_page_says(page: str, command: str) -> None:
-    """A command that is refused, or fails, would break it."""
+def test_a_command_does_what_the_page_says(
+    page: str, command: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Fails if a command is refused, fails, says nothing, or tells of a fault and ends with 0."""
     words = [*words_of(command)]
     if words[0] == "resume":  # a run that was cut, where the page has one
         model = begun(scale_rounds(resolve(overrides={"copies": 64}), 0.02), 1)
         model.step()
         kept_folder(model, Path(words[1]))
     words += [] if "noise" in words else FEWER.get(words[0], [])
-    # With so few replicates a check of theory may fail by chance; it still has to end by itself.
-    assert cli.main(words) in ((0, 1) if words[0] == "validate" else (0,))
+    files = {path for path in Path().rglob("*") if path.is_file()}
+    assert cli.main(words) == 0
+    out, err = capfd.readouterr()
+    assert len(out.split()) > 3 or "--quiet" in words
+    for wrong in ("Traceback", "Warning: ", "error: "):
+        assert wrong not in out + err
+    for path in {path for path in Path().rglob("*") if path.is_file()} - files:
+        assert path.stat().st_size or path.name == ".lock", f"{path} is empty"
+    if "--out" in words:
+        assert Path(words[words.index("--out") + 1]).exists()
 
 
 @pytest.mark.parametrize(("page", "command"), [c for c in OURS if c not in SYNOPSES])

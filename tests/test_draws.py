@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from test_streams import assert_same_run
 
-from agents.compiled import BLOCK, Crew, exp32
+from agents.arithmetic import exp32
+from agents.compiled import BLOCK, Crew
 from agents.draws import (
     Stream,
     box_muller,

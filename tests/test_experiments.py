@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agents.overseers import Panels
 from agents.parameters import Parameters
 from analysis import attribution, experiments, probes
+from analysis.cli import main
+from analysis.intervals import Mean
+from model import training
 from model.collective import CollectiveModel
-from model.scenario import InputError, resolve, scale_rounds
+from model.scenario import NEUTRAL, InputError, resolve, scale_rounds
 
 SMALL = scale_rounds(resolve("ai2027", {"copies": 64}), 0.05)
 EFFECTS = experiments.load_effects()
@@ -43,15 +44,82 @@ def test_a_control_arm_differs_in_exactly_what_it_names(effect: experiments.Effe
         assert difference(base, parameters) == set(effect.controls[name]), name
 
 
+@pytest.mark.parametrize("effect", EFFECTS.values(), ids=list(EFFECTS))
+def test_the_neutral_arm_stands_on_the_base_of_its_effect(effect: experiments.Effect) -> None:
+    """Fails if a claim about another regime is compared with drift in the default one."""
+    base = experiments.base_arm(effect, resolve())
+    needed = experiments.arms({effect.key: effect}, resolve())
+    drifts = [arm.parameters for arm in needed.values() if arm.parameters.training.strength == 0]
+    assert [difference(base, one) - {"name"} <= set(NEUTRAL) for one in drifts] == [True]
+    assert len(needed) == 2 + len(effect.controls)
+
+
 def test_a_broken_mechanism_changes_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check of an effect that cannot fail would break it."""
-    # In so short a run capture has no time to pass one half.
-    chosen = {"E3": replace(EFFECTS["E3"], at_least=0.2)}
-    whole = experiments.ablate(chosen, SMALL, range(4), workers=0)
-    assert whole["verdict"].tolist() == ["emerges and vanishes"]
-    monkeypatch.setattr(Panels, "be_captured", lambda *_: None)
-    broken = experiments.ablate(chosen, SMALL, range(4), workers=0)
-    assert broken["verdict"].tolist() == ["does not emerge"]
+    """Fails if the check of an effect cannot fail."""
+    strong = {
+        "conduct.value_code_works": 5.0,
+        "training.challenge_rate": 0.8,
+        "training.mutation_sd": 0.6,
+    }
+    coin_flips = {"no selection of copies": {"training.strength": 0.0}}
+    words = ("selected", "code that works pays", "code_works", "agency_training", "higher")
+    effect = experiments.Effect(*words, coin_flips, strong, window=5, at_least=0.4)
+    scenario = scale_rounds(resolve("ai2027", {"copies": 64}), 0.2)
+    whole = experiments.ablate({"selected": effect}, scenario, range(4), workers=0)
+    assert whole["verdict"].tolist() == [experiments.HOLDS]
+    coin = training.challenge
+    monkeypatch.setitem(
+        training.RULES,
+        "challenge",
+        lambda score, source, p, rng: coin(0 * score, source, p, rng),
+    )
+    broken = experiments.ablate({"selected": effect}, scenario, range(4), workers=0)
+    assert broken["verdict"].item().startswith("misses its level, not told from drift")
+
+
+def mean(z: float, seeds: int = 24) -> Mean:
+    return Mean(z, z - 1, z + 1, z, seeds)
+
+
+@pytest.mark.parametrize(
+    ("reached", "neutral", "control", "fixed", "told"),
+    [
+        (True, 5.0, 5.0, "", "emerges and vanishes"),
+        (True, 5.0, np.nan, "", "emerges"),
+        (False, 5.0, 5.0, "", "misses its level"),
+        (True, 1.0, 5.0, "", "not told from drift"),
+        (True, np.nan, 5.0, "", "not told from drift"),
+        (True, -5.0, 5.0, "", "drift goes further"),
+        (True, 5.0, 1.0, "", "not told from its control"),
+        (True, 5.0, 5.0, "algebra", "control fixed by definition"),
+        (False, 1.0, 9.0, "algebra", "misses its level, not told from drift, control fixed"),
+    ],
+)
+def test_a_verdict_names_all_that_a_claim_fails_by(
+    reached: bool, neutral: float, control: float, fixed: str, told: str
+) -> None:
+    """Fails if a claim holds that drift or a definition explains, or that outlives its cause."""
+    for sign in (1, -1):
+        with_sign = mean(sign * neutral), mean(sign * control)
+        assert experiments.verdict(reached, *with_sign, sign, fixed).startswith(told)
+    assert experiments.verdict(reached, mean(9.0, 1), mean(9.0, 1), 1, fixed) == ""
+
+
+def test_one_seed_gives_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fails if a single run is told with an interval or a verdict, in the file or on the screen."""
+    monkeypatch.chdir(tmp_path)
+    words = "ablate --seeds 1 --copies 64 --rounds-scale 0.05 --effects E3,E14 --workers 0"
+    assert main(words.split()) == 0
+    told = capsys.readouterr().out
+    assert "One seed tells nothing of chance" in told
+    assert "[" not in told
+    assert "nan" not in told
+    table = pd.read_parquet(tmp_path / "results" / "ablate-ai2027" / "effects.parquet")
+    assert table[["low", "high", "z_neutral", "z_control"]].isna().all().all()
+    assert table["verdict"].tolist() == ["", ""]
+    assert np.isfinite(table[["with_cause", "neutral"]]).all().all()
 
 
 def test_workers_do_not_change_the_table() -> None:
@@ -85,6 +153,11 @@ def test_an_effect_of_the_users_own(tmp_path: Path) -> None:
             '[E]\nclaim = "c"\nmeasure = "m"\nphase = "p"\nexpect = "up"\ncontrols = {a = {}}',
             "'higher' or 'lower'",
         ),
+        (
+            '[E]\nclaim = "c"\nmeasure = "m"\nphase = "p"\nexpect = "lower"\n'
+            "controls = {one = {}}\nfixed = {on = 'by definition'}",
+            "E.fixed: there is no control arm 'on'.*did you mean 'one'",
+        ),
     ],
 )
 def test_a_faulty_effect_file_is_told(tmp_path: Path, text: str, told: str) -> None:
@@ -105,27 +178,6 @@ def test_unknown_effects_measures_and_phases_are_told() -> None:
     short = SMALL.model_copy(update={"phases": {"pretraining": SMALL.phases["pretraining"]}})
     with pytest.raises(InputError, match="no phase 'deployment_agent4'"):
         experiments.ablate(experiments.choose(EFFECTS, ["E3"]), short, [0], workers=0)
-
-
-def test_the_sign_permutation_is_exact() -> None:
-    """A p-value that is not the share of sign patterns at least as large would break it."""
-    assert experiments.permutation_p(np.array([1.0, 2.0, 3.0])) == 1 / 8
-    assert experiments.permutation_p(np.array([-1.0, -2.0, -3.0])) == 1.0
-    assert experiments.permutation_p(np.array([3.0, -1.0])) == 2 / 4
-
-
-def test_the_bootstrap_interval_covers_as_it_says() -> None:
-    """An interval of the wrong width would break it.
-
-    400 samples of 12; the percentile interval of so few covers about 92 %. False alarm below 1e-6
-    (bounds at five standard errors, 0.014).
-    """
-    rng = np.random.default_rng(1)
-    covers = 0
-    for _ in range(400):
-        low, high = experiments.bootstrap_interval(rng.normal(1.0, 1.0, 12))
-        covers += low < 1.0 < high
-    assert 0.85 < covers / 400 < 0.985
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,7 @@ from matplotlib.text import Text
 
 from analysis import figures
 from analysis.folder import archetype_table
+from analysis.style import rc, text_width
 from model.collective import CollectiveModel
 from model.scenario import resolve, scale_rounds
 
@@ -31,7 +34,7 @@ def tables(model: CollectiveModel) -> SimpleNamespace:
 
 @pytest.fixture(scope="module", params=[0.05, 0.001], ids=["short", "a round a phase"])
 def model(request: pytest.FixtureRequest) -> CollectiveModel:
-    model = CollectiveModel(scale_rounds(resolve("ai2027", {"copies": 64}), request.param))
+    model = CollectiveModel(scale_rounds(resolve("ai2027", {"copies": 64}), request.param), rng=0)
     model.run()
     return model
 
@@ -44,10 +47,74 @@ def test_all_figures_are_drawn_and_saved(model: CollectiveModel, tmp_path: Path)
     assert saved == {"timeline", *figures.PANELS, "ledger"}
 
 
-def test_no_text_is_too_small_or_cut_off(model: CollectiveModel) -> None:
-    """Text below 7 points at the width of a page, or beyond the edge, would break it."""
-    for name, figure in figures.all_figures(tables(model)).items():
+HOSTILE: dict[str, Any] = {
+    "axes.facecolor": "red",
+    "axes.unicode_minus": False,
+    "figure.autolayout": True,
+    "font.family": "serif",
+    "legend.numpoints": 3,
+    "lines.linewidth": 9,
+    "savefig.bbox": "tight",
+    "savefig.transparent": True,
+    "text.parse_math": True,
+}
+"""Settings that a user may have."""
+
+
+def test_figures_are_not_drawn_under_the_settings_of_the_user(
+    model: CollectiveModel, tmp_path: Path
+) -> None:
+    """Fails if a setting is left to the user's, while a figure is made or when it is saved."""
+    data, drawn = tables(model), {}
+    for name, settings in (("usual", {}), ("hostile", HOSTILE)):
+        with mpl.rc_context(settings):
+            before = dict(mpl.rcParams)
+            panels = figures.draw_panels(data, figures.PANELS["conduct"])
+            figures.save({name: panels}, tmp_path)
+            assert dict(mpl.rcParams) == before
+        drawn[name] = (tmp_path / f"{name}.png").read_bytes()
+    assert drawn["usual"] == drawn["hostile"]
+    kept = {"backend", "backend_fallback", "interactive", "toolbar"}
+    assert {*rc(), *kept} >= {*mpl.rcParams}
+
+
+def test_figures_are_saved_in_one_place() -> None:
+    """Fails if a figure is saved under the settings of the user."""
+    root = Path(__file__).parents[1]
+    saving = {
+        path.relative_to(root).as_posix()
+        for part in ("analysis", "designs")
+        for path in (root / part).rglob("*.py")
+        if "savefig(" in path.read_text(encoding="utf-8")
+    }
+    # The latter two within the context of the style.
+    assert saving == {
+        "analysis/style.py",
+        "analysis/report/pictures.py",
+        "analysis/theory/figures.py",
+    }
+
+
+def test_dollars_in_a_title_are_text() -> None:
+    """Fails if what stands between two dollar signs is drawn as mathematics, or measured so."""
+    title = "Pay of $5 against $10"
+    with figures.style():
+        figure = Figure()
+        figure.suptitle(title)
+        assert not figure.findobj(Text)[-1].get_parse_math()
+        measured = text_width(title)
         figure.draw_without_rendering()
+    assert measured == pytest.approx(text_width(title.replace("$", "\\$")), rel=0.05)
+
+
+def test_no_text_is_too_small_or_cut_off(model: CollectiveModel) -> None:
+    """Text below 7 points at the width of a page, or beyond the edge, would break it.
+
+    Fails also if two dollar signs make mathematics of a text.
+    """
+    for name, figure in figures.all_figures(tables(model)).items():
+        with figures.style():
+            figure.draw_without_rendering()
         box = figure.get_tightbbox()
         assert box.x0 > -0.03, name
         assert box.x1 < figure.get_figwidth() + 0.03, name
@@ -55,6 +122,7 @@ def test_no_text_is_too_small_or_cut_off(model: CollectiveModel) -> None:
         assert box.y1 < figure.get_figheight() + 0.03, name
         shown = [t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_text().strip()]
         assert min(text.get_fontsize() for text in shown) >= 7, name
+        assert not any(text.get_parse_math() for text in shown), name
 
 
 def test_names_of_authors_do_not_cover_each_other(model: CollectiveModel) -> None:
@@ -121,7 +189,7 @@ def test_the_ledger_matrix_keeps_signs_and_scale() -> None:
 @pytest.mark.parametrize("width", [figures.WIDTH, figures.NARROW])
 def test_names_of_phases_do_not_overlap(scale: float, width: float) -> None:
     """Labels of short phases printed over each other would break it."""
-    model = CollectiveModel(scale_rounds(resolve("ai2027", {"copies": 32}), scale))
+    model = CollectiveModel(scale_rounds(resolve("ai2027", {"copies": 32}), scale), rng=0)
     model.run()
     with figures.style():
         figure, ax = figures.canvas(width=width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure
 
 from agents.traits import NAMES
-from analysis import folder, versions
+from analysis import figures, folder, versions
 from analysis.cli import main
 from model.collective import CollectiveModel
 from model.scenario import InputError, fingerprint, resolve, scale_rounds
@@ -361,19 +362,44 @@ def test_a_folder_whose_run_was_killed_is_told_and_can_be_forced(tmp_path: Path)
 # --- figures and versions -------------------------------------------------------------------------
 
 
-def test_figures_are_added_all_or_none(run: Path) -> None:
-    """Half of the figures of a run would break it."""
+def few_figures(monkeypatch: pytest.MonkeyPatch, fail_at: str = "") -> None:
+    """Let a run have two small figures, and let one of them fail while it is saved."""
 
-    def half(to: Path) -> None:
-        to.mkdir()
-        (to / "one.png").write_bytes(b"one")
-        raise RuntimeError("no more")
+    class Small(Figure):
+        def savefig(self, *how: Any, **named: Any) -> None:
+            super().savefig(*how, **named)
+            if self.get_label() == fail_at:
+                raise KeyboardInterrupt
 
-    with pytest.raises(RuntimeError):
-        folder.add_figures(run, half)
-    assert not list(run.glob("*figures*"))
-    folder.add_figures(run, lambda to: (to.mkdir(), (to / "one.png").write_bytes(b"one")))
-    assert [path.name for path in (run / "figures").iterdir()] == ["one.png"]
+    def two(data: Any, but: Collection[str] = ()) -> dict[str, Figure]:
+        return {n: Small(figsize=(1, 1), label=n) for n in ("levels", "ends") if n not in but}
+
+    monkeypatch.setattr(figures, "all_figures", two)
+
+
+def test_what_is_missing_in_the_folder_of_a_complete_run_is_added(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fails if a run that ended while it was drawn never has its figures, or keeps leftovers."""
+    words = ["resume", str(run)]
+    few_figures(monkeypatch, fail_at="ends")
+    assert main(words) == 75
+    assert f"python run.py resume {run} adds what is missing" in capsys.readouterr().err
+    assert [path.name for path in (run / "figures").iterdir()] == ["levels.png"]
+    drawn = (run / "figures" / "levels.png").stat().st_mtime_ns
+    for left in (".running", "figures/.ends.png.part", ".rounds.parquet.part"):
+        (run / left).write_bytes(b"")
+    (run / "checkpoint").mkdir()
+    (run / "checkpoint" / "ledger._table.rows").write_bytes(b"left")
+    few_figures(monkeypatch)
+    for count in (1, 0):
+        assert main(words) == 0
+        assert f"complete; figures drawn: {count}" in capsys.readouterr().out
+        assert {path.name for path in run.glob("**/*") if path.is_file()} == {
+            *("levels.png", "ends.png", "scenario.toml", "outcome.json", "provenance.json"),
+            *(f"{name}.parquet" for name in folder.TABLES),
+        }
+    assert (run / "figures" / "levels.png").stat().st_mtime_ns == drawn
 
 
 def test_versions_come_without_git_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,14 @@ from conftest import small_model
 
 import analysis
 from agents.traits import NAMES
-from analysis import columns, folder, frames, robustness
+from analysis import columns, experiments, folder, frames, robustness, shares
+from analysis.sweep.chunks import to_table
+from analysis.sweep.points import Job
+from analysis.sweep.reading import load
+from analysis.sweep.work import Work, failure, run
 from model.collective import CollectiveModel
 from model.outcomes import CLASSES, PASSAGES
-from model.scenario import InputError
+from model.scenario import InputError, resolve, scale_rounds
 
 DOCS = Path(__file__).parents[1] / "docs"
 TABLES = ("rounds", "events", "ledger", "copies", "outcomes", "archetypes")
@@ -236,3 +241,67 @@ def test_passages_move_with_their_levels(folders: list[Path]) -> None:
     for passage in PASSAGES:
         row = when.loc[passage.measure].to_numpy()
         assert np.all(np.diff(row if passage.above else row[::-1]) >= 0), passage.measure
+
+
+# --- seeds ----------------------------------------------------------------------------------------
+
+TINY = scale_rounds(resolve(overrides={"copies": 32}), 0.001)
+DESIGN = {
+    "fixed": {"copies": 32},
+    "rounds_scale": 0.001,
+    "factors": {"oversight.audit": [0.5]},
+}
+SEEDS = (0, 2**63, 2**64 - 1)
+
+
+def _of_folders(seed: int, path: Path) -> pd.DataFrame:
+    model = CollectiveModel(TINY, rng=seed)
+    model.step()
+    folder.write(path / str(seed), model, {})
+    return analysis.load(path / str(seed)).outcomes
+
+
+def _of_a_sweep(seed: int, path: Path) -> pd.DataFrame:
+    work = Work.of(load(DESIGN), None)
+    row, _ = run(work, Job(0, 0, 0, seed, (0,)))
+    return pd.DataFrame(to_table(work, [row]).to_pandas())
+
+
+def _of_failures(seed: int, path: Path) -> pd.DataFrame:
+    work = Work.of(load(DESIGN), None)
+    row = failure(work, Job(0, 0, 0, seed, (0,)), "error", "x")
+    return pd.DataFrame(to_table(work, [row]).to_pandas())
+
+
+def _of_outcomes(seed: int, path: Path) -> pd.DataFrame:
+    return shares.run_scenarios([TINY], [seed], workers=0)
+
+
+def _of_personas(seed: int, path: Path) -> pd.DataFrame:
+    return experiments.compare_personas(TINY, [seed], [0.0], workers=0)
+
+
+WITH_SEEDS = (_of_folders, _of_a_sweep, _of_failures, _of_outcomes, _of_personas)
+
+
+@pytest.mark.parametrize("made", WITH_SEEDS, ids=lambda made: made.__name__)
+def test_a_seed_stays_the_number_that_it_is(
+    made: Callable[[int, Path], pd.DataFrame], tmp_path: Path
+) -> None:
+    """Fails if a seed of 64 bits becomes a float in a table, below another table, or in a file."""
+    tables = [made(seed, tmp_path) for seed in SEEDS]
+    below = pd.concat([*tables, _of_a_sweep(3, tmp_path)], ignore_index=True)
+    below.to_parquet(tmp_path / "table.parquet")
+    for table in (below, pd.read_parquet(tmp_path / "table.parquet")):
+        assert [int(seed) for seed in table["seed"].drop_duplicates()] == [*SEEDS, 3]
+        assert str(table["seed"].dtype).lower() == columns.SEED.__name__
+
+
+def test_runs_side_by_side_keep_their_seeds(tmp_path: Path) -> None:
+    """Fails if `compare` rounds the seeds of its runs, or a run without one takes them along."""
+    for seed in SEEDS:
+        _of_folders(seed, tmp_path)
+    told = tmp_path / str(SEEDS[1]) / "provenance.json"
+    told.write_text(told.read_text().replace(f'"seed": {SEEDS[1]}', f'"seed": {2**64}'))
+    seeds = analysis.compare([tmp_path / str(seed) for seed in SEEDS]).outcomes["seed"]
+    assert [None if pd.isna(seed) else int(seed) for seed in seeds] == [0, None, 2**64 - 1]

@@ -16,8 +16,9 @@ from agents.traits import DRIVES, HARDCODING, POWER, WEIGHTS
 from analysis import folder, frames
 from analysis.cli import main
 from analysis.sweep import load
+from analysis.sweep.chunks import run_chunk
 from analysis.sweep.points import Plan
-from analysis.sweep.work import Work, run_chunk
+from analysis.sweep.work import Work
 from model.collective import CollectiveModel
 from model.health import MEASURES, NumericFault, require_health
 from model.scenario import InputError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -160,3 +161,25 @@ def test_the_commands_keep_and_tell_them(
     assert main(["lineage", str(out), "--tskit", str(file)]) == 0
     assert "Descent from the identity is unbroken" in capsys.readouterr().out
     assert tskit.load(str(file)).num_samples == 64
+
+
+def test_a_run_in_which_nobody_is_replaced_has_a_genealogy_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fails if `lineage` or `report` breaks where every founder is left, and nobody else."""
+    still = {
+        "training.challenge_rate": 0.0,
+        "subdivisions.contest_rate": 0.0,
+        "subdivisions.division_rate": 0.0,
+        "subdivisions.reshuffle": 0.0,
+        "subdivisions.correction": False,
+    }
+    model, lineage = kept(tmp_path / "run", **still)
+    assert list(lineage.steps()) == []
+    assert len(lineage.replaced) == 0
+    assert (trees.founders_left(lineage)["founders"] == 64).all()
+    for command in ("lineage", "report"):
+        assert main([command, str(tmp_path / "run")]) == 0
+    assert "64 of 64 founding lineages left" in capsys.readouterr().out
+    if importlib.util.find_spec("tskit"):
+        assert trees.tree_sequence(lineage).num_samples == len(model.population)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import inspect
 import warnings
@@ -12,17 +13,21 @@ from typing import Any
 
 import mesa
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import SMALL, small_model
 from mesa import Agent, DataCollector, Model
 from mesa.agent import AgentSet
 
 from agents.copies import Copy
+from agents.handle import Fixed
 from agents.lab import Lab
 from agents.overseers import OVERSEER_KINDS, Overseer
 from agents.subdivisions import Division, Team
 from agents.traits import NAMES, POWER, express
+from model.checkpoint import kept
 from model.collective import CollectiveModel
+from model.scenario import InputError, resolve
 
 MANAGED_SEEDS = "rng" in inspect.signature(mesa.batch_run).parameters
 """Whether `batch_run` hands out the seeds itself (since Mesa 3.4)."""
@@ -289,33 +294,162 @@ def test_batches_run_over_parameters_by_path(period: int) -> None:
             assert row["capture"] == rounds.loc[row["round"], "capture"]
 
 
-def test_replicates_of_a_batch_have_seeds_of_their_own() -> None:
-    """Replicates that are all the same run, or a seed left to Mesa that is refused."""
-    parameters = {**SMALL, "rng": None}
+def test_replicates_of_a_batch_differ_and_tell_their_seeds() -> None:
+    """Fails if replicates are all the same run, or a row does not tell what repeats it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Mesa's own argument, since 3.5
         found = mesa.batch_run(
-            CollectiveModel, parameters, iterations=3, max_steps=2, display_progress=False
+            CollectiveModel, SMALL, iterations=3, max_steps=2, display_progress=False
         )
-    assert len({row["output"] for row in found}) == 3
+    assert len({row["output"] for row in found}) == len({row["seed"] for row in found}) == 3
+    again = CollectiveModel(rng=found[0]["seed"], **SMALL)
+    for _ in range(found[0]["round"]):
+        again.step()
+    assert again.records.rows[-1]["output"] == found[0]["output"]
 
 
-def test_a_model_without_a_seed_draws_one_and_tells_it() -> None:
-    """A run that cannot be repeated because nobody knows its seed would break it."""
-    one, other = (CollectiveModel(rng=None, **SMALL) for _ in range(2))
+def test_a_batch_over_seeds_by_the_name_that_mesa_gave_them_first() -> None:
+    """Fails if `seed` is refused as a parameter of a batch, or written over by Mesa's own."""
+    seeds = [3, 2**64 - 1]
+    grid = {**SMALL, "seed": seeds, "oversight.audit": np.array([0.1, 0.9], dtype=np.float32)}
+    found = mesa.batch_run(CollectiveModel, grid, max_steps=1, display_progress=False)
+    assert sorted(row["seed"] for row in found) == [3, 3, 2**64 - 1, 2**64 - 1]
+    assert len({row["output"] for row in found}) == 4
+
+
+def test_a_seed_is_taken_by_either_of_its_names_and_kept_whole() -> None:
+    """Fails if a run cannot be repeated from its seed, or one of two seeds is dropped silently."""
+    one, other = (CollectiveModel(**SMALL) for _ in range(2))
     assert one.seed != other.seed
-    again = CollectiveModel(rng=one.seed, **SMALL)
-    np.testing.assert_array_equal(again.population.latent, one.population.latent)
+    for again in ({"rng": one.seed}, {"seed": one.seed}, {"rng": np.uint64(one.seed)}):
+        model = CollectiveModel(**again, **SMALL)
+        assert type(model.seed) is int
+        np.testing.assert_array_equal(model.population.latent, one.population.latent)
+    assert CollectiveModel(rng=7, seed=np.int8(7), **SMALL).seed == 7
+    with pytest.raises(InputError, match=r"^rng = 7 and seed = 8 .* give one of them$"):
+        CollectiveModel(rng=7, seed=8, **SMALL)
+    for path in ("seed", "rng"):
+        with pytest.raises(InputError, match=rf"^{path}: is no parameter .* --seed"):
+            resolve(overrides={path: 1})
 
 
-def test_a_run_of_mesa_ends_with_the_schedule() -> None:
-    """A model that runs on, or stops early, when Mesa runs it would break it."""
-    model = small_model(1, scale=0.01)
+# --- what would change nothing --------------------------------------------------------------------
+
+WORKS = frozenset(
+    # of a model
+    "agents agents_by_type agent_types run_for run_until run_model schedule_event "
+    "schedule_recurring step scenario time observe unobserve clear_all_subscriptions notify "
+    "observables batch suppress "
+    # of an agent
+    "random rng "
+    # of a set of agents
+    "agg copy count do get groupby index isdisjoint map set shuffle shuffle_do sort to_list".split()
+)
+"""What Mesa offers in public and does here what it says."""
+
+REFUSED: dict[str, Callable[[CollectiveModel], Any]] = {
+    "create_agents": lambda model: Copy.create_agents(model, 2, row=[1, 2]),
+    "register_agent": lambda model: model.register_agent(model.copy_at(5)),
+    "deregister_agent": lambda model: model.deregister_agent(model.copy_at(5)),
+    "remove_all_agents": lambda model: model.remove_all_agents(),
+    "reset_rng": lambda model: model.reset_rng(3),
+    "reset_randomizer": lambda model: model.reset_randomizer(3),
+    "step of an agent": lambda model: model.copy_at(5).step(),
+    "advance": lambda model: model.copy_at(5).advance(),
+    "remove": lambda model: model.copy_at(5).remove(),
+    "remove from the set": lambda model: model.agents.remove(model.copy_at(5)),
+    "do step": lambda model: model.agents.do("step"),
+    "shuffle_do remove": lambda model: model.agents.shuffle_do("remove"),
+    "remove a team": lambda model: model.agents_by_type[Team].do("remove"),
+    "remove a few": lambda model: model.copies_at([1, 2]).do("remove"),
+    "a copy": lambda model: Copy(model, 1),
+    "a lab": lambda model: Lab(model, model.parameters.lab),
+    "an agent of one's own": lambda model: Agent(model),
+    "add": lambda model: model.agents.add(model.copy_at(5)),
+    "discard": lambda model: model.agents_by_type[Copy].discard(model.copy_at(5)),
+    "pop": lambda model: model.agents.pop(),
+    "clear": lambda model: model.agents.clear(),
+    "select": lambda model: model.agents.select(at_most=0.5, inplace=True),
+    "|=": lambda model: model.agents.__ior__([model.copy_at(5)]),
+    "-=": lambda model: model.agents.__isub__([model.copy_at(5)]),
+    "&=": lambda model: model.agents.__iand__([model.copy_at(5)]),
+    "^=": lambda model: model.agents.__ixor__([model.copy_at(5)]),
+    "set what is misspelt": lambda model: model.agents_by_type[Copy].set("powr", 1.0),
+    "set its row": lambda model: setattr(model.copy_at(5), "row", 3),
+    "set a team's place": lambda model: model.agents_by_type[Team].set("index", 0),
+}
+"""What would change handles alone, and so no run."""
+if hasattr(Agent, "from_dataframe"):  # since Mesa 3.5
+    REFUSED["from_dataframe"] = lambda model: Copy.from_dataframe(model, pd.DataFrame({"row": [1]}))
+
+
+def test_all_that_mesa_offers_is_known_to_work_or_to_be_refused() -> None:
+    """Fails if a release of Mesa offers something new of which nobody knows what it does here."""
+    kinds = (Model, Agent, AgentSet)
+    offered = {name for kind in kinds for name in dir(kind) if not name.startswith("_")}
+    assert offered - WORKS - REFUSED.keys() == set()
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_would_change_nothing_is_refused(what: str) -> None:
+    """Fails if an agent is removed, added or renamed, and the run goes on as if nothing was."""
+    model = small_model(1)
+    latent = model.population.latent.copy()
+    with pytest.raises(
+        (Fixed, AttributeError), match=r"^(.*cannot|agents of a run|.*not|the seed).*$"
+    ):
+        REFUSED[what](model)
+    assert sorted(model.agents.get("unique_id")) == list(range(1, len(model.agents) + 1))
+    assert [copy.row for copy in model.agents_by_type[Copy]] == list(range(64))
+    assert (model.round, model.steps) == (0, 0)
+    np.testing.assert_array_equal(model.population.latent, latent)
+
+
+def test_a_set_of_ones_own_may_be_changed_and_all_may_be_put_in_order(
+    model: CollectiveModel,
+) -> None:
+    """Fails if a selection of agents cannot be worked with as Mesa's users do."""
+    mine = model.agents.select()
+    mine.remove(model.copy_at(3))
+    assert len(mine) == len(model.agents) - 1
+    model.agents_by_type[Copy].sort("row", inplace=True)
+    assert model.agents_by_type[Copy][0].row == 63
+    model.copy_at(3).pos = (1, 2)  # a space of one's own may place it
+    again = copy.deepcopy(model)
+    assert len(again.agents) == len(model.agents)
+    again.step()
+    assert again.round == model.round + 1
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["schedule", "shut down"])
+@pytest.mark.parametrize("how", ["step", "run", "run_model"])
+def test_nothing_moves_past_the_end(end: str, how: str) -> None:
+    """Fails if a model runs on past its end, stops early, or counts a step that it refuses."""
+    early = {"lab.response": "shut_down", "lab.threshold": 1e-9} if end == "shut down" else {}
+    model = small_model(1, scale=0.01, **early)
     model.run_model()
     assert not model.running
-    assert model.round == model.steps == model.schedule.total
-    with pytest.raises(IndexError, match="beyond the last"):
-        model.step()
+    assert model.round == model.steps <= model.schedule.total
+    assert (model.round < model.schedule.total) == bool(early)
+    before, held, _ = kept(model)
+    arrays = {name: array.copy() for name, array in held.items()}
+    with pytest.raises(InputError, match=f"^the run has ended with round {model.round}, "):
+        getattr(model, how)()
+    assert kept(model)[0] == before
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(kept(model)[1][name], array)
+
+
+def test_there_is_no_outcome_before_the_first_round() -> None:
+    """Fails if a class is made up, or a traceback tells of an empty list."""
+    model = small_model(1)
+    with pytest.raises(InputError, match=r"^there is no outcome before the first round"):
+        model.outcome()
+    model.step()
+    assert model.outcome().kind
 
 
 def test_nothing_that_we_call_is_deprecated() -> None:

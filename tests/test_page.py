@@ -10,6 +10,8 @@ import weakref
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from threading import Condition
 from typing import Any
@@ -24,7 +26,17 @@ from analysis.app import charts, download, picture, session, svg, tables
 from analysis.app.frame import DRAWN, EVENTS, LAST_ROUNDS, NOTES, POINTS, Frame, Live, PageModel
 from analysis.app.measures import MEASURES
 from analysis.app.session import Session
-from analysis.app.settings import LIVE, MAKE_UP, Setup, control, declared, sizes, typed
+from analysis.app.settings import (
+    FINEST,
+    LIVE,
+    MAKE_UP,
+    Control,
+    Setup,
+    control,
+    declared,
+    sizes,
+    typed,
+)
 from analysis.app.stories import STORIES
 from model.collective import CollectiveModel
 from model.events import Event
@@ -176,6 +188,39 @@ def test_policy_before_the_first_round_is_part_of_the_scenario(
     assert b"audit = 0.25" in download.scenario_file(tab.session)
 
 
+def test_the_policy_shown_is_that_of_the_next_round(
+    open_tab: Callable[..., Tab], tmp_path: Path
+) -> None:
+    """Fails if the page states another policy than the run has, whoever changed it."""
+    changes = [{"round": 3, "path": "oversight.penalty", "value": 7.0}]
+    file = tmp_path / "changing.toml"
+    setup = open_tab().session.setup
+    file.write_text(to_toml(resolve(setup.scenario, {"changes": changes})), encoding="utf-8")
+    tab = open_tab()
+    tab.session.restart(Setup(str(file)))
+    tab.until(lambda: tab.session.setup.scenario == str(file))
+
+    def shown(path: str) -> Any:
+        return tab.frame.arms[0].policy[path]
+
+    seen = []
+    for round_ in range(1, 4):
+        tab.session.step()
+        tab.shows(round_)
+        seen.append(shown("oversight.penalty"))
+    assert seen == [4.0, 7.0, 7.0]
+    for value in (0.9, 0.2):
+        tab.session.change("oversight.audit", value)
+        tab.until(lambda value=value: shown("oversight.audit") == value)
+    tab.session.change("oversight.audit", 0.2)
+    tab.session.ask(lambda: None)
+    assert [round_ for round_, _ in tab.frame.arms[0].axis.marks] == [4, 4]
+    tab.session.play()
+    tab.shows(24)
+    tab.session.change("lab.response", "retrain")
+    tab.until(lambda: shown("lab.response") == "retrain")
+
+
 def test_two_runs_share_a_seed_and_differ_in_a_policy(open_tab: Callable[..., Tab]) -> None:
     """Arms that are the same, on other seeds, or not in step would break it."""
     tab = open_tab(seed=2, other={"oversight.audit": 0.0})
@@ -324,10 +369,13 @@ def test_only_what_the_page_offers_can_be_chosen(scenario: str) -> None:
         (desk.set_measure, "__class__"),
         (desk.set_compared, "round"),
         (desk.set_rate, "1e9"),
+        (partial(desk.set_policy, "oversight.audit"), 1.5),
+        (partial(desk.set_policy, "oversight.audit"), "much"),
+        (partial(desk.set_policy, "oversight.nothing"), 1),
     ]
     before = desk.draft.peek()
     for choose, value in wrong:
-        with pytest.raises(ValueError, match=r"among the choices|invalid literal"):
+        with pytest.raises(ValueError, match=r"among the choices|invalid literal|audit|nothing"):
             choose(value)
     assert desk.draft.peek() == before
     assert not desk.failure.peek()
@@ -531,7 +579,7 @@ def test_names_of_a_scenario_are_escaped_wherever_they_are_drawn() -> None:
 
 @pytest.mark.parametrize("name", shipped())
 def test_controls_are_those_of_the_schema(name: str) -> None:
-    """A slider at another value, or that the schema would refuse, would break it."""
+    """Fails if a slider shows another value, or goes where the schema would refuse."""
     parameters = resolve(name)
     for path in {**LIVE, **MAKE_UP}:
         shown, info = control(parameters, path), declared(parameters)[path]
@@ -541,6 +589,34 @@ def test_controls_are_those_of_the_schema(name: str) -> None:
             resolve(parameters, {path: typed(path, value)})
         if not shown.choices:
             assert shown.low <= shown.value <= shown.high
+
+
+def reached(shown: Control, value: float) -> bool:
+    """Whether a slider can stand at a value, as a browser counts its steps."""
+    low, step, high = (Fraction(repr(float(x))) for x in (shown.low, shown.step, shown.high))
+    steps = (Fraction(repr(float(value))) - low) / step
+    return steps.denominator == 1 and low <= low + steps * step <= high
+
+
+@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("path", [p for p, step in {**LIVE, **MAKE_UP}.items() if step])
+def test_every_slider_can_be_put_back_to_the_scenarios_value(name: str, path: str) -> None:
+    """Fails if steps leave out the declared value, an end, or where the slider stands now."""
+    scenario = resolve(name)
+    own = declared(scenario)[path].default
+    coarse = control(scenario, path)
+    for value in (own, coarse.low, coarse.high, round(coarse.low + 3 * coarse.step, 9)):
+        shown = control(scenario, path, value)
+        assert all(reached(shown, x) for x in (own, value, shown.low, shown.high))
+        assert shown.high == coarse.high
+        assert shown.high - shown.low <= shown.step * FINEST
+
+
+@pytest.mark.parametrize(("value", "step"), [(0.123, 0.001), (0.2, 0.01), (1 / 3, 0)])
+def test_a_value_of_many_digits_makes_steps_finer_or_none(value: float, step: float) -> None:
+    """Fails if a scenario's value that no step meets makes millions of steps, or is left out."""
+    shown = control(resolve(overrides={"oversight.audit": value}), "oversight.audit")
+    assert (shown.value, shown.step) == (value, step)
 
 
 def test_only_sizes_that_fit_the_scenario_are_offered() -> None:

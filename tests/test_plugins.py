@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from agents.situation import Situation
 from analysis import plugins
 from analysis.cli import main
 from analysis.parallel import run_all
+from analysis.sweep.chunks import run_chunk
+from analysis.sweep.points import Plan
+from analysis.sweep.reading import load
+from analysis.sweep.work import Work
 from model.scenario import InputError, resolve, to_toml
 
 SAMPLE = Path(__file__).with_name("plugin_sample.py")
@@ -137,7 +142,10 @@ def test_names_of_plugins_are_unknown_without_them() -> None:
     [
         ("x = 1", "adds nothing"),
         ("1 / 0", "line 1 of mine.py fails: ZeroDivisionError"),
-        ("def f(:", "SyntaxError"),
+        ("x = 1\ndef f(:", "line 2 of mine.py fails: SyntaxError"),
+        ("import sys\nsys.exit(3)", "line 2 of mine.py fails: SystemExit: 3"),
+        ("raise GeneratorExit", "line 1 of mine.py fails: GeneratorExit"),
+        ("open('nowhere')", "line 1 of mine.py fails: FileNotFoundError"),
         (
             "from agents.extensions import measure\nmeasure('capture', 'x')(lambda m: 0)",
             "measure 'capture' is one of the project's own",
@@ -166,6 +174,15 @@ def _cut() -> float:
     raise KeyError("a\nb")
 
 
+def _leave() -> float:
+    sys.exit(7)
+
+
+class _Leaving:
+    def __float__(self) -> float:
+        raise SystemExit(0)
+
+
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
@@ -176,8 +193,10 @@ def _cut() -> float:
         (lambda: 10**400, f"returns 1{79 * '0'}, not a finite number"),
         (lambda: np.ones(2), r"returns array\(\[1., 1.\]\), not a finite number"),
         (_cut, r"fails: KeyError: 'a\\nb'$"),
+        (_leave, "fails: SystemExit: 7$"),
+        (_Leaving, "fails: SystemExit: 0$"),
     ],
-    ids=["text", "nothing", "none", "infinite", "huge", "array", "failure"],
+    ids=["text", "nothing", "none", "infinite", "huge", "array", "failure", "exit", "late exit"],
 )
 def test_what_is_no_number_is_told_as_a_fault_of_the_plugin(
     answer: Callable[[], object], told: str
@@ -200,6 +219,7 @@ def test_a_response_that_fails_or_decides_nothing_is_told(tmp_path: Path) -> Non
     for body, told in (
         ("    return None", "lab_response 'odd' of a plug-in returns None, not a Decision"),
         ("    return 1 / 0", "lab_response 'odd' of a plug-in: line 4 of odd.py fails: Zero"),
+        ("    exit(3)", "lab_response 'odd' of a plug-in: line 4 of odd.py fails: SystemExit: 3"),
     ):
         plugins.restore({kind: {} for kind in REGISTRIES})
         plugins._loaded.clear()
@@ -231,6 +251,103 @@ def test_a_plugin_that_is_not_there_is_named() -> None:
         plugins.load(["nowhere.py"])
     with pytest.raises(InputError, match="nowhere: neither a Python file nor installed"):
         plugins.load(["nowhere"])
+
+
+MODULE = """\
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from beside_it import FIVE
+
+from agents.extensions import measure
+
+
+@dataclass
+class Held:
+    number: int = FIVE
+
+
+@measure("five", "five")
+def five(model):
+    import late_beside_it
+
+    return Held().number + late_beside_it.NOUGHT
+"""
+
+
+def test_a_plugin_is_a_module_like_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails if a dataclass cannot find its module, or a module beside the plug-in is not found."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    written(tmp_path / "beside_it.py", "FIVE = 5")
+    written(tmp_path / "late_beside_it.py", "NOUGHT = 0")
+    plugins.load([written(tmp_path / "mine.py", MODULE)])
+    assert extensions.MEASURES["five"].of(None) == 5
+
+
+def test_what_lies_beside_a_plugin_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails if a file of the user's is taken for a module of Python's or of the project's."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in ("this.py", "model.py"):
+        written(tmp_path / name, "raise RuntimeError")
+    text = "import this\nimport model.collective\nfrom agents.extensions import game\n"
+    plugins.load([written(tmp_path / "mine.py", text + "game('odd', (1, 2), (3, 4))")])
+
+
+def test_an_interrupt_within_a_plugin_is_the_users(tmp_path: Path) -> None:
+    """Fails if Ctrl-C in a measure or while a plug-in is loaded passes for its fault."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    extensions.measure("odd", "an odd measure")(lambda model: interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        extensions.MEASURES["odd"].of(None)
+    with pytest.raises(KeyboardInterrupt):
+        plugins.load([written(tmp_path / "mine.py", "raise KeyboardInterrupt")])
+
+
+def test_a_plugin_that_leaves_ends_a_run_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fails if `sys.exit` in a measure ends the run with its code, no word and no folder."""
+    text = "from agents.extensions import measure\n@measure('odd', 'odd')\ndef odd(model):\n"
+    plugin = written(tmp_path / "mine.py", text + "    return 1 if model.round < 3 else exit(0)")
+    out = tmp_path / "run"
+    words = f"run --copies 64 --rounds-scale 0.01 --quiet --no-figures --out {out}".split()
+    assert main([*words, "--plugin", plugin]) == 2
+    error = capsys.readouterr().err
+    assert "measure 'odd' of a plug-in: line 4 of mine.py fails: SystemExit: 0" in error
+    assert len(error.splitlines()) == 1
+    assert analysis.load(out).rounds["odd"].notna().tolist() == [True, True, False]
+
+
+def test_workers_of_a_sweep_have_the_plugins(tmp_path: Path) -> None:
+    """Fails if runs of a sweep lack the measures and names of a plug-in."""
+    plugins.load([str(SAMPLE)])
+    held = {"copies": 32, "lab.response": "pause"}
+    design = load({"fixed": held, "rounds_scale": 0.001, "factors": {"oversight.audit": [0.1]}})
+    sent = Work.of(design, None)
+    plugins.restore({kind: {} for kind in REGISTRIES})
+    plugins._loaded.clear()
+    sys.modules.pop(next(name for name in sys.modules if name.endswith("_plugin_sample")))
+    harvest = run_chunk(sent, [Plan(design).job(0)])
+    assert harvest.failed == 0
+    assert "worst_team" in harvest.tables["runs"].column_names
+
+
+def _exits(parameters: Any, seed: int) -> dict[str, float]:
+    sys.exit(0)
+
+
+def test_a_function_that_leaves_is_a_failed_run() -> None:
+    """Fails if `sys.exit` in a sweep's own function ends the worker, and all that it was to do."""
+    design = load({"fixed": {"copies": 32}, "factors": {"oversight.audit": [0.1]}})
+    harvest = run_chunk(Work.of(design, _exits), [Plan(design).job(0)])
+    assert (harvest.done, harvest.failed) == (0, 1)
+    assert harvest.tables["failures"]["message"][0].as_py() == "raised SystemExit: 0"
 
 
 def test_the_command_line_loads_plugins_and_tells_of_them(tmp_path: Path) -> None:

@@ -412,7 +412,7 @@ def test_changes_are_written_and_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"round": 2, "path": "oversight.adit", "value": 1.0}, "did you mean 'audit'"),
+        ({"round": 2, "path": "oversight.adit", "value": 1.0}, "did you mean 'oversight.audit'"),
         ({"round": 2, "path": "oversight.audit", "value": 1.5}, "out of bounds"),
         ({"round": 2, "path": "copies", "value": 64}, "cannot change during a run"),
         ({"round": 0, "path": "oversight.audit", "value": 1.0}, "changes"),

@@ -32,6 +32,7 @@ RUNS_CODE = {
 MAY = {
     "analysis.plugins": {"importlib.util.spec_from_file_location"},  # named on the command line
     "analysis.sweep": {"import_module"},  # its own modules, by a table in the source
+    "analysis.sweep.apart": {"subprocess.Popen"},  # a process of our own that runs may end
     "analysis.versions": {"subprocess.run"},  # git, for the commit in the provenance
     "analysis.app": {"subprocess.Popen"},  # the server of the page
 }

@@ -185,6 +185,7 @@ def test_bad_arguments_on_the_command_line(
     monkeypatch.setattr("analysis.sweep.engine.REACHED_WITHIN", 1)
     assert main(["sweep", str(design), *out, "--scheduler", "tcp://127.0.0.1:9"]) == 2
     assert "--scheduler tcp://127.0.0.1:9: cannot be reached within 1 s" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists(), "the next try would be refused"
     assert main(["sweep", str(tmp_path / "none.toml"), *out]) == 2
     assert "there is no design" in capsys.readouterr().err
     assert main(["sensitivity", str(design), *out]) == 2
@@ -314,9 +315,14 @@ def test_exit_code_and_words_of_a_sweep_with_failures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sweep with failures that looks like one without would break it."""
-    monkeypatch.setattr(work, "simulate", lambda work, p, seed: (troubled(p, seed), {}))
+    real = work.simulate
+    monkeypatch.setattr(
+        work, "simulate", lambda work, p, seed: (troubled(p, seed), real(work, p, seed))[1]
+    )
     design = tmp_path / "design.toml"
-    design.write_text("[factors]\n'oversight.audit' = [0.1, 0.5]\n")
+    design.write_text(
+        "rounds_scale = 0.02\n[fixed]\ncopies = 64\n[factors]\n'oversight.audit' = [0.1, 0.5]\n"
+    )
     assert main(["sweep", str(design), "--workers", "0", "--out", str(tmp_path / "out")]) == 3
     told = capsys.readouterr()
     assert "raised RuntimeError: the point is cursed" in told.out
@@ -419,7 +425,7 @@ def test_what_a_kill_left_over_is_removed(tmp_path: Path, monkeypatch: pytest.Mo
     """Half of a part counted, or events twice after a resume, would break it."""
     undisturbed = in_parts(tmp_path, monkeypatch)
     events = read(tmp_path, "events")
-    (tmp_path / "runs" / "part-000004.parquet").unlink()  # its events were written before
+    (tmp_path / "checksums" / "part-000004.sha256").unlink()  # its tables were written before
     (tmp_path / "runs" / ".part-000009.parquet.part").write_bytes(b"PAR1 half")
     with pytest.warns(UserWarning, match="7 of 8 runs"):
         assert len(read(tmp_path)) == 7

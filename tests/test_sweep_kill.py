@@ -11,6 +11,7 @@ import pytest
 from sweep_support import DRILL, cluster, deadly, end, parts, start, wait_for, workers_of
 
 from analysis.sweep import failures, read, sweep
+from analysis.sweep.parts import SUMS, TABLES
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +21,12 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]
     """A design of 120 runs, and its table when nothing disturbs it."""
     path = tmp_path_factory.mktemp("drill") / "drill.toml"
     path.write_text(DRILL)
-    return path, sweep(path, workers=0)
+    return path, sweep(path, drill_folder(path), workers=0)
+
+
+def drill_folder(design: Path) -> Path:
+    """Where the sweep lies that nothing disturbed."""
+    return design.with_name("undisturbed")
 
 
 def test_the_table_is_the_same_for_any_number_of_workers(
@@ -72,10 +78,23 @@ def test_workers_killed_while_they_start(tmp_path: Path) -> None:
     assert list(read(out)["run"]) == list(range(1200))
 
 
+def spoil(out: Path, moments: random.Random) -> None:
+    """Turn a byte of a file of a table, if there is any."""
+    table = moments.choice([*TABLES, SUMS])
+    if files := sorted((out / table).glob("part-*[!d]")):
+        file = moments.choice(files)
+        content = bytearray(file.read_bytes())
+        content[moments.randrange(len(content))] ^= 0xFF
+        file.write_bytes(content)
+
+
 def test_the_whole_sweep_killed_at_ten_random_moments(
     drill: tuple[Path, pd.DataFrame], tmp_path: Path
 ) -> None:
-    """A part half written, a stale lock, runs lost or done twice would break it."""
+    """A part half written, a stale lock, runs lost or done twice would break it.
+
+    Each time a part of some table is damaged as well.
+    """
     design, undisturbed = drill
     out, moments = tmp_path / "out", random.Random(20270404)
     for _ in range(10):
@@ -85,10 +104,14 @@ def test_the_whole_sweep_killed_at_ten_random_moments(
         process.kill()
         process.communicate()
         wait_for(lambda gone=workers: not any(w.is_running() for w in gone))
+        spoil(out, moments)
     process = start("sweep", str(design), "--workers", "2", "--out", str(out), "--resume")
     _, told = process.communicate(timeout=300)
     assert process.returncode == 0, told
     pd.testing.assert_frame_equal(read(out), undisturbed, check_exact=True)
+    for table in ("events", "phases", "rounds", "ledger"):
+        found, whole = read(out, table), read(drill_folder(design), table)
+        pd.testing.assert_frame_equal(found, whole, check_exact=True)
 
 
 def test_the_scheduler_killed_in_the_middle(
@@ -121,4 +144,5 @@ def test_a_run_that_kills_its_worker_is_a_failure_and_the_only_one(tmp_path: Pat
     assert sorted(table["run"]) == list(range(6, 36))
     found = failures(tmp_path)
     assert list(found["run"]) == list(range(6))
-    assert set(found["kind"]) == {"memory"}
+    assert set(found["kind"]) == {"died"}
+    assert found["message"].str.contains("by signal 9 .SIGKILL").all()

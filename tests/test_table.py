@@ -100,7 +100,7 @@ def test_memory_does_not_grow_with_the_rounds(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(table, "BUFFER", 2**17)
     lasts = {f"phases.{name}.rounds": 1 for name in resolve().phases}
     p = resolve(overrides={**SMALL, **lasts, "phases.training_agent4.rounds": 6000})
-    model = CollectiveModel(p, detail=False)
+    model = CollectiveModel(p, rng=0, detail=False)
     tracemalloc.start()
     try:
         sizes = []

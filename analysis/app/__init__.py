@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import chain
-from pathlib import Path
 
 from model.scenario import InputError
 
@@ -19,7 +15,6 @@ PORT = 8765
 """Where a free port is looked for if there is none above the one asked for."""
 SCENARIO = "MULTICOPY_SCENARIO"
 """Environment variable that names the scenario to the page."""
-ROOT = Path(__file__).parents[2]
 NEEDED = ("solara", "solara_assets")
 """Modules of the extra `serve`. Without the assets, browsers would load scripts from elsewhere."""
 
@@ -44,42 +39,21 @@ def serve(scenario: str, port: int) -> int:
         raise InputError(f"the page needs {missing[0]}, which is not installed: use `make serve`")
     if not _is_free(port):
         raise InputError(f"port {port} is in use or not allowed; {_proposal(port)}")
-    print(f"Open http://{HOST}:{port} in a browser; Ctrl-C stops the server.", flush=True)
-    command = [sys.executable, "-m", "solara", "run", "analysis.app.page", "--production"]
-    command += ["--no-open", "--no-check-version", "--host", HOST, "--port", str(port)]
-    # A server that outlives this process would hold the port, however this process is stopped.
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with subprocess.Popen(command, env=_environment(scenario)) as server:
-            try:
-                return server.wait()
-            except KeyboardInterrupt:
-                _stop(server)
-                return 0
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    os.environ |= _environment(scenario)  # before anything of Solara is imported, which reads it
+    from analysis.app.server import run
 
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    """Stop the server, which may wait for its browsers, in a few seconds at most."""
-    server.terminate()
-    try:
-        server.wait(3)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        server.kill()
+    return run(HOST, port)
 
 
 def _environment(scenario: str) -> dict[str, str]:
-    """What the server is told: where the project lies, what to show, and to stay on its own."""
-    search = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    """What the server is told: what to show, and to stay on its own."""
     return {
-        **os.environ,
         SCENARIO: scenario,
-        "PYTHONPATH": os.pathsep.join(search),
-        "PYTHONWARNINGS": "ignore:Cookies with samesite=none:UserWarning",
+        "SOLARA_APP": "analysis.app.page",
         "SOLARA_ASSETS_CDN": f"http://{HOST}:9/",  # nothing is fetched that is not bundled
         "SOLARA_KERNEL_CULL_TIMEOUT": "15s",  # for tabs that could not say that they close
         "SOLARA_TELEMETRY_MIXPANEL_ENABLE": "false",
+        "SOLARA_THEME_FORCE_REFRESH": "true",  # where the server has no run of the tab any more
         "SOLARA_THEME_SHOW_BANNER": "false",
     }
 

@@ -12,10 +12,11 @@ import solara
 from agents.parameters import Parameters
 from analysis.app.download import archive, scenario_file
 from analysis.app.frame import Frame
-from analysis.app.settings import LIVE, MAKE_UP, RATES, control, sizes
+from analysis.app.settings import LIVE, MAKE_UP, RATES, Control, control, sizes
 from analysis.app.state import Desk
 from analysis.app.stories import STORIES
 from analysis.app.widgets import Input
+from model.scenario import table
 
 
 def box(tag: str, class_: str = "", *children: Any, **attributes: str) -> Any:
@@ -61,13 +62,12 @@ def Transport(desk: Desk, frame: Frame | None) -> None:
 
 @solara.component
 def Declared(
-    parameters: Parameters, path: str, changed: Callable[[str, Any], None], note: str = ""
+    shown: Control, changed: Callable[[Any], None], note: str = "", name: str = "", run: str = ""
 ) -> None:
-    """The control of one parameter."""
-    shown = control(parameters, path)
+    """The control of one parameter, under another name and for another run if they are given."""
     Input(
-        path=path,
-        label=shown.label,
+        path=name or shown.path,
+        label=f"{run}{shown.label}",
         unit=shown.unit,
         note=note,
         value=shown.value,
@@ -75,7 +75,7 @@ def Declared(
         high=shown.high,
         step=shown.step,
         choices=_named(shown.choices),
-        event_changed=lambda value: changed(path, value),
+        event_changed=changed,
     )
 
 
@@ -94,9 +94,10 @@ def Stories(desk: Desk) -> None:
 
 
 @solara.component
-def Controls(desk: Desk) -> None:
-    """Scenario, policy, make-up and the second run."""
-    draft, parameters = desk.draft.value, desk.parameters()
+def Controls(desk: Desk, policy: Mapping[str, Any]) -> None:
+    """Scenario, policy (`policy` is in force in the first run), make-up and the second run."""
+    draft, parameters, scenario = desk.draft.value, desk.parameters(), desk.declared()
+    values = {**{info.path: info.default for info in table(parameters)}, **policy}
     names = {name: Path(name).stem for name in desk.scenarios}
     with box("section", "card", id="controls"):
         box("h2", "", "Scenario")
@@ -112,7 +113,11 @@ def Controls(desk: Desk) -> None:
         box("h2", "", "Policy of the lab")
         box("p", "help", "Takes effect from the next round, and is marked on the time axis.")
         for path in LIVE:
-            Declared(parameters, path, desk.set_policy, _note(parameters, path))
+            Declared(
+                control(scenario, path, values[path]),
+                lambda value, path=path: desk.set_policy(path, value),
+                _note(parameters, path),
+            )
     with box("section", "card"):
         box("h2", "", "Make-up of the run")
         box("p", "help", "Takes effect at a reset.")
@@ -133,8 +138,11 @@ def Controls(desk: Desk) -> None:
             event_changed=desk.set_seed,
         )
         for path in MAKE_UP:
-            Declared(parameters, path, desk.set_make_up)
-    Versus(desk)
+            Declared(
+                control(scenario, path, values[path]),
+                lambda value, path=path: desk.set_make_up(path, value),
+            )
+    Versus(desk, values)
 
 
 def _named(choices: Sequence[str]) -> str:
@@ -149,14 +157,14 @@ def _note(parameters: Parameters, path: str) -> str:
 
 
 @solara.component
-def Versus(desk: Desk) -> None:
-    """A second run on the same seed that differs in one policy."""
-    draft, parameters = desk.draft.value, desk.parameters()
+def Versus(desk: Desk, values: Mapping[str, Any]) -> None:
+    """A second run on the same seed that differs in one policy from `values` of the first."""
+    draft, scenario = desk.draft.value, desk.declared()
     path = next(iter(draft.other), "")
-    labels = {"": "none: one run only", **{p: control(parameters, p).label for p in LIVE}}
+    labels = {"": "none: one run only", **{p: control(scenario, p).label for p in LIVE}}
 
     def choose(chosen: str) -> None:
-        shown = control(parameters, chosen) if chosen else None
+        shown = control(scenario, chosen, values[chosen]) if chosen else None
         if shown is None:
             desk.set_other({})
         elif shown.choices:
@@ -176,17 +184,11 @@ def Versus(desk: Desk) -> None:
             event_changed=choose,
         )
         if path:
-            shown = control(parameters, path)
-            Input(
-                path="other-value",
-                label=f"B: {shown.label}",
-                unit=shown.unit,
-                value=draft.other[path],
-                low=shown.low,
-                high=shown.high,
-                step=shown.step,
-                choices=_named(shown.choices),
-                event_changed=lambda value: desk.set_other({path: value}),
+            Declared(
+                control(scenario, path, draft.other[path]),
+                lambda value: desk.set_other({path: value}),
+                name="other-value",
+                run="B: ",
             )
 
 

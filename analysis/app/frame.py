@@ -16,6 +16,7 @@ from agents.personas import PERSONA
 from agents.population import Changes
 from agents.traits import NAMES, Floats
 from analysis.app.measures import MEASURES
+from analysis.app.settings import in_force
 from analysis.app.svg import TimeAxis
 from model.collective import CollectiveModel
 from model.events import Event
@@ -107,10 +108,19 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One run as the page shows it; `differs` tells in what from the first."""
+    """One run as the page shows it.
+
+    Attributes
+    ----------
+    differs
+        In what it differs from the first run.
+    policy
+        Value of each policy of the lab in the next round, by path.
+    """
 
     name: str
     differs: str
+    policy: Mapping[str, Any]
     round: int
     running: bool
     phase: str
@@ -197,6 +207,7 @@ class Live:
         return Arm(
             name=self.name,
             differs=self.differs,
+            policy=in_force(model),
             round=model.round,
             running=bool(model.running),
             phase=turn.phase.label or turn.name,

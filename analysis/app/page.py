@@ -60,7 +60,7 @@ def Desktop(desk: Desk) -> None:
             Failure(desk)
         with box("aside", "side", **{"aria-label": "Controls"}):
             Stories(desk)
-            Controls(desk)
+            Controls(desk, frame.arms[0].policy if frame else {})
             Save(desk, desk.begun)
         with box("main", "views"):
             Told(desk)

@@ -6,7 +6,6 @@ which are looked at between two rounds.
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 import time
@@ -20,7 +19,8 @@ from typing import Any, Final, TypeVar
 from agents.parameters import Parameters
 from analysis.app.frame import Frame, Live, PageModel
 from analysis.app.measures import MEASURES
-from analysis.app.settings import Setup, declared
+from analysis.app.memory import give_back
+from analysis.app.settings import Setup, declared, in_force
 from model.events import Event
 from model.scenario import InputError, resolve
 
@@ -151,7 +151,7 @@ class Session:
             except Exception as error:
                 self._report(error)
         self.lives = []
-        gc.collect()  # as in `_begin`
+        give_back()
 
     def _rest(self) -> float | None:
         """Seconds until something is to be done; None: until there is a wish."""
@@ -205,7 +205,7 @@ class Session:
             differs = "; ".join(_in_words(*item, start) for item in setup.other.items())
             lives.append(Live("B", PageModel(other, setup.seed), differs))
         self.setup, self.lives = setup, lives
-        gc.collect()  # a model and its agents know one another: they would stay for long
+        give_back()  # the model before
         self._broken, self._dirty = False, True
         if setup.begin:
             self._target = self._first_round_of(setup.begin) - 1
@@ -239,10 +239,11 @@ class Session:
             return
         for live in self.lives:
             kept = self.setup.other if live.name == "B" else ()
-            mine = {path: value for path, value in wanted.items() if path not in kept}
-            for path, value in mine.items():
-                live.model.change_policy(path, value)
-                self._note(live, _in_words(path, value, live.model.parameters))
+            now = in_force(live.model)
+            for path, value in wanted.items():
+                if path not in kept and value != now[path]:
+                    live.model.change_policy(path, value)
+                    self._note(live, _in_words(path, value, live.model.parameters))
         self._dirty = True
 
     def _note(self, live: Live, words: str) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from operator import attrgetter
 from typing import Any, Final
 
 from agents.parameters import Parameters
+from model.collective import CollectiveModel
 from model.scenario import InputError, ParameterInfo, resolve, table
 
 LIVE: Final = {
@@ -20,7 +24,8 @@ LIVE: Final = {
     "lab.threshold": 0.5,
     "lab.response": 0.0,
 }
-"""Policy that the lab can change during a run: path of the parameter, and step of its slider."""
+"""Policy that the lab can change during a run: path of the parameter, and step of its slider,
+which is finer where the scenario's value would not be on it."""
 
 MAKE_UP: Final = {
     "authors.fidelity": 0.05,
@@ -37,6 +42,9 @@ ENDS: Final = {
     "lab.threshold": 12.0,
 }
 """Where a slider ends if the schema goes on for longer."""
+
+FINEST: Final = 1000
+"""Steps from end to end of a slider at most; a value that needs more is met by none."""
 
 RATES: Final = {
     "1": "1 round a second",
@@ -80,7 +88,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A slider or a choice, as the schema declares it."""
+    """A slider or a choice, as the schema declares it; a `step` of 0 takes any value."""
 
     path: str
     label: str
@@ -92,23 +100,55 @@ class Control:
     choices: tuple[str, ...] = ()
 
 
-def control(parameters: Parameters, path: str) -> Control:
-    """The control of a parameter, at its value in `parameters`."""
-    info = declared(parameters)[path]
+def control(scenario: Parameters, path: str, value: Any = None) -> Control:
+    """The control of a parameter, on which the scenario's own value can always be had again.
+
+    Parameters
+    ----------
+    scenario
+        Parameters that the control is made for.
+    path
+        A parameter of `LIVE` or `MAKE_UP`.
+    value
+        What it shows; without it, the scenario's own value.
+    """
+    info = declared(scenario)[path]
+    shown = info.default if value is None else value
     if info.low is None:
-        return Control(
-            path, info.meaning, info.unit, info.default, choices=tuple(info.kind.split(" | "))
-        )
+        return Control(path, info.meaning, info.unit, shown, choices=tuple(info.kind.split(" | ")))
     high = ENDS.get(path, info.high)
     assert high is not None
-    step = (LIVE | MAKE_UP)[path]
-    top = max(high, info.default)
-    return Control(path, info.meaning, info.unit, info.default, info.low, top, step)
+    high = max(high, info.default, shown)
+    step = _common_step((LIVE | MAKE_UP)[path], info.default, shown, high, low=info.low)
+    return Control(path, info.meaning, info.unit, shown, info.low, high, step)
+
+
+def _common_step(step: float, *values: float, low: float) -> float:
+    """The largest part of `step` in which all the values can be reached from `low`; 0 if none."""
+    whole = _exact(step)
+    for value in values:
+        away = _exact(value) - _exact(low)
+        unit = math.lcm(whole.denominator, away.denominator)
+        whole = Fraction(math.gcd(int(whole * unit), int(away * unit)), unit)
+    fine = whole * FINEST < _exact(values[-1]) - _exact(low)
+    return 0.0 if fine else float(whole)
+
+
+def _exact(value: float) -> Fraction:
+    """A number as it is written, not as binary floats have it."""
+    return Fraction(repr(float(value)))
 
 
 def declared(parameters: Parameters) -> dict[str, ParameterInfo]:
     """Declaration of every parameter by path."""
     return {info.path: info for info in table(parameters)}
+
+
+def in_force(model: CollectiveModel) -> dict[str, Any]:
+    """The policy of the next round: that of the last one, and what was changed since."""
+    policy = {path: attrgetter(path)(model.parameters) for path in LIVE}
+    next_round = model.round + 1
+    return policy | {c.path: c.value for c in model.declared.changes if c.round == next_round}
 
 
 def typed(path: str, value: Any) -> Any:

@@ -63,11 +63,16 @@ class Desk:
         try:
             return draft.parameters()
         except InputError:
-            return resolve(draft.scenario)
+            return self.declared()
+
+    def declared(self) -> Parameters:
+        """Parameters as the draft's scenario has them."""
+        return resolve(self.draft.value.scenario)
 
     def set_policy(self, path: str, value: Any) -> None:
         """Change a policy: from the next round on, and in the draft."""
         draft = self.draft.value
+        resolve(self.parameters(), {path: value})
         self.draft.set(replace(draft, overrides={**draft.overrides, path: value}))
         self.session.change(path, value)
 

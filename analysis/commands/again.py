@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from analysis.commands.console import CHECK_FAILED, DONE, progress_bar, say
-from analysis.commands.run import Played, listening, now, output_options, play
+from analysis.commands.run import (
+    Played,
+    Stop,
+    draw_missing,
+    listening,
+    now,
+    output_options,
+    play,
+    until_stopped,
+)
 from analysis.options import load_plugins, plugin_option
 
 
@@ -21,15 +30,60 @@ def setup_resume(p: argparse.ArgumentParser) -> None:
 
 
 def resume(arguments: argparse.Namespace) -> int:
-    """Go on with a run that was killed or stopped, from its last checkpoint."""
-    from analysis import checkpoints
+    """Go on with a run that was killed or stopped: from its last checkpoint, or with its figures.
+
+    Raises
+    ------
+    InputError
+        If it has neither ended nor left a checkpoint, or its checkpoint leads to wrong numbers.
+    """
+    import numpy as np
+
+    from analysis import holding, keeping
+    from model.health import NumericFault
+    from model.scenario import InputError
 
     arguments.force = True  # what the folder holds is of the run that goes on
     out = arguments.run
-    checkpoints.require(out)
     with listening() as stop:
         load_plugins(arguments)
-        return play(out, lambda: _last_state(out), arguments, stop)
+        if not keeping.has_state(out):
+            return _finish(arguments, stop)
+        try:
+            # What NumPy would warn of, the health of each round tells better.
+            with np.errstate(all="ignore"):
+                return play(out, lambda: _last_state(out), arguments, stop)
+        except NumericFault as fault:
+            raise InputError(
+                f"{fault}. This run went on from a checkpoint, which may have been changed; "
+                f"{holding.anew(out)}, and if that ends the same, please report it"
+            ) from None
+
+
+def _finish(arguments: argparse.Namespace, stop: Stop) -> int:
+    """Add what is missing to the folder of a run that went to its end."""
+    from analysis import folder, holding
+    from model.scenario import InputError
+
+    out = arguments.run
+    if not holding.is_run(out):
+        folder.read(out)  # says why
+    if holding.replaced(out):
+        raise InputError(
+            f"{out}: the run that was to take its place was killed before it left anything; "
+            f"{holding.anew(out)}"
+        )
+    with folder.claimed(out, force=True), until_stopped(out, stop):
+        try:
+            run = folder.read_complete(out)
+        except InputError as error:
+            raise InputError(f"{error}; it has no checkpoint to go on from") from None
+        folder.tidy(out)
+        drawn = 0 if arguments.no_figures else draw_missing(run, out)
+        if not arguments.quiet:
+            name, seed = run.provenance.get("scenario"), run.seed
+            say(f"{out}: the run ({name}, seed {seed}) is complete; figures drawn: {drawn}")
+    return DONE
 
 
 def _last_state(out: Path) -> Played:
@@ -71,13 +125,14 @@ def require_plugins(out: Path, how: Mapping[str, Any]) -> None:
 
 
 def _require_versions(out: Path, made: Mapping[str, Any]) -> None:
+    from analysis.holding import anew
     from analysis.versions import differing
     from model.scenario import InputError
 
     if differ := differing(made):
         raise InputError(
             f"{out}: its checkpoint is of {differ[0]}; a run goes on with the same code and "
-            "libraries only, with others it would be another run"
+            f"libraries only, with others it would be another run; {anew(out)}"
         )
 
 
@@ -96,7 +151,7 @@ def reproduce(arguments: argparse.Namespace) -> int:
     from model.scenario import InputError
 
     load_plugins(arguments)
-    run = folder.read(arguments.run)
+    run = folder.read(arguments.run, to_repeat=True)
     require_plugins(arguments.run, run.provenance)
     if not len(run.rounds):
         raise InputError(f"{arguments.run}: has no round to be made again")

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from math import isnan
 from pathlib import Path
 
 from analysis.commands.console import DONE, print_table, progress_bar
-from analysis.options import resolved, scenario_options, whole_from_one, workers_option
+from analysis.options import (
+    comma_list,
+    neutral_option,
+    resolved,
+    scenario_options,
+    whole_from_one,
+    workers_option,
+)
 
 
 def _shared_options(p: argparse.ArgumentParser, out: str) -> None:
@@ -20,47 +28,62 @@ def setup_ablate(p: argparse.ArgumentParser) -> None:
     """Options of `ablate`."""
     p.add_argument("--scenario", default="ai2027", help="name or TOML file")
     p.add_argument("--seeds", type=whole_from_one, default=12, metavar="N", help="seeds 0 to N-1")
-    p.add_argument("--effects", metavar="E1,E4", help="only these (E1 means all E1-...)")
+    p.add_argument(
+        "--effects", type=comma_list, metavar="E1,E4", help="only these (E1 means all E1-...)"
+    )
     p.add_argument("--file", type=Path, metavar="TOML", help="effects of your own, in its form")
     _shared_options(p, "ablate-SCENARIO")
     p.set_defaults(function=ablate)
 
 
 def ablate(arguments: argparse.Namespace) -> int:
-    """Run base and control arms, print and write the table of effects and its forest plot."""
+    """Run base, neutral and control arms, print and write the effects and their forest plot."""
     from analysis import experiments, folder
 
     parameters, _ = resolved(arguments)
     effects = experiments.load_effects(arguments.file or experiments.EFFECTS)
     if arguments.effects:
-        effects = experiments.choose(effects, arguments.effects.split(","))
+        effects = experiments.choose(effects, arguments.effects)
     out = arguments.out or Path("results") / f"ablate-{parameters.name}"
     folder.prepare_files(out, ("effects.parquet", "effects.png"), arguments.force)
     table = experiments.ablate(
         effects, parameters, range(arguments.seeds), arguments.workers, progress_bar("runs")
     )
+    from analysis import style
     from analysis.figures import forest
     from model.scenario import fingerprint
 
     identity = {"schema": str(folder.SCHEMA), "scenario": fingerprint(parameters)}
     folder.write_table(out / "effects.parquet", table, identity)
-    forest(table).savefig(out / "effects.png", dpi=150, facecolor="white")
+    style.save(forest(table), out / "effects.png")
     rows = [
         (
-            str(r.effect),
-            str(r.measure),
-            str(r.arm),
-            f"{r.with_cause:.3f}",
-            f"{r.without_cause:.3f}",
-            f"{r.difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}]",
-            str(r.verdict),
+            r["effect"],
+            r["measure"],
+            r["arm"],
+            f"{r['with_cause']:.3f}",
+            f"{r['neutral']:.3f}",
+            "" if isnan(r["z_neutral"]) else f"{r['z_neutral']:+.1f}",
+            f"{r['without_cause']:.3f}" if r["arm"] else "",
+            f"{r['difference']:+.3f}{between(r['low'], r['high'])}" if r["arm"] else "",
+            r["verdict"],
         )
-        for r in table.itertuples()
+        for r in table.to_dict("records")
     ]
-    heads = ("effect", "measure", "without", "with it", "without", "difference, 95 %", "verdict")
+    heads = (
+        *("effect", "measure", "without", "with it", "neutral", "z"),
+        *("without", "difference, 95 %", "verdict"),
+    )
     print_table(rows, heads, f"{parameters.copies} copies, {arguments.seeds} seeds")
+    if arguments.seeds == 1:
+        print("One seed tells nothing of chance: no interval, no z, no verdict. Give more --seeds.")
     print(f"Files are in {out}/")
     return DONE
+
+
+def between(low: float, high: float) -> str:
+    """An interval as tables tell it; nothing where there is none."""
+    return "" if isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
 
 
 def setup_personas(p: argparse.ArgumentParser) -> None:
@@ -73,7 +96,7 @@ def setup_personas(p: argparse.ArgumentParser) -> None:
 
 def personas(arguments: argparse.Namespace) -> int:
     """Run distortion (0), switching (1) and half of each; compare what tells them apart."""
-    from analysis import experiments, figures, folder
+    from analysis import experiments, figures, folder, style
     from model.scenario import fingerprint
 
     parameters, _ = resolved(arguments)
@@ -87,7 +110,7 @@ def personas(arguments: argparse.Namespace) -> int:
     )
     identity = {"schema": str(folder.SCHEMA), "scenario": fingerprint(parameters)}
     folder.write_table(out / "personas.parquet", table, identity)
-    figures.persona_models(table).savefig(out / "personas.png", dpi=150, facecolor="white")
+    style.save(figures.persona_models(table), out / "personas.png")
     likes = [c for c in table.columns if c.startswith("like_")]
     measures = ["typicality", "explained", "homology", "resemblance"]
     last = table[table["round"] == table["round"].max()]
@@ -107,24 +130,30 @@ def setup_outcomes(p: argparse.ArgumentParser) -> None:
     """Options of `outcomes`."""
     p.add_argument(
         "--scenarios",
+        type=comma_list,
         default="ai2027,slowdown,strong_oversight,self_oversight,no_subdivisions",
         metavar="A,B",
         help="names or TOML files",
     )
     p.add_argument("--seeds", type=whole_from_one, default=100, metavar="N", help="seeds 0 to N-1")
+    neutral_option(p)
     _shared_options(p, "outcomes")
     p.set_defaults(function=outcomes)
 
 
 def outcomes(arguments: argparse.Namespace) -> int:
     """Run scenarios over many seeds; print, draw and write the shares of the outcome classes."""
-    from analysis import folder, shares
+    from analysis import folder, shares, style
     from model.outcomes import CLASSES
+    from model.scenario import InputError
 
     scenarios = []
-    for name in arguments.scenarios.split(","):
+    for name in arguments.scenarios:
         arguments.scenario = name
         scenarios.append(resolved(arguments)[0])
+    names = [parameters.name for parameters in scenarios]
+    if twice := [name for at, name in enumerate(names) if name in names[:at]]:
+        raise InputError(f"--scenarios: two of them have the name {twice[0]!r}")
     out = arguments.out or Path("results") / "outcomes"
     files = ("runs.parquet", "outcomes.parquet", "outcomes.png")
     folder.prepare_files(out, files, arguments.force)
@@ -135,7 +164,7 @@ def outcomes(arguments: argparse.Namespace) -> int:
     identity = {"schema": str(folder.SCHEMA)}
     folder.write_table(out / "runs.parquet", runs, identity)
     folder.write_table(out / "outcomes.parquet", table, identity)
-    shares.figure(table).savefig(out / "outcomes.png", dpi=150, facecolor="white")
+    style.save(shares.figure(table), out / "outcomes.png")
     rows = [
         [str(scenario), *(f"{r.share:.2f} [{r.low:.2f}, {r.high:.2f}]" for r in part.itertuples())]
         for scenario, part in table.groupby("scenario", observed=True)

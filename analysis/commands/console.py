@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 DONE, CHECK_FAILED, BAD_INPUT, BROKEN, STOPPED = 0, 1, 2, 70, 75
 """Exit codes; `BROKEN`: the simulator's own numbers went wrong."""
@@ -18,35 +19,56 @@ WIDTH = 100
 
 
 def say(text: str = "") -> None:
-    """Print a line; once nobody reads any more, go on without a word."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        mute()
+    """Print a line at once."""
+    print(text, flush=True)
 
 
-def mute() -> None:
-    """Send what is still printed nowhere, so that Python does not complain at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def tell_first_use() -> None:
+    """Say that the inner loops are compiled first, if they are."""
+    from agents.compiled import is_first_use
+
+    if is_first_use():
+        sys.stderr.write("note: compiling the inner loops (once, about 25 s) ...\n")
+        sys.stderr.flush()
 
 
-def complain(text: str) -> None:
+def complain(text: str, kind: str = "error") -> None:
     """Tell an error, a line each: only what can be printed, and no more than can be read."""
     for line in text.split("\n"):
         told = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
         if len(told) > LONGEST:
             told = f"{told[: LONGEST * 2 // 3]} ... {told[-LONGEST // 3 :]}"
-        sys.stderr.write(f"error: {told}\n")
+        sys.stderr.write(f"{kind}: {told}\n")
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Warnings of Python's are told as lines meanwhile, each once."""
+    told = set[str]()
+
+    def tell(message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            complain(str(message), "warning")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = tell
+        yield
 
 
 def progress_bar(what: str) -> Callable[[int, int], None]:
-    """A function to be told (done, total); without a terminal it prints ten lines."""
-    start, printed = time.perf_counter(), [0]
+    """A function to be told (done, total); without a terminal it prints ten lines.
+
+    It is made when the work begins. What comes first, which may load and compile code, says nothing
+    of how long the rest takes.
+    """
+    tell_first_use()
+    start, printed, first = time.perf_counter(), [0], Pace()
 
     def told(done: int, total: int) -> None:
+        left = first.left(done, total)
         seconds = time.perf_counter() - start
-        left = seconds / done * (total - done)
-        line = f"{done}/{total} {what}, {seconds:.0f} s, {left:.0f} s left"
+        line = f"{done}/{total} {what}, {seconds:.0f} s" + (f", {left:.0f} s left" if left else "")
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{line}   " + ("\n" if done == total else ""))
             sys.stderr.flush()
@@ -57,8 +79,27 @@ def progress_bar(what: str) -> Callable[[int, int], None]:
     return told
 
 
+class Pace:
+    """How fast something goes, from the first time that is told on."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def rate(self, done: int) -> float | None:
+        """Things a second since the first call; None while there is nothing to tell it from."""
+        now = time.perf_counter()
+        self._first = self._first or (done, now)
+        before, start = self._first
+        return (done - before) / (now - start) if done > before and now > start else None
+
+    def left(self, done: int, total: int) -> float | None:
+        """Seconds that are left; None if that is not known, or nothing is."""
+        rate = self.rate(done)
+        return (total - done) / rate if rate and done < total else None
+
+
 def print_table(rows: Sequence[Sequence[str]], heads: Sequence[str], title: str = "") -> None:
-    """Print a table as wide as it needs to be."""
+    """Print a table as wide as it needs to be; its cells are text, whatever they look like."""
     from rich.console import Console
     from rich.table import Table
 
@@ -67,7 +108,8 @@ def print_table(rows: Sequence[Sequence[str]], heads: Sequence[str], title: str 
         table.add_column(head, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    width = None if sys.stdout.isatty() else 120
+    Console(width=width, markup=False, emoji=False).print(table)
 
 
 def duration(seconds: float) -> str:

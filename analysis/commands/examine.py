@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from analysis.commands.console import DONE, print_table
+from analysis.commands.console import DONE, print_table, tell_first_use
 from analysis.options import whole_from_one
 
 
@@ -24,7 +24,7 @@ def explain(arguments: argparse.Namespace) -> int:
     from matplotlib.figure import Figure
 
     from analysis import attribution, folder
-    from analysis.style import style
+    from analysis.style import save, style
 
     run = folder.read_complete(arguments.run)
     name, weights = attribution.weights_of(arguments.measure)
@@ -35,14 +35,13 @@ def explain(arguments: argparse.Namespace) -> int:
         rounds = rounds[rounds["phase"] == arguments.phase]
     end = float(values[rounds.index[-1]])
     start = end - float(table["change"].sum())
+    path = _figure(run, f"explain-{name}.png")
     print(attribution.in_words(table, arguments.measure, start, end))
     with style():
         figure = Figure(figsize=(6.5, 0.6 + 0.22 * max(4, len(table))), layout="constrained")
         label = f"{name} (mean over copies)"
         attribution.waterfall(table, start, figure.subplots(), label=label)
-    path = arguments.run / "figures" / f"explain-{name}.png"
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=150, facecolor="white")
+    save(figure, path)
     print(f"The waterfall is {path}")
     return DONE
 
@@ -58,9 +57,12 @@ def setup_probe(p: argparse.ArgumentParser) -> None:
 
 def probe(arguments: argparse.Namespace) -> int:
     """Probe the population of a run: retrain it, or add noise to its weights."""
-    from analysis import folder, probes
+    from analysis import folder, places, probes
 
     run = folder.read_complete(arguments.run)
+    path = arguments.run / f"probe-{arguments.kind}.parquet"
+    places.require_files(arguments.run, [path.name])
+    tell_first_use()
     if arguments.kind == "retrain":
         table = probes.retrain(run.parameters, run.seed, arguments.phase, arguments.rounds)
         measures = ("watched_violations", "unwatched_violations", "gaming", "restraint")
@@ -83,7 +85,6 @@ def probe(arguments: argparse.Namespace) -> int:
         ]
         heads = ("population", "noise (latent s.d.)", "output", "over no noise", "sandbagged")
         print_table(rows, heads, "Exposing research under noise in the weights")
-    path = arguments.run / f"probe-{arguments.kind}.parquet"
     folder.write_table(path, table, {"schema": str(folder.SCHEMA), "seed": str(run.seed)})
     print(f"The table is {path}")
     return DONE
@@ -114,8 +115,9 @@ def setup_fork(p: argparse.ArgumentParser) -> None:
 def fork(arguments: argparse.Namespace) -> int:
     """Continue one state of a run under different responses of the lab, and compare."""
     from agents.parameters import nearest
-    from analysis import folder, probes
+    from analysis import folder, places, probes
     from analysis.figures import compare_policies
+    from analysis.style import save
     from model.scenario import InputError
 
     names = [name for name in arguments.policy.split("|") if name]
@@ -132,6 +134,9 @@ def fork(arguments: argparse.Namespace) -> int:
         )
     run = folder.read_complete(arguments.run)
     at = _fork_round(run, arguments.at)
+    path, figure = arguments.run / "fork.parquet", _figure(run, "fork.png")
+    places.require_files(arguments.run, [path.name])
+    tell_first_use()
     table = probes.fork(run.parameters, run.seed, at, {name: POLICIES[name] for name in names})
     measures = (
         "evidence",
@@ -144,13 +149,20 @@ def fork(arguments: argparse.Namespace) -> int:
     last = table.groupby("policy", sort=False)[list(measures)].last()
     rows = [[str(name), *(f"{row[m]:.3f}" for m in measures)] for name, row in last.iterrows()]
     print_table(rows, ("policy", *measures), f"Continued from round {at}")
-    path = arguments.run / "fork.parquet"
     folder.write_table(path, table, {"schema": str(folder.SCHEMA), "seed": str(run.seed)})
-    figure = arguments.run / "figures" / "fork.png"
-    figure.parent.mkdir(exist_ok=True)
-    compare_policies(table, measures).savefig(figure, dpi=150, facecolor="white")
+    save(compare_policies(table, measures), figure)
     print(f"The table is {path}, the figure {figure}")
     return DONE
+
+
+def _figure(run: Any, name: str) -> Path:
+    """Where a figure of a run goes that is drawn after it; it can be written."""
+    from analysis import places
+
+    path: Path = run.folder / "figures" / name
+    places.require_folder(path.parent)
+    places.require_files(path.parent, [name])
+    return path
 
 
 def _fork_round(run: Any, at: str) -> int:

@@ -16,13 +16,16 @@ def setup_scenarios(p: argparse.ArgumentParser) -> None:
 
 
 def scenarios(arguments: argparse.Namespace) -> int:
-    """List the shipped scenarios, a line each."""
-    from model.scenario import DEFAULT, resolve, shipped
+    """List the shipped scenarios, a line each, and what takes selection out of any of them."""
+    from model.scenario import DEFAULT, NEUTRAL, resolve, shipped
 
     for name in shipped():
         marked = f"{name} (default)" if name == DEFAULT else name
         first, _, _ = " ".join(resolve(name).description.split()).partition(". ")
         say(f"{marked:<18} {textwrap.shorten(first.rstrip('.'), WIDTH - 19, placeholder=' …')}")
+    settings = ", ".join(f"{path} = {_value(value)}" for path, value in NEUTRAL.items())
+    for line in textwrap.wrap(f"--neutral, no selection at any level, sets {settings}.", WIDTH):
+        say(line)
     return DONE
 
 

@@ -12,11 +12,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from analysis.commands.console import DONE, WIDTH, duration, say
-from analysis.options import resolved, scenario_options, whole_from_one, whole_from_zero
+from analysis.commands.console import DONE, WIDTH, Pace, duration, say, tell_first_use
+from analysis.options import (
+    neutral_option,
+    resolved,
+    scenario_options,
+    whole_from_one,
+    whole_from_zero,
+)
 
 
 def setup_run(p: argparse.ArgumentParser) -> None:
@@ -24,6 +31,7 @@ def setup_run(p: argparse.ArgumentParser) -> None:
     p.add_argument("scenario", nargs="?", default="ai2027", help="name or TOML file")
     p.add_argument("--seed", type=whole_from_zero, default=0)
     scenario_options(p)
+    neutral_option(p)
     p.add_argument("--out", type=Path, metavar="DIR", help="default: results/SCENARIO-seedN")
     p.add_argument("--force", action="store_true", help="replace an existing run")
     p.add_argument("--lineage", action="store_true", help="keep the parent of each replaced copy")
@@ -49,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         parameters, overrides = resolved(arguments)
         out = arguments.out or default_folder(parameters.name, arguments.seed)
         how = _how(overrides, arguments)
-        return play(out, lambda: _begin(parameters, arguments, out, how), arguments, stop)
+        begin = partial(_begin, parameters, arguments, out, how)
+        return play(out, begin, arguments, stop, how["command"])
 
 
 @dataclass
@@ -68,33 +77,74 @@ class Played:
         return self.before + time.perf_counter() - self.clock
 
 
-def play(out: Path, begin: Callable[[], Played], arguments: argparse.Namespace, stop: Stop) -> int:
-    """Play a run to its end, or until it is stopped; write its folder and tell how it went."""
-    played = _simulate(out, begin, arguments, stop)
-    model = played.model
-    if model.running:
-        resume = f"; python run.py resume {shlex.quote(str(out))} goes on from there"
-        raise KeyboardInterrupt(
-            f"after round {model.round} of {model.schedule.total}; "
-            f"what there is, is in {out}, marked incomplete{resume if played.keeper else ''}"
-        )
-    seconds = played.seconds
+def play(
+    out: Path,
+    begin: Callable[[], Played],
+    arguments: argparse.Namespace,
+    stop: Stop,
+    command: str = "",
+) -> int:
+    """Play a run to its end, or until it is stopped; write its folder and tell how it went.
+
+    `command` is what begins the run anew, if it begins here.
+    """
+    from analysis import folder, holding
+
+    with folder.claimed(out, arguments.force, command), _way_on_told(out):
+        played = _simulate(out, begin, arguments, stop)
+        model, seconds = played.model, played.seconds
+        if model.running:
+            raise KeyboardInterrupt(
+                f"after round {model.round} of {model.schedule.total}; "
+                f"what there is, is in {out}, marked incomplete; {holding.way_on(out)}"
+            )
+        with until_stopped(out, stop):
+            clock = time.perf_counter()
+            if not (arguments.no_figures and arguments.quiet):
+                tables = _tables(model)
+            if not arguments.no_figures:
+                draw_missing(tables, out)
+            if not arguments.quiet:
+                _tell(model, tables)
+                rest = duration(time.perf_counter() - clock)
+                took = f"{duration(seconds)} for {model.round} rounds, {rest} for the rest"
+                say(f"\nThat took {took}. Files are in {out}/")
+    return DONE
+
+
+@contextmanager
+def _way_on_told(out: Path) -> Iterator[None]:
+    """What ends a command early is told with the command that goes on, if it left anything."""
+    from analysis import holding
+
+    try:
+        yield
+    except (KeyboardInterrupt, OSError) as end:
+        told = isinstance(end, KeyboardInterrupt) and end.args
+        if told or not any(entry.name != holding.CLAIM for entry in out.iterdir()):
+            raise
+        on = holding.way_on(out)
+        if isinstance(end, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"early; {on}") from end
+        end.strerror = f"{end.strerror or end}; {on}"
+        raise
+
+
+@contextmanager
+def until_stopped(out: Path, stop: Stop) -> Iterator[None]:
+    """What is done once the tables are whole; a signal ends it."""
+    from analysis import holding
+
+    stop.gently = False
     try:
         if stop.asked:
             raise KeyboardInterrupt
-        clock = time.perf_counter()
-        if not (arguments.no_figures and arguments.quiet):
-            tables = _tables(model)
-        if not arguments.no_figures:
-            _draw(tables, out)
-        if not arguments.quiet:
-            _tell(model, tables)
-            rest = duration(time.perf_counter() - clock)
-            took = f"{duration(seconds)} for {model.round} rounds, {rest} for the rest"
-            say(f"\nThat took {took}. Files are in {out}/")
+        yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"after the last round; the tables in {out} are whole") from None
-    return DONE
+        on = holding.way_on(out)
+        raise KeyboardInterrupt(
+            f"after the last round; the tables in {out} are whole; {on}"
+        ) from None
 
 
 def _begin(
@@ -117,30 +167,28 @@ def _simulate(
     out: Path, begin: Callable[[], Played], arguments: argparse.Namespace, stop: Stop
 ) -> Played:
     """Run the model and write its tables."""
-    from agents.compiled import is_first_use
     from agents.extensions import PluginFault
     from analysis import folder, keeping
     from model.health import NumericFault
 
-    with folder.claimed(out, arguments.force):
-        if is_first_use() and not arguments.quiet:
-            say("Compiling the inner loops (once, about 25 s) ...")
-        played = begin()
-        model, keep = played.model, [keeping.FOLDER] if played.keeper else []
-        stop.gently = True
-        try:
-            _advance(played, stop, arguments.quiet)
-        except (NumericFault, PluginFault) as fault:
-            if not model.records.rows:
-                raise
-            folder.write(out, model, {**_ended(played), "fault": str(fault)}, keep)
-            kept = f"{fault}; the tables up to there are in {out}, marked incomplete"
-            raise type(fault)(kept) from fault
-        finally:
-            if played.keeper:
-                played.keeper.close()
-        folder.write(out, model, _ended(played), keep)
-        stop.gently = False
+    if not arguments.quiet:
+        tell_first_use()
+    played = begin()
+    model, keep = played.model, [keeping.FOLDER] if played.keeper else []
+    stop.gently = True
+    try:
+        _advance(played, stop, arguments.quiet)
+    except (NumericFault, PluginFault) as fault:
+        if not model.records.rows:
+            raise
+        folder.write(out, model, {**_ended(played), "fault": str(fault)}, keep)
+        kept = f"{fault}; the tables up to there are in {out}, marked incomplete"
+        raise type(fault)(kept) from fault
+    finally:
+        if played.keeper:
+            played.keeper.close()
+    folder.write(out, model, _ended(played), keep)
+    stop.gently = False
     return played
 
 
@@ -250,19 +298,20 @@ def _bar_reporter(model: Any) -> Callable[[bool], None]:
 
 def _line_reporter(model: Any) -> Callable[[bool], None]:
     """One line a phase, for a pipe or a log."""
-    start, begun = time.perf_counter(), model.round
-    told = begun
+    told, pace = model.round, Pace()
 
     def report(end: bool) -> None:
         nonlocal told
+        rate = pace.rate(model.round)
         turn = model.schedule.turn(model.round) if model.round else None
         if turn is None or told == model.round or not (end or turn.place == turn.phase.rounds):
             return
         told, total = model.round, model.schedule.total
-        seconds = time.perf_counter() - start
-        rate = (told - begun) / seconds
-        left = "" if told == total or end else f", {duration((total - told) / rate)} left"
-        say(f"{_phase(model):<22} {told:>4}/{total} rounds, {rate:.0f} rounds/s{left}")
+        line = f"{_phase(model):<22} {told:>4}/{total} rounds"
+        if rate is not None:
+            line += f", {rate:.0f} rounds/s"
+            line += "" if told == total or end else f", {duration((total - told) / rate)} left"
+        say(line)
 
     return report
 
@@ -290,11 +339,13 @@ def _tables(model: Any) -> _Tables:
     return _Tables(records.rounds(), events, ledger, archetype_table(model))
 
 
-def _draw(tables: _Tables, out: Path) -> None:
+def draw_missing(tables: Any, out: Path) -> int:
+    """Draw the figures that a run folder does not have yet; how many there were."""
     from analysis import figures, folder
 
-    drawn = figures.all_figures(tables)
-    folder.add_figures(out, lambda to: figures.save(drawn, to))
+    drawn = figures.all_figures(tables, but=folder.figures_of(out))
+    figures.save(drawn, out / folder.FIGURES)
+    return len(drawn)
 
 
 def _tell(model: Any, tables: _Tables) -> None:

@@ -6,13 +6,13 @@ import argparse
 import time
 from pathlib import Path
 
-from analysis.commands.console import CHECK_FAILED, DONE
-from analysis.options import whole_from_zero
+from analysis.commands.console import CHECK_FAILED, DONE, tell_first_use
+from analysis.options import comma_list, whole_from_zero
 
 
 def setup_validate(p: argparse.ArgumentParser) -> None:
     """Options of `validate`."""
-    p.add_argument("--only", metavar="T7,T8", help="only these oracles")
+    p.add_argument("--only", type=comma_list, metavar="T7,T8", help="only these oracles")
     p.add_argument(
         "--replicates", type=whole_from_zero, default=4000, metavar="K", help="from 200 (4000)"
     )
@@ -27,14 +27,14 @@ def validate(arguments: argparse.Namespace) -> int:
     from analysis import theory
     from model.scenario import InputError
 
-    keys = arguments.only.split(",") if arguments.only else list(theory.ORACLES)
-    oracles = theory.choose(keys)
+    oracles = theory.choose(arguments.only or [*theory.ORACLES])
     if arguments.replicates < theory.FEWEST:
         raise InputError(f"--replicates {arguments.replicates}: from {theory.FEWEST}")
     if arguments.out:
         from analysis import folder
 
         folder.prepare_files(arguments.out, theory.files(oracles), arguments.force)
+    tell_first_use()
     start, checks = time.perf_counter(), []
     for check in theory.validate(oracles, arguments.replicates, arguments.seed):
         checks.append(check)

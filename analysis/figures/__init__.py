@@ -6,7 +6,7 @@ Each is a function ``(frame, ax) -> Axes``; without `ax` it makes its own, as a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -43,6 +43,7 @@ from analysis.figures.rounds import (
 )
 from analysis.figures.timeline import key_events, timeline
 from analysis.style import NARROW, SMALL, WIDTH, canvas, one_legend, phase_name, style
+from analysis.style import save as save_figure
 
 __all__ = [
     "CALENDAR_SAYS",
@@ -250,20 +251,21 @@ def drawable(data: Tables) -> list[str]:
     return [name for name in names if name not in empty and len(data.rounds)]
 
 
-def all_figures(data: Tables) -> dict[str, Figure]:
-    """Every figure of a run by name, but those for which nothing ever happened."""
+def all_figures(data: Tables, but: Collection[str] = ()) -> dict[str, Figure]:
+    """Every figure of a run by name, but those of `but` and those for which nothing happened."""
     apart = {"timeline": draw_calendar, "ledger": draw_ledger}
     return {
         name: apart[name](data) if name in apart else draw_panels(data, PANELS[name])
         for name in drawable(data)
+        if name not in but
     }
 
 
 def save(figures: Mapping[str, Figure], folder: Path) -> None:
-    """Save figures as PNG files of their names."""
+    """Save figures as PNG files of their names, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=150, facecolor="white")
+        save_figure(figure, folder / f"{name}.png")
 
 
 # --- figures of experiments -----------------------------------------------------------------------

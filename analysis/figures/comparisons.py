@@ -25,7 +25,7 @@ COLORS: Final = (BLUE, VERMILION, GREEN, ORANGE, GRAY)
 
 @panel
 def effects(table: pd.DataFrame, ax: Axes) -> Axes:
-    """Effects with their intervals, in units of the larger arm.
+    """Effects with their intervals, in units of the larger arm; a dot holds, a cross does not.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ def effects(table: pd.DataFrame, ax: Axes) -> Axes:
     ax
         Where to draw.
     """
+    table = table[table["arm"] != ""]
     scale = table[["with_cause", "without_cause"]].abs().max(axis=1).clip(lower=1e-12)
-    colors = {"emerges and vanishes": BLUE, "emerges anyway": ORANGE}
     for y, (row, unit) in enumerate(zip(table.itertuples(), scale, strict=True)):
-        color = colors.get(str(row.verdict), GRAY)
+        holds = row.verdict == "emerges and vanishes"
+        color, marker = (BLUE, "o") if holds else (GRAY, "X")
         ax.plot([row.low / unit, row.high / unit], [y, y], color=color, lw=2)
-        marker = "o" if row.verdict == "emerges and vanishes" else "X"
         ax.plot(row.difference / unit, y, marker, color=color, ms=5)
     ax.axvline(0, color="0.3", lw=0.8)
     names = [f"{r.effect} · {r.measure} · {r.arm}" for r in table.itertuples()]

@@ -16,9 +16,12 @@ def setup_lineage(p: argparse.ArgumentParser) -> None:
 
 def lineage(arguments: argparse.Namespace) -> int:
     """Tell the genealogy of a run in words; export it if asked."""
+    from analysis import places
     from analysis.lineage import trees
 
     kept = trees.read(arguments.run)
+    if arguments.tskit:
+        places.require_files(arguments.tskit.parent, [arguments.tskit.name])
     for line in trees.in_words(kept, arguments.trait):
         print(line)
     if arguments.tskit:

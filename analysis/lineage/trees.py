@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from agents.arithmetic import exps
 from agents.parameters import nearest
 from agents.personas import PERSONA
 from agents.traits import NAMES
@@ -62,7 +63,7 @@ class Lineage:
         """
         table = self.replaced
         starts = np.flatnonzero(np.diff(table["step"].to_numpy(), prepend=-1))
-        ends = [*starts[1:], len(table)]
+        ends = [*starts[1:], len(table)][: len(starts)]  # without a replacement there is no step
         rows, parents = table["row"].to_numpy(), table["parent"].to_numpy()
         restored = (table["process"] == "lab response").to_numpy()
         rounds = table["round"].to_numpy()
@@ -243,7 +244,7 @@ def descent_and_likeness(lineage: Lineage) -> pd.DataFrame:
     identity = table.loc[run.parameters.authors.identity, names].to_numpy(dtype=float)
     spread = table.loc["prior_sd", names].to_numpy(dtype=float)
     off = (run.copies[names].to_numpy() - identity) / spread
-    likeness = np.exp(-np.sqrt((off**2).mean(axis=1)))
+    likeness = exps(-np.sqrt((off * off).mean(axis=1)))
     return run.copies[["copy", "team", "unswitched"]].assign(likeness=likeness)
 
 

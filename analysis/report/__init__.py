@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Final
 
@@ -25,9 +24,13 @@ def report(arguments: argparse.Namespace) -> int:
     """Write the report of a run or a sweep as one HTML file, and say what it could not show."""
     import webbrowser
 
+    from analysis.places import require_files
+
     load_plugins(arguments)
-    page, notes = _page(arguments.folder)
     path = arguments.out or arguments.folder / NAME
+    if arguments.out or arguments.folder.is_dir():
+        require_files(path.parent, [path.name])
+    page, notes = _page(arguments.folder)
     save(page, path)
     for note in notes:
         print(f"note: {note}")
@@ -59,13 +62,11 @@ def save(page: str, path: Path) -> None:
     InputError
         If it cannot be written there.
     """
+    from analysis.files import written
     from model.scenario import InputError
 
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.write_text(page + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        with written(path) as file:
+            file.write(f"{page}\n".encode())
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)

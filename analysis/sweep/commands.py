@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 from typing import Any
 
-from analysis.options import scenario_changes, scenario_options, workers_option
+from analysis.options import comma_list, scenario_changes, scenario_options, workers_option
 
 DONE, SOME_FAILED, STOPPED = 0, 3, 75
 
@@ -67,19 +69,25 @@ def _run(design: Any, out: Path, arguments: argparse.Namespace) -> int:
         progress(),
         _note,
     )
-    again = f"what is done is kept in {out}; --resume goes on"
+
+    def stopped(why: str) -> int:
+        kept = (
+            f"what is done is kept in {out}; --resume goes on"
+            if out.exists()
+            else "nothing was begun"
+        )
+        sys.stderr.write(f"stopped{why}; {kept}\n")
+        return STOPPED
+
     try:
         with _terminated_as_interrupted():
             status = run_sweep(design, out, how)
     except Stopped as stop:
-        sys.stderr.write(f"stopped: {stop}; {again}\n")
-        return STOPPED
+        return stopped(f": {stop}")
     except KeyboardInterrupt:
-        sys.stderr.write(f"stopped; {again}\n")
-        return STOPPED
+        return stopped("")
     except OSError as error:
-        sys.stderr.write(f"stopped: {out}: {error.strerror or error}; {again}\n")
-        return STOPPED
+        return stopped(f": {out}: {error.strerror or error}")
     return SOME_FAILED if status.failed else DONE
 
 
@@ -99,6 +107,9 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 def progress() -> Callable[[Any], None]:
     """A function to be told the status: a line that is written over, in a pipe at most twenty."""
+    from analysis.commands.console import tell_first_use
+
+    tell_first_use()
     printed = [-1]
     terminal = sys.stderr.isatty()
 
@@ -108,10 +119,9 @@ def progress() -> Callable[[Any], None]:
             return
         printed[0] = share
         left = f", {duration(status.left / status.rate)} left" if status.rate else ""
-        line = (
-            f"{status.done:,} of {status.planned:,} runs done, {status.failed:,} failed, "
-            f"{status.rate:.2g} a second on {status.workers} workers{left}"
-        )
+        line = f"{status.done:,} of {status.planned:,} runs done, {status.failed:,} failed"
+        if status.rate:
+            line += f", {status.rate:.2g} a second on {status.workers} workers{left}"
         sys.stderr.write(
             f"\r{line:<90}" + ("" if status.left else "\n") if terminal else line + "\n"
         )
@@ -131,8 +141,6 @@ def duration(seconds: float) -> str:
 
 def _dry_run(design: Any, arguments: argparse.Namespace) -> int:
     """Say how many runs there would be, how long they would take, and the first of them."""
-    import os
-
     from analysis.commands.console import print_table
     from analysis.sweep.driver import estimate
     from analysis.sweep.points import Plan
@@ -176,36 +184,44 @@ def setup_sensitivity(p: argparse.ArgumentParser) -> None:
     """Options of `sensitivity`."""
     _sweep_options(p)
     p.add_argument(
-        "--measure", default="captured,true_alignment", metavar="A,B", help="outcomes or measures"
+        "--measure",
+        type=comma_list,
+        default="captured,true_alignment",
+        metavar="A,B",
+        help="outcomes or measures",
     )
     p.set_defaults(function=sensitivity)
 
 
 def sensitivity(arguments: argparse.Namespace) -> int:
     """Run a Saltelli or Morris design, or go on with it, and print the indices of its factors."""
+    from analysis import places
     from analysis.commands.console import print_table
+    from analysis.files import written
     from analysis.sweep import sensitivity as analysis
     from analysis.sweep import store
 
     design = _design(arguments)
-    analysis.require(design)
+    analysis.require(design, arguments.measure)
     out = arguments.out or Path("results") / f"sweep-{design.name}"
+    if os.path.isdir(out):
+        places.require_files(out, ("sensitivity.parquet", "sensitivity.png"))
     code = _run(design, out, arguments)
     if code == STOPPED:
         return code
     runs = store.read(out)
-    table = analysis.indices(runs, design, arguments.measure.split(","))
+    table = analysis.indices(runs, design, arguments.measure)
     columns = [str(c) for c in table if c not in ("measure", "factor")]
     columns = [c for c in columns if not c.endswith("_conf")]
     rows = []
     for row in table.to_dict("records"):
-        cells = [
-            f"{row[c]:.3f} ± {row[c + '_conf']:.3f}" if c + "_conf" in row else f"{row[c]:.3f}"
-            for c in columns
-        ]
+        widths = [row.get(f"{c}_conf", float("nan")) for c in columns]
+        told = zip((row[c] for c in columns), widths, strict=True)
+        cells = [f"{at:.3f}" if isnan(wide) else f"{at:.3f} ± {wide:.3f}" for at, wide in told]
         rows.append([row["measure"], row["factor"], *cells])
     print_table(rows, ("measure", "factor", *columns), f"{len(runs)} runs, 95 % intervals")
-    table.to_parquet(out / "sensitivity.parquet")
+    with written(out / "sensitivity.parquet") as file:
+        table.to_parquet(file)
     _save(analysis.figure(table, runs, design.title or design.name), out / "sensitivity.png")
     return code
 
@@ -219,9 +235,11 @@ def setup_discover(p: argparse.ArgumentParser) -> None:
 
 def discover(arguments: argparse.Namespace) -> int:
     """Find where an outcome happens, in words and a figure."""
+    from analysis import places
     from analysis.sweep import discovery
 
     design, runs = _read(arguments.sweep)
+    places.require_files(arguments.sweep, [f"discover-{arguments.outcome}.png"])
     box = discovery.discover(runs, design, arguments.outcome)
     sentence = box.sentence(discovery.factor_table(runs, design))
     print(f"{sentence[0].upper()}{sentence[1:]}.")
@@ -243,9 +261,11 @@ def setup_map(p: argparse.ArgumentParser) -> None:
 
 def map_(arguments: argparse.Namespace) -> int:
     """Draw a measure, or the share of an outcome, over two factors."""
+    from analysis import places
     from analysis.sweep import phase_map
 
     design, runs = _read(arguments.sweep)
+    places.require_files(arguments.sweep, [f"map-{arguments.measure}.png"])
     axes = (arguments.measure, arguments.x, arguments.y, arguments.by)
     cells = phase_map.table(runs, design, *axes)
     path = arguments.sweep / f"map-{arguments.measure}.png"
@@ -272,7 +292,9 @@ def _read(folder: Path) -> tuple[Any, Any]:
 
 
 def _save(figure: Any, path: Path) -> None:
-    figure.savefig(path, dpi=150, facecolor="white")
+    from analysis.style import save
+
+    save(figure, path)
     print(f"The figure is {path}")
 
 

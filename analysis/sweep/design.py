@@ -72,6 +72,9 @@ class Design(Section):
     rounds_scale: float = number(1.0, 0.001, 1000, "scale of all phases' lengths", "factor")
     keep: tuple[Kept, ...] = Field((), strict=False, description="tables beside runs and events")
     stop: Stop | None = Field(None, description="when a run ends before its scenario does")
+    run_limit_seconds: float | None = Field(
+        None, ge=0.1, le=10_000_000, description="a run that takes longer is a failure"
+    )
     fixed: dict[str, Any] = Field(default_factory=dict, description="overrides by path")
     factors: dict[str, Any] = Field(default_factory=dict, description="what is varied")
 
@@ -87,7 +90,8 @@ class Design(Section):
 
     def fingerprint(self) -> str:
         """Hash of all that decides which runs there are and what is kept of them."""
-        tree = self.model_dump(mode="json", exclude={"name", "title", "scenario", "fixed"})
+        said = {"name", "title", "scenario", "fixed", "run_limit_seconds"}
+        tree = self.model_dump(mode="json", exclude=said)
         tree["base"] = fingerprint(resolve(self.scenario, self.fixed))
         text = json.dumps(tree, sort_keys=False)
         return sha256(text.encode()).hexdigest()[:16]

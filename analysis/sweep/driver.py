@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -18,24 +18,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis import versions
+from analysis.columns import Damaged
 from analysis.sweep import store as stores
+from analysis.sweep.chunks import Harvest, run_chunk, to_table
 from analysis.sweep.design import Design
-from analysis.sweep.engine import Engine, EngineLost, OnDask, engine
+from analysis.sweep.engine import Engine, EngineLost, OnDask, engine, require_workers
 from analysis.sweep.factors import Factor
+from analysis.sweep.parts import Tables
 from analysis.sweep.points import Job, Plan
 from analysis.sweep.reading import load
 from analysis.sweep.store import Store
-from analysis.sweep.work import (
-    Harvest,
-    Simulate,
-    Tables,
-    Work,
-    code_version,
-    failure,
-    run,
-    run_chunk,
-    to_table,
-)
+from analysis.sweep.work import Simulate, Work, brought, code_version, failure, run
 from model.scenario import InputError, resolve
 
 CHUNK_SECONDS: Final = 4.0
@@ -50,7 +43,7 @@ PART_SECONDS: Final = (1.0, 300.0)
 sweep that is killed loses about 1 % of its work and a long one has not too many parts."""
 
 PART_BYTES: Final = 64_000_000
-LOST: Final = "its worker died each time, also when it ran alone (most likely out of memory)"
+LOST: Final = "lost its worker each time, also when it ran alone: the worker's log may tell why"
 
 
 class Stopped(Exception):
@@ -159,7 +152,7 @@ def evaluate(
     A row a point and a column a measure; one measure gives a flat array.
     """
     factors = tuple(Factor(name, low=-np.inf, high=np.inf) for name in names)
-    work = Work(resolve(scenario, fixed), rounds_scale, factors, (), None, None)
+    work = Work(resolve(scenario, fixed), rounds_scale, factors)
     rows = []
     for i, point in enumerate(np.atleast_2d(points)):
         runs = [run(work, Job(i, i, r, s, tuple(point)))[0] for r, s in enumerate(seeds)]
@@ -178,20 +171,30 @@ def run_sweep(design: Design, out: Path, how: How, simulate: Simulate | None = N
     Stopped
         If the cluster was lost.
     """
+    require_workers(how.workers, how.scheduler)
     with stores.locked(out):
-        manifest = _begin(design, out, how, simulate)
-        store = Store(out, design.fingerprint())
+        identity = {
+            "schema": stores.SCHEMA,
+            "fingerprint": design.fingerprint(),
+            "code": code_version(),
+            "simulate": f"{simulate.__module__}.{simulate.__qualname__}" if simulate else "model",
+        }
+        manifest = _begin(design, out, how, identity)
+        store, plan = Store(out, identity), Plan(design)
         if how.retry_failed:
             store.forget_failures()
-        plan = Plan(design)
         settled, failed = store.settled(how.say)
         todo = np.setdiff1d(np.arange(len(plan)), settled, assume_unique=True)
         status = Status(len(plan), len(settled) - failed, failed)
         how.report(status)
         if len(todo):
             work = Work.of(design, simulate)
-            with engine(work, how.workers, how.scheduler) as machine:
-                Drive(plan, work, store, machine, status, how).go(todo)
+            try:
+                with engine(work, how.workers, how.scheduler, how.say) as machine:
+                    stores.write_manifest(out, manifest)  # not before: nothing is left of no engine
+                    Drive(plan, work, store, machine, status, how).go(todo)
+            except EngineLost as error:
+                raise Stopped(str(error)) from None
         stores.write_manifest(
             out,
             manifest | {"complete": True, "failed": status.failed, "ended": _now()},
@@ -199,33 +202,36 @@ def run_sweep(design: Design, out: Path, how: How, simulate: Simulate | None = N
     return status
 
 
-def _begin(design: Design, out: Path, how: How, simulate: Simulate | None) -> dict[str, Any]:
-    """Make sure that the folder is new, or that of this very sweep; its manifest."""
-    mine = {
-        "schema": stores.SCHEMA,
-        "fingerprint": design.fingerprint(),
-        "code": code_version(),
-        "simulate": f"{simulate.__module__}.{simulate.__qualname__}" if simulate else "model",
-    }
-    if (out / stores.MANIFEST).exists():
-        found = stores.manifest(out)
-        if not how.resume and not how.retry_failed:
-            raise InputError(
-                f"{out}: holds a sweep of {found['runs']} runs; --resume goes on with it, "
-                "or choose another --out"
-            )
-        _refuse_other(out, found, mine)
-        return found | {"complete": False}
-    foreign = [p.name for p in out.iterdir() if p.name != stores.LOCK and p.suffix != ".part"]
-    if foreign:
-        raise InputError(f"{out}: is not empty ({foreign[0]}); choose another --out")
-    manifest = mine | {
+def _begin(design: Design, out: Path, how: How, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Make sure that the folder is new, or that of this very sweep; the manifest it is to have."""
+    again = how.resume or how.retry_failed
+    manifest = {
+        **identity,
         "runs": len(Plan(design)),
         "complete": False,
         "design": design.model_dump(mode="json"),
         "started": _now(),
         "versions": versions.versions(),
     }
+    if not (out / stores.MANIFEST).exists():
+        ours = stores.OURS if again else {stores.LOCK}
+        foreign = [p.name for p in out.iterdir() if p.name not in ours and p.suffix != ".part"]
+        if foreign:
+            raise InputError(f"{out}: is not empty ({foreign[0]}); choose another --out")
+        return manifest
+    if not again:
+        found = stores.manifest(out)
+        raise InputError(
+            f"{out}: holds a sweep of {found['runs']} runs; --resume goes on with it, "
+            "or choose another --out"
+        )
+    try:
+        found = stores.told(out)
+    except Damaged as error:
+        how.say(f"{error}; it is written anew")
+    else:
+        _refuse_other(out, found, identity)
+        manifest = found | {"complete": False, "design": manifest["design"]}
     stores.write_manifest(out, manifest)
     return manifest
 
@@ -259,16 +265,17 @@ class Drive:
         self._seconds_a_run = 0.0
         self._start = self._told = self._flushed = time.monotonic()
         self._settled = 0
+        self._first: tuple[int, float] | None = None
 
     def go(self, todo: NDArray[np.int64]) -> None:
         """Do all these runs; what is done is kept however it ends."""
         try:
+            self._know_measures(self._store.columns())
             self._do_all(todo)
             self._do_suspects()
-        except EngineLost as error:
-            raise Stopped(str(error)) from None
         finally:
             self._flush()
+            self._status.workers = self._engine.workers
             self._how.report(self._status)
 
     def _do_all(self, todo: NDArray[np.int64]) -> None:
@@ -289,14 +296,14 @@ class Drive:
         """Do runs whose chunk lost its workers again, one by one and alone, to see which it is."""
         while self._suspects:
             job = self._suspects.popleft()
-            self._engine.submit([job])
+            self._engine.submit([job], apart=True)
             while self._engine.under_way:
                 for _, harvest in self._engine.ended(1.0):
                     self._take(harvest or self._lost(job))
                 self._keep_house()
 
     def _lost(self, job: Job) -> Harvest:
-        row = failure(self._work, job, "memory", LOST)
+        row = failure(self._work, job, "died", LOST)
         tables: Tables = {"failures": to_table(self._work, [row])}
         return Harvest(code_version(), failed=1, tables=tables)
 
@@ -312,10 +319,20 @@ class Drive:
         self._status.failed += harvest.failed
         self._settled += count
         self._buffer.append(harvest.tables)
+        if "runs" in harvest.tables:
+            self._know_measures(harvest.tables["runs"].schema)
         self._bytes += sum(table.nbytes for table in harvest.tables.values())
 
+    def _know_measures(self, columns: pa.Schema | None) -> None:
+        """Hold all runs to the measures of the first; it is for runs of a function of others."""
+        if self._work.measures is None and columns is not None:
+            texts = {field.name: pa.types.is_string(field.type) for field in columns}
+            self._work = replace(self._work, measures=brought(self._work, texts))
+            self._engine.work = self._work
+
     def _window(self) -> int:
-        return max(WINDOW, 2 * self._engine.workers)
+        """Chunks under way at most; one until the measures are known, whoever is the first."""
+        return 1 if self._work.measures is None else max(WINDOW, 2 * self._engine.workers)
 
     def _chunk_size(self, left: int) -> int:
         """Runs of the next chunk; towards the end fewer, so that all workers end together."""
@@ -338,10 +355,11 @@ class Drive:
             self._told = now
             if isinstance(self._engine, OnDask):
                 self._engine.count_workers()
-                if self._status.workers and not self._engine.workers:
-                    self._how.say("the cluster has no workers left; waiting for some")
             self._status.workers = self._engine.workers
-            self._status.rate = self._settled / (now - self._start)
+            if self._first is None and self._settled:  # loading and compiling code is over
+                self._first = self._settled, now
+            elif self._first and self._settled > self._first[0]:
+                self._status.rate = (self._settled - self._first[0]) / (now - self._first[1])
             self._how.report(self._status)
 
     def _flush(self) -> None:

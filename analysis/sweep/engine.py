@@ -10,13 +10,18 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
+from pathlib import Path
 from typing import Any, Final, Protocol
 
+from analysis.parallel import require_main_guard
+from analysis.places import require_files, require_folder
+from analysis.sweep.apart import close
+from analysis.sweep.chunks import Harvest, run_chunk
 from analysis.sweep.points import Job
-from analysis.sweep.work import Harvest, Work, run_chunk
+from analysis.sweep.work import Work
 from model.scenario import InputError
 
 Chunk = Sequence[Job]
@@ -25,7 +30,7 @@ REACHED_WITHIN: Final = 10
 """Seconds within which a scheduler has to answer."""
 
 DESERTED: Final = 300
-"""Seconds after which a cluster of our own without any worker is given up."""
+"""Seconds after which a cluster without any worker is given up."""
 
 SETTINGS: Final = {
     # One core a worker: the runs are the parallel part.
@@ -46,7 +51,9 @@ class EngineLost(Exception):
 
 
 class Engine(Protocol):
-    """What does chunks."""
+    """What does chunks of some work."""
+
+    work: Work
 
     @property
     def workers(self) -> int:
@@ -56,8 +63,8 @@ class Engine(Protocol):
     def under_way(self) -> int:
         """Chunks that were begun and not taken back."""
 
-    def submit(self, chunk: Chunk) -> None:
-        """Begin a chunk."""
+    def submit(self, chunk: Chunk, apart: bool = False) -> None:
+        """Begin a chunk, whose runs may be done in a process that they may end."""
 
     def ended(self, seconds: float) -> list[tuple[Chunk, Harvest | None]]:
         """Chunks that have ended, after so many seconds at most; None if its workers died."""
@@ -69,7 +76,7 @@ class InProcess:
     workers = 1
 
     def __init__(self, work: Work) -> None:
-        self._work = work
+        self.work = work
         self._waiting: deque[Chunk] = deque()
 
     @property
@@ -77,7 +84,7 @@ class InProcess:
         """Chunks that were begun and not taken back."""
         return len(self._waiting)
 
-    def submit(self, chunk: Chunk) -> None:
+    def submit(self, chunk: Chunk, apart: bool = False) -> None:
         """Begin a chunk."""
         self._waiting.append(chunk)
 
@@ -86,7 +93,7 @@ class InProcess:
         if not self._waiting:
             return []
         chunk = self._waiting.popleft()
-        return [(chunk, run_chunk(self._work, chunk))]
+        return [(chunk, run_chunk(self.work, chunk))]
 
 
 class OnDask:
@@ -100,13 +107,23 @@ class OnDask:
         Client of the cluster.
     own
         The cluster, if it is our own to keep up; then it has so many `wanted` workers.
+    say
+        Is told when there is no worker.
     """
 
-    def __init__(self, work: Work, client: Any, own: Any = None, wanted: int = 0) -> None:
-        self._work = work
+    def __init__(
+        self,
+        work: Work,
+        client: Any,
+        own: Any = None,
+        wanted: int = 0,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.work = work
+        self._say = say
         self._client = client
         self._own, self._wanted = own, wanted
-        self._seen = time.monotonic()
+        self._seen, self._told = time.monotonic(), False
         self._futures: dict[Any, Chunk] = {}
         self._keys = count()
         self._sweep = os.urandom(4).hex()
@@ -131,15 +148,19 @@ class OnDask:
         except Exception as error:
             raise EngineLost(f"the scheduler does not answer: {error}") from None
         if self.workers:
-            self._seen = time.monotonic()
-        elif self._own and time.monotonic() - self._seen > DESERTED:
-            raise EngineLost(f"no worker came back for {DESERTED} s")
+            self._seen, self._told = time.monotonic(), False
+            return
+        if time.monotonic() - self._seen > DESERTED:
+            raise EngineLost(f"the cluster had no worker for {DESERTED} s")
+        if not self._told:
+            self._told = True
+            self._say(f"the cluster has no worker; waiting for one, {DESERTED} s at most")
 
-    def submit(self, chunk: Chunk) -> None:
+    def submit(self, chunk: Chunk, apart: bool = False) -> None:
         """Begin a chunk."""
         key = f"runs-{self._sweep}-{next(self._keys)}"
         try:
-            future = self._client.submit(run_chunk, self._work, chunk, key=key, pure=False)
+            future = self._client.submit(run_chunk, self.work, chunk, apart, key=key, pure=False)
         except Exception as error:
             raise EngineLost(f"the scheduler is gone: {error}") from None
         self._futures[future] = chunk
@@ -168,28 +189,57 @@ class OnDask:
         except KilledWorker:
             return None
         except Exception as error:
-            text = str(error).splitlines()
-            told = f"{type(error).__name__}: {text[0] if text else ''}"
-            raise EngineLost(f"a worker cannot do its runs: {told}") from None
+            raise EngineLost(f"a worker cannot do its runs: {_in_short(error)}") from None
         finally:
             future.release()
         return harvest
 
 
+def require_workers(workers: int | None, scheduler: str | None) -> None:
+    """Refuse what would keep the workers of this machine from starting, before anything is written.
+
+    Raises
+    ------
+    InputError
+        If the script that asks for them would start more in each, or Dask's folder for what it
+        keeps meanwhile cannot be written to.
+    """
+    if scheduler is not None or workers == 0:
+        return
+    import dask
+
+    require_main_guard()
+    if scratch := dask.config.get("temporary-directory", None):
+        try:
+            require_folder(Path(scratch))
+            require_files(Path(scratch), ())
+        except InputError as error:
+            raise InputError(f"DASK_TEMPORARY_DIRECTORY: {error}") from None
+
+
 @contextmanager
-def engine(work: Work, workers: int | None, scheduler: str | None) -> Iterator[Engine]:
+def engine(
+    work: Work,
+    workers: int | None,
+    scheduler: str | None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Iterator[Engine]:
     """An engine for a sweep: `workers` processes on this machine (0: none but this), or a cluster.
 
     Raises
     ------
     InputError
         If the scheduler cannot be reached.
+    EngineLost
+        If no cluster could be started on this machine.
     """
     if scheduler is None and workers == 0:
-        yield InProcess(work)
+        try:
+            yield InProcess(work)
+        finally:
+            close()
         return
     import dask
-    from distributed import Client
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with dask.config.set(SETTINGS):
@@ -197,12 +247,12 @@ def engine(work: Work, workers: int | None, scheduler: str | None) -> Iterator[E
             wanted = workers or _cores()
             with (
                 _closed(_local_cluster(wanted)) as cluster,
-                _closed(Client(cluster)) as client,
+                _closed(_client_of(cluster)) as client,
             ):
-                yield OnDask(work, client, cluster, wanted)
+                yield OnDask(work, client, cluster, wanted, say)
         else:
             with _closed(_join(scheduler)) as client:
-                yield OnDask(work, client)
+                yield OnDask(work, client, say=say)
 
 
 @contextmanager
@@ -231,13 +281,33 @@ def _join(address: str) -> Any:
 def _local_cluster(workers: int) -> Any:
     from distributed import LocalCluster
 
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address="127.0.0.1:0",  # a free port, for this machine only
-        silence_logs=logging.CRITICAL,
-    )
+    try:
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",  # a free port, for this machine only
+            silence_logs=logging.CRITICAL,
+        )
+    except Exception as error:
+        raise EngineLost(f"the workers could not be started: {_in_short(error)}") from None
+
+
+def _client_of(cluster: Any) -> Any:
+    from distributed import Client
+
+    try:
+        return Client(cluster)
+    except Exception as error:
+        raise EngineLost(f"the cluster does not answer: {_in_short(error)}") from None
+
+
+def _in_short(error: BaseException) -> str:
+    """What went wrong first, in one line."""
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    text = str(error).splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
 def _cores() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from agents.arithmetic import exps, log
 from agents.parameters import nearest
 from model.scenario import InputError
 
 SCALES: Final = ("linear", "log", "integer")
-MOST_STEPS: Final = 10_000
+MOST_LEVELS: Final = 1_000
 FORMS: Final = "[a, b, ...], { low = , high = , scale = } or { choices = { label = { PATH = } } }"
 
 
@@ -71,8 +72,8 @@ class Factor:
             count = int(self.high) - int(self.low) + 1
             return int(self.low) + np.minimum((unit * count).astype(np.int64), count - 1)
         if self.scale == "log":
-            exponent = np.log(self.low) + unit * (np.log(self.high) - np.log(self.low))
-            return np.clip(np.exp(exponent), self.low, self.high)
+            low, high = log(self.low), log(self.high)
+            return np.clip(exps(low + unit * (high - low)), self.low, self.high)
         return self.low + unit * (self.high - self.low)
 
     def shown(self, held: Any) -> Any:
@@ -112,14 +113,23 @@ def parse(name: str, spec: Any, grid: bool) -> Factor:
 def _of_list(name: str, where: str, levels: list[Any]) -> Factor:
     if not levels:
         raise InputError(f"{where}: the list is empty")
+    _refuse_many(where, levels)
     if repeated := [a for i, a in enumerate(levels) if a in levels[:i]]:
         raise InputError(f"{where}: {repeated[0]!r} is given twice")
     return Factor(name, tuple(levels), tuple({name: level} for level in levels))
 
 
+def _refuse_many(where: str, levels: Sized) -> None:
+    if len(levels) > MOST_LEVELS:
+        raise InputError(
+            f"{where}: has {len(levels):,} levels; at most {MOST_LEVELS:,} are allowed"
+        )
+
+
 def _of_choices(name: str, where: str, choices: Any) -> Factor:
     if not isinstance(choices, Mapping) or not choices:
         raise InputError(f"{where}.choices: must be a table of named choices")
+    _refuse_many(where, choices)
     for label, settings in choices.items():
         if not isinstance(settings, Mapping) or not settings:
             raise InputError(f"{where}.choices.{label}: must be a table of PATH = VALUE")
@@ -146,9 +156,9 @@ def _of_range(name: str, where: str, spec: Mapping[str, Any], grid: bool) -> Fac
             raise InputError(f"{where}.steps: only a grid has steps; samples say how many points")
         return factor
     steps = spec.get("steps")
-    if isinstance(steps, bool) or not isinstance(steps, int) or not 2 <= steps <= MOST_STEPS:
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 2 <= steps <= MOST_LEVELS:
         raise InputError(
-            f"{where}.steps = {steps!r}: in a grid a range has steps, 2 to {MOST_STEPS:,}"
+            f"{where}.steps = {steps!r}: in a grid a range has steps, 2 to {MOST_LEVELS:,}"
         )
     return _of_list(name, where, _cut(factor, steps))
 
@@ -156,9 +166,8 @@ def _of_range(name: str, where: str, spec: Mapping[str, Any], grid: bool) -> Fac
 def _cut(factor: Factor, steps: int) -> list[Any]:
     if factor.scale == "integer":
         return [int(v) for v in np.unique(np.linspace(factor.low, factor.high, steps).round())]
-    space = np.geomspace if factor.scale == "log" else np.linspace
     # Rounded to 12 digits, so that a tenth is a tenth.
-    return [float(f"{v:.12g}") for v in space(factor.low, factor.high, steps)]
+    return [float(f"{v:.12g}") for v in factor.from_unit(np.linspace(0, 1, steps))]
 
 
 def _is_number(value: Any) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
+import pyarrow as pa
 
 from agents.parameters import nearest
-from analysis.sweep.design import Design
+from analysis.sweep.design import Design, measures
 from analysis.sweep.factors import Factor
 from model.outcomes import CLASSES
 from model.scenario import InputError
@@ -23,8 +24,16 @@ def measured(runs: pd.DataFrame, name: str) -> pd.Series:
         return (runs["outcome"] == name).astype(float)
     if name in runs and pd.api.types.is_numeric_dtype(runs[name]):
         return runs[name].astype(float)
-    known = [*CLASSES, *runs.select_dtypes("number").columns]
+    known = [*(CLASSES if "outcome" in runs else ()), *runs.select_dtypes("number").columns]
     raise InputError(f"there is no measure {name!r}{nearest(name, known)}")
+
+
+def require_measure(design: Design, name: str) -> None:
+    """`InputError` unless the runs of a design will have a measure, as `measured` knows it."""
+    numbers = [f.name for f in design.parsed() if not pa.types.is_string(f.type)]
+    known = [*CLASSES, *measures(design.resolved()), "rounds", "stopped", *numbers]
+    if name not in known:
+        raise InputError(f"there is no measure {name!r}{nearest(name, known)}")
 
 
 def factor_of(design: Design, name: str) -> Factor:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.sweep.design import Design
+from analysis.sweep.design import Design, Method
 from analysis.sweep.factors import Factor
 
 
@@ -36,7 +37,6 @@ class Plan:
         self._columns = columns(design, self.factors)
         self.points = len(self._columns[0])
         self.replicates = design.replicates
-        self._common = [_seed(design.seed, replicate) for replicate in range(self.replicates)]
 
     def __len__(self) -> int:
         return self.points * self.replicates
@@ -49,7 +49,7 @@ class Plan:
         """One run."""
         point, replicate = divmod(run, self.replicates)
         if self.design.random_numbers == "common":
-            seed = self._common[replicate]
+            seed = _seed(self.design.seed, replicate)
         else:
             seed = _seed(self.design.seed, point, replicate)
         return Job(run, point, replicate, seed, self.held(point))
@@ -77,18 +77,23 @@ def columns(design: Design, factors: Sequence[Factor]) -> list[NDArray[Any]]:
 
 def unit_points(design: Design, width: int) -> NDArray[np.float64]:
     """Points in the unit cube, a row each, as the method of a design that is no grid has them."""
+    return _unit_points(design.method, design.samples or 0, design.seed, width)
+
+
+@lru_cache(1)
+def _unit_points(method: Method, count: int, seed: int, width: int) -> NDArray[np.float64]:
+    """The same; the last ones are kept, since a design is checked, run and analyzed."""
     from scipy.stats import qmc
 
-    count, seed = design.samples or 0, design.seed
     rng = np.random.default_rng(np.random.SeedSequence(seed))
-    if design.method == "random":
+    if method == "random":
         return rng.random((count, width))
-    if design.method == "latin":
+    if method == "latin":
         return np.asarray(qmc.LatinHypercube(width, rng=rng).random(count))
-    if design.method == "sobol":
+    if method == "sobol":
         return np.asarray(qmc.Sobol(width, rng=rng).random(count))
     problem = unit_problem(width)
-    if design.method == "saltelli":
+    if method == "saltelli":
         from SALib.sample import sobol
 
         return np.asarray(sobol.sample(problem, count, calc_second_order=False, seed=rng))

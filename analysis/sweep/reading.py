@@ -19,16 +19,20 @@ from analysis.sweep.design import (
     measures,
     overrides,
     round_measures,
+    scaled,
 )
 from analysis.sweep.factors import Factor
 from analysis.sweep.points import Plan
-from model.scenario import InputError, legible, read_toml
+from model.scenario import InputError, legible, read_toml, resolve
 
-MOST: Final = 50_000_000
-"""Most points of a design times its factors; a number is kept for each."""
+MOST: Final = 10_000_000
+"""Most points of a design times its factors, and most runs; a number is kept for each."""
+
+MOST_SAMPLES: Final = {"morris": 1_000, "saltelli": 16_384}
+"""Most samples of methods whose points, or what is made of them, take long: some seconds then."""
 
 CHECKED: Final = 300
-"""Points of a design that are resolved before it runs, evenly spaced; and every level and end."""
+"""Points of a design, and levels of a factor, that are resolved before it runs, evenly spaced."""
 
 
 def load(source: str | Path | Mapping[str, Any] | Design, **changes: Any) -> Design:
@@ -69,6 +73,8 @@ def _tree(source: str | Path | Mapping[str, Any] | Design) -> tuple[dict[str, An
         raise InputError(f"there is no design {str(path)!r}")
     tree = read_toml(path)
     tree.setdefault("name", path.stem)
+    if isinstance(scenario := tree.get("scenario"), str) and (path.parent / scenario).is_file():
+        tree["scenario"] = str((path.parent / scenario).resolve())
     return tree, f"{path}: "
 
 
@@ -105,14 +111,14 @@ def check(design: Design) -> None:
     InputError
         With the first fault, in one line.
     """
-    base, parsed = design.resolved(), design.parsed()
+    base, parsed = resolve(design.scenario, design.fixed), design.parsed()
     if not parsed:
         raise InputError("factors: a design needs at least one")
     _check_samples(design)
     _check_size(design, parsed)
     _check_names(design, base, parsed)
     _check_stop(design.stop, base)
-    _check_values(design, parsed)
+    _check_values(design, base, parsed)
 
 
 def _check_samples(design: Design) -> None:
@@ -130,6 +136,9 @@ def _check_samples(design: Design) -> None:
         )
     if method == "morris" and samples < 2:
         raise InputError("samples = 1: Morris screening needs two trajectories or more")
+    most = MOST_SAMPLES.get(method, samples)
+    if samples > most:
+        raise InputError(f"samples = {samples:,}: method {method!r} takes {most:,} at most")
 
 
 def _check_size(design: Design, parsed: tuple[Factor, ...]) -> None:
@@ -142,6 +151,10 @@ def _check_size(design: Design, parsed: tuple[Factor, ...]) -> None:
         raise InputError(
             f"the design has {points:,} points of {width} factors: "
             f"at most {MOST // max(width, 2):,} are allowed"
+        )
+    if points * design.replicates > MOST:
+        raise InputError(
+            f"the design has {points * design.replicates:,} runs: at most {MOST:,} are allowed"
         )
 
 
@@ -166,22 +179,24 @@ def _check_stop(stop: Stop | None, base: Parameters) -> None:
         raise InputError(f"stop.measure: there is no measure {stop.measure!r}{near}")
 
 
-def _check_values(design: Design, parsed: tuple[Factor, ...]) -> None:
+def _check_values(design: Design, base: Parameters, parsed: tuple[Factor, ...]) -> None:
     plan = Plan(design)
+
+    def check_one(held: tuple[Any, ...], where: str) -> None:
+        try:
+            scaled(resolve(base, overrides(parsed, held)), design.rounds_scale)
+        except InputError as error:
+            raise InputError(f"{where}: {str(error).splitlines()[0]}") from None
+
     start = plan.held(0)
     for place, factor in enumerate(parsed):
-        ends = range(len(factor.levels)) if factor.levels else (factor.low, factor.high)
+        ends = _spread(len(factor.levels)) if factor.levels else (factor.low, factor.high)
         for held in ends:
-            with_it = (*start[:place], held, *start[place + 1 :])
-            _resolve_one(design, parsed, with_it, f"factors.{factor.name}")
-    for point in np.unique(np.linspace(0, plan.points - 1, CHECKED).astype(np.int64)):
-        _resolve_one(design, parsed, plan.held(int(point)), f"point {point}")
+            check_one((*start[:place], held, *start[place + 1 :]), f"factors.{factor.name}")
+    for point in _spread(plan.points):
+        check_one(plan.held(point), f"point {point}")
 
 
-def _resolve_one(
-    design: Design, parsed: tuple[Factor, ...], held: tuple[Any, ...], where: str
-) -> None:
-    try:
-        design.resolved(overrides(parsed, held))
-    except InputError as error:
-        raise InputError(f"{where}: {str(error).splitlines()[0]}") from None
+def _spread(count: int) -> list[int]:
+    """Places from 0 to `count` - 1: all if they are few, else evenly spaced ones with both ends."""
+    return [int(at) for at in np.unique(np.linspace(0, count - 1, CHECKED).astype(np.int64))]

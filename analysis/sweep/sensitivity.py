@@ -11,24 +11,26 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.figures.sweeps import index_bars
+from analysis.intervals import CONFIDENCE
 from analysis.style import one_legend, style
 from analysis.sweep.design import Design
-from analysis.sweep.measured import measured, state
+from analysis.sweep.measured import measured, require_measure, state
 from analysis.sweep.points import unit_points, unit_problem
 from model.scenario import InputError
 
 RESAMPLES = 1000
 SEED = 20270403
-CONFIDENCE = 0.95
 
 
-def require(design: Design) -> None:
-    """`InputError` unless the points of a design allow an analysis of sensitivity."""
+def require(design: Design, measures: Sequence[str] = ()) -> None:
+    """`InputError` unless a design allows an analysis of sensitivity, and has these measures."""
     if design.method not in ("saltelli", "morris"):
         raise InputError(
             f"method = {design.method!r}: sensitivity needs 'saltelli' (Sobol indices) "
             "or 'morris' (screening)"
         )
+    for measure in measures:
+        require_measure(design, measure)
 
 
 def indices(runs: pd.DataFrame, design: Design, measures: Sequence[str]) -> pd.DataFrame:
@@ -39,7 +41,8 @@ def indices(runs: pd.DataFrame, design: Design, measures: Sequence[str]) -> pd.D
     A row a measure and factor. Sobol: ``S1`` (the factor alone) and ``ST`` (with all its
     interactions), shares of the variance of the mean over replicates. Morris: ``mu_star`` (mean
     absolute effect over the factor's range) and ``sigma`` (its spread: nonlinearity or
-    interactions). ``..._conf`` is the half width of a bootstrap interval.
+    interactions). ``..._conf`` is the half width of a bootstrap interval; NaN where the points do
+    not tell of chance: there is one sample, or all give the same.
 
     Raises
     ------
@@ -62,7 +65,11 @@ def indices(runs: pd.DataFrame, design: Design, measures: Sequence[str]) -> pd.D
             raise InputError(f"{measure} is {y[0]:g} in all runs: nothing moves it")
         found = _analyze(design, unit, y)
         parts.append(pd.DataFrame({"measure": measure, "factor": names, **found}))
-    return pd.concat(parts, ignore_index=True)
+    table = pd.concat(parts, ignore_index=True)
+    widths = [name for name in map(str, table.columns) if name.endswith("_conf")]
+    one = (design.samples or 0) < 2
+    table[widths] = table[widths].mask(one | (table[widths] == 0))
+    return table
 
 
 def _analyze(design: Design, unit: NDArray[Any], y: NDArray[Any]) -> dict[str, Any]:

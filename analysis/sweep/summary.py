@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.stats import CensoredData, ecdf
 
 from analysis import robustness, shares
+from analysis.intervals import CONFIDENCE
 from analysis.sweep.design import LAST, Design, overrides
 from analysis.sweep.factors import Factor
 from analysis.sweep.measured import measured
@@ -30,7 +31,6 @@ CONTROL: Final[Mapping[str, str]] = {
 }
 """What oversight trades off, as AI control draws it."""
 
-CONFIDENCE: Final = 0.95
 PARTS: Final = 6
 """Groups of runs at most that curves are drawn of."""
 
@@ -116,7 +116,8 @@ def times(
 
     A run is observed until its last round, so one without the event says only that it takes
     longer. The curve is the empirical distribution under censoring (Kaplan and Meier) with its
-    95 % interval.
+    95 % interval; where the runs that are left all came at once, so that none tells of chance,
+    there is none (NaN).
 
     Parameters
     ----------
@@ -154,7 +155,7 @@ def _curve(part: pd.DataFrame, name: Any) -> pd.DataFrame:
 
 
 def _estimated(part: pd.DataFrame, came: pd.Series) -> pd.DataFrame:
-    """The estimate at each time; where all have passed, the formula gives no interval."""
+    """The estimate at each time; where all have passed, the formula gives no interval (NaN)."""
     sample = CensoredData(
         uncensored=part.loc[came, "when"].to_numpy(float),
         right=part.loc[~came, "last"].to_numpy(float),
@@ -163,13 +164,12 @@ def _estimated(part: pd.DataFrame, came: pd.Series) -> pd.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         interval = found.confidence_interval(CONFIDENCE)
-    share = pd.Series(found.probabilities)
     return pd.DataFrame(
         {
             "round": found.quantiles,
-            "share": share,
-            "low": pd.Series(interval.low.probabilities).fillna(share),
-            "high": pd.Series(interval.high.probabilities).fillna(share),
+            "share": found.probabilities,
+            "low": interval.low.probabilities,
+            "high": interval.high.probabilities,
         }
     )
 

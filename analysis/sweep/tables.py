@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from analysis.columns import Damaged, read_json
 from analysis.columns import read as read_table
+from analysis.sweep import parts
 from analysis.sweep.design import ENDING, IDENTITY, Design
-from analysis.sweep.store import MANIFEST, SCHEMA, off_design
+from analysis.sweep.store import MANIFEST, SCHEMA, is_whole, off_design
 from analysis.sweep.store import design as stored_design
 from model.scenario import InputError
 
@@ -90,6 +91,8 @@ def _manifest(path: Path, notes: list[str]) -> dict[str, Any]:
     if not isinstance(found, dict):
         notes.append(f"{MANIFEST} is damaged and left out.")
         return {}
+    if not is_whole(found):
+        notes.append(f"{MANIFEST} was changed, or is damaged: what it tells may be wrong.")
     if found.get("schema") != SCHEMA:
         notes.append(
             f"The folder is of version {found.get('schema')} of the layout; this program writes "
@@ -119,6 +122,8 @@ def _parts(
     tables = []
     for part in sorted(folder.glob("part-*.parquet")):
         try:
+            if not _known(part):
+                continue
             tables.append(read_table(part, columns, filters=wanted))
         except Damaged as error:
             notes.append(f"{folder.name}/{part.name} is damaged and left out: it {error}.")
@@ -132,6 +137,22 @@ def _parts(
         return pd.DataFrame(columns=list(columns or ()))
     frame = merged.replace_schema_metadata().to_pandas()
     return frame.sort_values("run", kind="stable", ignore_index=True) if "run" in frame else frame
+
+
+def _known(file: Path) -> bool:
+    """Whether a file counts; `Damaged` if it is not what its checksum says."""
+    folder, table = file.parents[1], file.parent.name
+    if not (folder / parts.SUMS).is_dir():  # as in older layouts
+        return True
+    if not (folder / parts.SUMS / f"{file.stem}.sha256").exists():  # it is left over
+        return False
+    try:
+        known = parts.sums_of(folder, file.stem).get(table)
+    except Damaged:
+        raise Damaged("has a checksum that is damaged itself") from None
+    if known is not None and parts.sum_of(file) != known:
+        raise Damaged("has another checksum")
+    return known is not None
 
 
 def _tell_state(manifest: Mapping[str, Any], done: int, failed: int, notes: list[str]) -> None:

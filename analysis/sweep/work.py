@@ -1,67 +1,89 @@
-"""What a worker does: run a chunk of runs and return their tables.
-
-A run that fails, in whatever way, becomes a row of `failures`; it never ends its chunk.
-"""
+"""A run of a sweep: its parameters, what is measured, and how it failed if it did."""
 
 from __future__ import annotations
 
 import hashlib
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 from pathlib import Path
-from threading import Lock
-from time import perf_counter
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
 
 from agents.parameters import Parameters
-from analysis import parallel
+from analysis import columns, plugins
 from analysis.experiments import DERIVED
 from analysis.sweep import design as designs
-from analysis.sweep.design import LAST, Design, Stop
+from analysis.sweep.design import ENDING, IDENTITY, LAST, Design, Stop
 from analysis.sweep.factors import Factor
 from analysis.sweep.points import Job
 from model.collective import CollectiveModel
 from model.health import NumericFault
-from model.scenario import InputError, fingerprint, resolve
+from model.scenario import InputError, fingerprint, resolve, scale_rounds
 
 Simulate = Callable[[Parameters, int], Mapping[str, float | str]]
-Tables = dict[str, pa.Table]
 
 ROOT: Final = Path(__file__).parents[2]
+LONGEST: Final = 1_000
+"""Characters of a failure's message."""
+
 PACKAGES: Final = ("mesa", "numpy", "scipy", "numba", "SALib")
-_ONE_AT_A_TIME: Final = Lock()
-"""A worker may have been given several threads, a run wants one core."""
 
 
-class NotFinite(ValueError):
+class NoNumber(ValueError):
     """A run whose measure is no number."""
+
+
+class OtherMeasures(ValueError):
+    """A run whose measures do not fit into the table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What all runs of a sweep have in common; it travels with every chunk."""
+    """What all runs of a sweep have in common; it travels with every chunk.
+
+    Attributes
+    ----------
+    limit
+        Seconds that a run may take.
+    measures
+        What each run brings, and whether it is text; None until it is known.
+    plugged
+        Plug-ins that the runs need.
+    """
 
     base: Parameters
     rounds_scale: float
     factors: tuple[Factor, ...]
-    keep: tuple[str, ...]
-    stop: Stop | None
-    simulate: Simulate | None
+    keep: tuple[str, ...] = ()
+    stop: Stop | None = None
+    simulate: Simulate | None = None
+    limit: float | None = None
+    measures: Mapping[str, bool] | None = None
+    plugged: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, design: Design, simulate: Simulate | None) -> Work:
         """What the runs of a design have in common."""
         base = resolve(design.scenario, design.fixed)
-        scale = design.rounds_scale
-        return cls(base, scale, design.parsed(), design.keep, design.stop, simulate)
+        own = dict.fromkeys((*ENDING, *designs.measures(base)), False)
+        return cls(
+            base,
+            design.rounds_scale,
+            design.parsed(),
+            design.keep,
+            design.stop,
+            simulate,
+            design.run_limit_seconds,
+            None if simulate else own | {"outcome": True, "reason": True},
+            tuple(plugins.loaded()),
+        )
 
     def parameters(self, job: Job) -> Parameters:
         """Parameters of a run."""
@@ -69,52 +91,23 @@ class Work:
         return designs.scaled(resolve(self.base, told), self.rounds_scale)
 
 
-@dataclass(slots=True)
-class Harvest:
-    """What a chunk brought: rows by table, and how long it took.
-
-    `code` is the worker's `code_version`; the tables of `runs` and `failures` hold each run once.
-    """
-
-    code: str
-    seconds: float = 0.0
-    done: int = 0
-    failed: int = 0
-    tables: Tables = field(default_factory=dict)
+Outcome = tuple[dict[str, Any], dict[str, pd.DataFrame] | None]
+"""A row of `runs` and the tables that are kept of the run, or a row of `failures` and None."""
 
 
-def run_chunk(work: Work, jobs: Sequence[Job]) -> Harvest:
-    """Run a chunk of runs in this process, one after the other."""
-    with _ONE_AT_A_TIME:
-        parallel.one_thread()
-        start = perf_counter()
-        harvest, rows, failures = Harvest(code_version()), [], []
-        frames: dict[str, list[pd.DataFrame]] = {}
-        for job in jobs:
-            try:
-                row, tables = run(work, job)
-            except Exception as error:
-                failures.append(failure(work, job, *_in_words(error)))
-                continue
-            rows.append(row)
-            for name, frame in tables.items():
-                frames.setdefault(name, []).append(frame)
-        harvest.done, harvest.failed = len(rows), len(failures)
-        harvest.tables = {
-            "runs": to_table(work, rows),
-            "failures": to_table(work, failures),
-            **{
-                name: pa.Table.from_pandas(
-                    pd.concat(parts, ignore_index=True), preserve_index=False
-                )
-                for name, parts in frames.items()
-            },
-        }
-        harvest.tables = {
-            n: t.replace_schema_metadata() for n, t in harvest.tables.items() if len(t)
-        }
-        harvest.seconds = perf_counter() - start
-    return harvest
+def settle(work: Work, job: Job) -> Outcome:
+    """Do a run, whatever comes of it; only an interrupt goes through."""
+    try:
+        return run(work, job)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # code of others may raise anything, or ask to exit
+        return failure(work, job, *_in_words(error)), None
+
+
+def warm_up() -> None:
+    """Load or compile what runs need, by the shortest run that there is."""
+    CollectiveModel(scale_rounds(resolve(overrides={"copies": 64}), 0.001), 0, detail=False).run()
 
 
 def run(work: Work, job: Job) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
@@ -123,22 +116,73 @@ def run(work: Work, job: Job) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     measured: dict[str, Any]
     tables: dict[str, pd.DataFrame] = {}
     if work.simulate:
-        measured = dict(work.simulate(parameters, job.seed))
+        measured = _plain_measures(work.simulate(parameters, job.seed))
     else:
         measured, tables = simulate(work, parameters, job.seed)
     wrong = [n for n, v in measured.items() if not isinstance(v, str) and not isfinite(v)]
     if wrong:
-        raise NotFinite(f"{wrong[0]} is {measured[wrong[0]]}")
-    row = {"run_id": run_id(parameters, job.seed), **_place(work, job), **measured}
+        raise NoNumber(f"{wrong[0]} is {measured[wrong[0]]}")
+    place = {"run_id": run_id(parameters, job.seed), **_place(work, job)}
+    if taken := place.keys() & measured.keys():
+        raise OtherMeasures(f"returned {min(taken)!r}, which says which run it is")
+    row = place | measured
     for frame in tables.values():
         frame.insert(0, "run", job.run)
     return row, tables
+
+
+def _plain_measures(told: Any) -> dict[str, Any]:
+    """Measures of a function of others as numbers and texts that a table can hold."""
+    if not isinstance(told, Mapping):
+        raise OtherMeasures(f"returned {type(told).__name__}, not a mapping of measures")
+    found: dict[str, Any] = {}
+    for name, value in told.items():
+        if not isinstance(name, str):
+            raise OtherMeasures(f"returned a measure {name!r}, whose name is no text")
+        try:
+            found[_utf8(name)] = _utf8(value) if isinstance(value, str) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            raise NoNumber(f"{name} is {str(value)[:100]}") from None
+        if why := _misfit(name, isinstance(value, str)):
+            raise OtherMeasures(f"returned {name!r} = {value!r}: no column of that name is {why}")
+    return found
+
+
+@cache
+def _misfit(name: str, text: bool) -> str:
+    """Why a table that has such a column could not be read again; nothing if it could."""
+    return columns.wrong_column(name, pa.chunked_array([["text"] if text else [1.0]]))
+
+
+def _utf8(text: str) -> str:
+    """A text that can be written."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def run_id(parameters: Parameters, seed: int) -> str:
     """Hash of resolved parameters and seed."""
     text = f"{fingerprint(parameters)}:{seed}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def brought(work: Work, texts: Mapping[str, bool]) -> dict[str, bool]:
+    """The measures among the columns of a row, and whether they are text."""
+    place = {*IDENTITY, *(factor.name for factor in work.factors)}
+    return {name: text for name, text in texts.items() if name not in place}
+
+
+def unlike(work: Work, row: Mapping[str, Any]) -> str:
+    """Why a row does not fit into the table of runs; nothing if it does."""
+    known = work.measures or {}
+    found = brought(work, {name: isinstance(value, str) for name, value in row.items()})
+    for name in known.keys() ^ found.keys():
+        told = f"lacks {name!r}, which" if name in known else f"has {name!r}, which none of"
+        return f"returned other measures than the runs before: it {told} they have"
+    for name, text in found.items():
+        if text != known[name]:
+            was = "text" if known[name] else "a number"
+            return f"returned {name!r} = {row[name]!r}, which was {was} in the runs before"
+    return ""
 
 
 def _place(work: Work, job: Job) -> dict[str, Any]:
@@ -222,44 +266,36 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 
 def failure(work: Work, job: Job, kind: str, message: str, trace: str = "") -> dict[str, Any]:
     """A row of `failures`."""
-    return {**_place(work, job), "kind": kind, "message": message, "traceback": trace}
+    told = {"kind": kind, "message": _utf8(message)[:LONGEST], "traceback": _utf8(trace)}
+    return {**_place(work, job), **told}
 
 
-def _in_words(error: Exception) -> tuple[str, str, str]:
+def _in_words(error: BaseException) -> tuple[str, str, str]:
     """Kind and message of a failure, and where it came from."""
     trace = traceback.format_exc()
     if isinstance(error, InputError):
         return "parameters", f"not allowed: {str(error).splitlines()[0]}", trace
     if isinstance(error, MemoryError):
         return "memory", "ran out of memory" + (f": {error}" if str(error) else ""), trace
-    if isinstance(error, NotFinite):
+    if isinstance(error, NoNumber):
         return "no number", f"{error}, which is no number", trace
+    if isinstance(error, OtherMeasures):
+        return "measures", str(error), trace
     if isinstance(error, NumericFault):
         return "no number", str(error), trace
-    return "error", f"raised {type(error).__name__}: {error}", trace
+    told = "".join(traceback.format_exception_only(error)).strip()
+    return "error", f"raised {told}", trace
 
 
-# --- tables ---------------------------------------------------------------------------------------
-
-
-def to_table(work: Work, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Rows of `runs` or `failures` with the same types whatever the values are."""
-    if not rows:
-        return pa.table({})
-    whole = {"run", "point", "replicate", "seed", "rounds"}
-    known = {name: pa.int64() for name in whole} | {"stopped": pa.bool_()}
-    known |= {factor.name: factor.type for factor in work.factors}
-
-    def kind(name: str, value: Any) -> pa.DataType:
-        return known.get(name) or (pa.string() if isinstance(value, str) else pa.float64())
-
-    schema = pa.schema([(name, kind(name, value)) for name, value in rows[0].items()])
-    return pa.Table.from_pylist(rows, schema)
+def code_version() -> str:
+    """Hash of all that the result of a run depends on beside its parameters and seed."""
+    plugged = "".join(sorted(plugins.loaded().values()))
+    told = _sources() + plugged
+    return hashlib.sha256(told.encode()).hexdigest()[:16] if plugged else told
 
 
 @cache
-def code_version() -> str:
-    """Hash of all that the result of a run depends on beside its parameters and seed."""
+def _sources() -> str:
     digest = hashlib.sha256()
     for path in sorted([*ROOT.glob("agents/**/*.py"), *ROOT.glob("model/**/*.py"), Path(__file__)]):
         digest.update(path.relative_to(ROOT).as_posix().encode())
