@@ -213,7 +213,7 @@ def test_folders_that_cannot_be_written_to_are_refused_before_the_work(
         ("fork", "run/figures/fork.png"),
         ("map", "sweep/map-captured.png"),
         ("discover", "sweep/discover-captured.png"),
-        ("validate", "new/T7.png"),
+        ("validate", "new/T11.png"),
         ("ablate", "new/effects.png"),
         ("outcomes", "new/runs.parquet"),
         ("personas", "new/personas.png"),
