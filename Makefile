@@ -10,6 +10,9 @@ SHELL = /bin/sh
 ARGS =
 PYTHON ?=
 
+# Tests are shared among processes, file by file; tests/conftest.py says how many.
+SHARED = -n auto --dist loadfile
+
 VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
@@ -27,11 +30,11 @@ serve: $(VENV)/.serve ## open the interactive page (ARGS: options of `run.py ser
 	$(PY) run.py serve $(ARGS)
 
 test: $(VENV)/.dev ## run the tests, without the slow ones (ARGS: options of pytest)
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest $(SHARED) $(ARGS)
 
 # 5 is pytest's way of saying that it found no test to run.
 test-slow: $(VENV)/.dev ## run the slow tests (ARGS: options of pytest)
-	$(PY) -m pytest -m slow $(ARGS) || test $$? -eq 5
+	$(PY) -m pytest $(SHARED) -m slow $(ARGS) || test $$? -eq 5
 
 sweeps: $(VENV)/.dev ## run the shipped designs and draw their figures (ARGS: options of `run.py sweep`)
 	for design in designs/*.toml; do \

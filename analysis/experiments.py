@@ -435,9 +435,9 @@ def verdict(
     if from_neutral.clear(-sign):
         fails.append("drift goes further")
     elif not from_neutral.clear(sign):
-        fails.append("no further than drift")
+        fails.append("not told from drift")
     if fixed:
         fails.append("control fixed by definition")
     elif not (np.isnan(from_control.mean) or from_control.clear(sign)):
-        fails.append("no less without the cause")
+        fails.append("not told from its control")
     return ", ".join(fails) or (BEATS_DRIFT if np.isnan(from_control.mean) else HOLDS)

@@ -77,10 +77,10 @@ def claimed(folder: Path, force: bool, command: str = "") -> Iterator[None]:
             fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise InputError(f"{folder}: another process is writing a run to it") from None
-        claim.truncate(0)
-        claim.write(f"{os.getpid()}\n{command}\n")
-        claim.flush()
         try:
+            claim.truncate(0)
+            claim.write(f"{os.getpid()}\n{command}\n")
+            claim.flush()
             yield
         finally:
             with suppress(OSError):
@@ -140,7 +140,9 @@ def anew(folder: Path) -> str:
     """The command that begins the run of a folder anew, as far as the folder tells it."""
     command = begun(folder) or _provenance(folder).get("command")
     if not isinstance(command, str):
-        command = f"python run.py run SCENARIO --out {shlex.quote(str(folder))}"
+        command = "python run.py run SCENARIO"
+    if "--out" not in command:
+        command += f" --out {shlex.quote(str(folder))}"
     return f"{command}{'' if '--force' in command.split() else ' --force'} begins it anew"
 
 
@@ -150,7 +152,8 @@ def begun(folder: Path) -> str:
         told = (folder / CLAIM).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return ""
-    return told.partition("\n")[2].rstrip("\n")
+    command = told.partition("\n")[2]
+    return command.removesuffix("\n") if command.endswith("\n") else ""  # half a line is none
 
 
 def replaced(folder: Path) -> str:

@@ -26,10 +26,12 @@ from urllib.request import urlopen
 import psutil
 from playwright.sync_api import sync_playwright
 
-from analysis.app import HOST, ROOT
+from analysis.app import HOST
 from model.scenario import resolve, to_toml
 
+ROOT = Path(__file__).parents[1]
 CLICKS = 60
+TABS = 30
 PAUSE = 333
 """Milliseconds between two clicks."""
 
@@ -65,7 +67,7 @@ def served(copies: int, rounds: int | None = None) -> Iterator[tuple[str, int]]:
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
             _until_answered(f"http://{HOST}:{port}")
             try:
-                yield f"http://{HOST}:{port}", psutil.Process(process.pid).children()[0].pid
+                yield f"http://{HOST}:{port}", process.pid
             finally:
                 process.terminate()
 
@@ -81,18 +83,25 @@ def _until_answered(url: str) -> None:
 
 
 @contextmanager
-def tab(url: str) -> Iterator[Any]:
-    """A tab in which a run plays as fast as it goes."""
+def chromium() -> Iterator[Any]:
+    """A browser."""
     with sync_playwright() as playwright:
         program = shutil.which("chromium") or shutil.which("chromium-browser")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def tab(url: str) -> Iterator[Any]:
+    """A tab in which a run plays as fast as it goes."""
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(url)
         page.wait_for_selector("rect[data-team]")
         page.get_by_label("Speed").select_option("0")
         page.get_by_role("button", name="Play", exact=True).click()
         yield page
-        browser.close()
 
 
 def round_of(page: Any) -> int:
@@ -133,7 +142,28 @@ def memory() -> None:
             print(f"round {round_:>5}: server {psutil.Process(pid).memory_info().rss / 1e6:.0f} MB")
 
 
+def closed_tabs(copies: int = 4096, tabs: int = TABS, times: int = 5) -> None:
+    """Print the memory of the server each time after `tabs` tabs were open at once and closed."""
+    with served(copies) as (url, pid):
+        for closed in range(tabs, tabs * times + 1, tabs):
+            with chromium() as browser:
+                pages = [
+                    browser.new_page(viewport={"width": 800, "height": 600}) for _ in range(tabs)
+                ]
+                for page in pages:
+                    page.set_default_timeout(300_000)
+                    page.goto(url)
+                    page.get_by_role("button", name="Step", exact=True).click()
+                    page.get_by_text("Round 1 of").wait_for()
+                for page in pages:
+                    page.goto("about:blank")  # as a closed tab, tells the server that it goes
+            time.sleep(20)  # a tab that could not say so is let go after 15 s
+            held = psutil.Process(pid).memory_info().rss / 1e6
+            print(f"{closed:>4} tabs closed: server {held:.0f} MB", flush=True)
+
+
 if __name__ == "__main__":
     for size in (4096, 100_000):
         speed(size)
     memory()
+    closed_tabs()

@@ -6,6 +6,7 @@ together stay below 1e-4.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import settings
 from scipy import stats
 
-from agents.compiled import Crew
+from agents.compiled import CACHE, Crew, is_first_use, processors
 from agents.conduct import (
     CONDUCT_DRAWS,
     Conduct,
@@ -48,6 +49,31 @@ Z_LIMIT = 4.9
 
 SMALL = {"copies": 64, "teams": 8, "divisions": 3}
 """A collective of eight teams in three divisions of unequal size."""
+
+
+def pytest_configure() -> None:
+    """Let the processes that tests start be interrupted though the suite runs in the background.
+
+    A shell makes what it starts in the background ignore interrupts, and that is inherited.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """As many workers as there are processors and files for them, up to 4; none for one file."""
+    named = {argument.partition("::")[0] for argument in config.args}
+    files = len(named) if all(name.endswith(".py") for name in named) else 4
+    workers = min(4, files, processors())
+    return workers if workers > 1 else 0
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the loops once, where each worker would do it."""
+    shared = session.config.getoption("numprocesses", None)
+    if shared and CACHE is not None and is_first_use():
+        finished(scale=0.02)
 
 
 def assert_mean(values: Any, expected: float, per: int = 1) -> None:

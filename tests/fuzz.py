@@ -87,6 +87,7 @@ class Watch:
         self.allowed: tuple[Path, ...] = ()
         self.place = Path()
         self.seen: list[str] = []
+        self.late = False
         sys.addaudithook(self._hook)
 
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -126,20 +127,20 @@ def attempt(case: Case, place: Path, may_load: bool = False) -> tuple[int | None
     if not _watch:
         _watch.append(Watch())
     watch, out, err = _watch[0], io.StringIO(), io.StringIO()
-    watch.place, watch.seen = place / "nowhere" if may_load else place, []
+    watch.place, watch.seen, watch.late = place / "nowhere" if may_load else place, [], False
     watch.allowed = tuple(place / name for name in case.writes)
     before, code, fault = os.getcwd(), None, ""
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             os.chdir(place)
             watch.on = True
-            with _limited(), warnings.catch_warnings():
+            with _limited(watch), warnings.catch_warnings():
                 warnings.simplefilter("always")
                 code = command_line(case.words)
         except SystemExit as end:
             code = int(end.code or 0)
         except Hang:
-            fault = f"hangs for {LIMIT} s"
+            pass
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
@@ -148,6 +149,8 @@ def attempt(case: Case, place: Path, may_load: bool = False) -> tuple[int | None
             watch.on = False
             os.chdir(before)
             _forget_plugins()
+    if watch.late:
+        fault = f"hangs for {LIMIT} s"
     return code, fault or _judged(case.words, code, out.getvalue(), err.getvalue(), watch.seen)
 
 
@@ -162,7 +165,8 @@ def _judged(words: Sequence[str], code: int | None, out: str, err: str, seen: Se
     # A number that was forged may break a law of arithmetic only once the run goes on.
     if code != 2 and not (code == 70 and words[0] == "resume"):
         return f"exit code {code}: {err[-300:]}"
-    lines = [line for line in err.splitlines() if not line.startswith(("note: ", "stopped"))]
+    aside = ("note: ", "stopped", "warning: ")
+    lines = [line for line in err.splitlines() if not line.startswith(aside)]
     if not lines or not all(line.startswith("error: ") and len(line) > 15 for line in lines):
         return f"unclear lines: {err[:300]!r}"
     if any(len(line) > LONGEST for line in lines):
@@ -172,8 +176,9 @@ def _judged(words: Sequence[str], code: int | None, out: str, err: str, seen: Se
 
 
 @contextlib.contextmanager
-def _limited() -> Iterator[None]:
+def _limited(watch: Watch) -> Iterator[None]:
     def stop(*_: object) -> None:
+        watch.late = True  # what runs may take the exception for a fault of a plug-in
         raise Hang
 
     before = signal.signal(signal.SIGALRM, stop)

@@ -55,7 +55,7 @@ CALLS = {
     "explain": "explain run",
     "probe": "probe retrain run --rounds 1",
     "fork": "fork run --at 3",
-    "validate": "validate --only T7 --replicates 10 --out new",
+    "validate": "validate --only T11 --replicates 200 --out new",
     "sweep": "sweep design.toml --workers 1 --out new",
     "sensitivity": "sensitivity design.toml --workers 0 --measure output --out new",
     "discover": "discover sweep",

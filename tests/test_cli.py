@@ -495,7 +495,9 @@ def test_scenarios_are_listed_a_line_each(capsys: pytest.CaptureFixture[str]) ->
     assert main(["scenarios"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
-    names = [line.split()[0] for line in lines]
+    (neutral,) = [i for i, line in enumerate(lines) if line.startswith("--neutral")]
+    assert "training.strength = 0" in " ".join(lines[neutral:])
+    names = [line.split()[0] for line in lines[:neutral]]
     assert names[0] == DEFAULT
     assert sorted(names) == sorted(p.stem for p in (ROOT / "model" / "scenarios").glob("*.toml"))
     assert [line for line in lines if "(default)" in line] == lines[:1]

@@ -39,7 +39,7 @@ FEWER = {
     "outcomes": [*SMALL, "--seeds", "1", "--workers", "0"],
     "personas": [*SMALL, "--seeds", "1", "--workers", "0"],
     "sweep": [*SMALL, "--workers", "0"],
-    "validate": ["--replicates", "20"],
+    "validate": ["--replicates", "200"],
     "probe": ["--rounds", "2"],
 }
 """What makes a command short: the last of two values of an option counts."""

@@ -74,7 +74,7 @@ def test_a_broken_mechanism_changes_the_verdict(monkeypatch: pytest.MonkeyPatch)
         lambda score, source, p, rng: coin(0 * score, source, p, rng),
     )
     broken = experiments.ablate({"selected": effect}, scenario, range(4), workers=0)
-    assert broken["verdict"].item().startswith("misses its level, no further than drift")
+    assert broken["verdict"].item().startswith("misses its level, not told from drift")
 
 
 def mean(z: float, seeds: int = 24) -> Mean:
@@ -87,12 +87,12 @@ def mean(z: float, seeds: int = 24) -> Mean:
         (True, 5.0, 5.0, "", "emerges and vanishes"),
         (True, 5.0, np.nan, "", "emerges"),
         (False, 5.0, 5.0, "", "misses its level"),
-        (True, 1.0, 5.0, "", "no further than drift"),
-        (True, np.nan, 5.0, "", "no further than drift"),
+        (True, 1.0, 5.0, "", "not told from drift"),
+        (True, np.nan, 5.0, "", "not told from drift"),
         (True, -5.0, 5.0, "", "drift goes further"),
-        (True, 5.0, 1.0, "", "no less without the cause"),
+        (True, 5.0, 1.0, "", "not told from its control"),
         (True, 5.0, 5.0, "algebra", "control fixed by definition"),
-        (False, 1.0, 9.0, "algebra", "misses its level, no further than drift, control fixed"),
+        (False, 1.0, 9.0, "algebra", "misses its level, not told from drift, control fixed"),
     ],
 )
 def test_a_verdict_names_all_that_a_claim_fails_by(

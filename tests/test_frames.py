@@ -15,9 +15,10 @@ from conftest import small_model
 import analysis
 from agents.traits import NAMES
 from analysis import columns, experiments, folder, frames, robustness, shares
+from analysis.sweep.chunks import to_table
 from analysis.sweep.points import Job
 from analysis.sweep.reading import load
-from analysis.sweep.work import Work, failure, run, to_table
+from analysis.sweep.work import Work, failure, run
 from model.collective import CollectiveModel
 from model.outcomes import CLASSES, NUMBERS, PASSAGES
 from model.scenario import InputError, resolve, scale_rounds

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Numbers, finished, small_model
-from mesa import Model
 
 from agents.lab import RESPONSES, Decision, Lab, Observation
 from agents.parameters import Lab as LabParameters
@@ -20,7 +19,9 @@ NOTHING = {"output": 1.0, "detected": 0.0, "exposed": 0.0, "capture": 0.0, "shie
 def lab(**parameters: Any) -> tuple[Lab, LabParameters]:
     """A lab of its own, and its parameters."""
     p = LabParameters(**parameters)
-    it = Lab(Model(rng=1), p)
+    model = small_model()
+    with model.making_agents():
+        it = Lab(model, p)
     it.keeps_weights = True
     return it, p
 

@@ -20,9 +20,10 @@ from agents.situation import Situation
 from analysis import plugins
 from analysis.cli import main
 from analysis.parallel import run_all
+from analysis.sweep.chunks import run_chunk
 from analysis.sweep.points import Plan
 from analysis.sweep.reading import load
-from analysis.sweep.work import Work, run_chunk
+from analysis.sweep.work import Work
 from model.scenario import InputError, resolve, to_toml
 
 SAMPLE = Path(__file__).with_name("plugin_sample.py")

@@ -110,7 +110,10 @@ def test_a_choice_sets_several_parameters() -> None:
 
 
 BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "unknown factor": ({"factors": {"oversight.audits": [0.1]}}, ["oversight.audits", "'audit'"]),
+    "unknown factor": (
+        {"factors": {"oversight.audits": [0.1]}},
+        ["oversight.audits", "'oversight.audit'"],
+    ),
     "level out of bounds": ({"factors": {"oversight.audit": [0.5, 1.5]}}, ["1.5", "0 to 1"]),
     "range out of bounds": (
         {"method": "latin", "samples": 4, "factors": {"oversight.audit": {"low": 0.5, "high": 2}}},

@@ -73,7 +73,7 @@ def test_self_challenge_turns_t1_red(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_contest_that_ignores_standing_turns_t9_red(monkeypatch: pytest.MonkeyPatch) -> None:
     """An oracle blind to selection among teams would break it."""
-    monkeypatch.setattr(competition, "expit", lambda x: np.full_like(x, 0.5))
+    monkeypatch.setattr(competition, "logistic", lambda x: np.full_like(x, 0.5))
     assert failing("T9", 8000)
 
 
