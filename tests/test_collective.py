@@ -475,7 +475,7 @@ def test_the_outcome_is_the_first_class_that_applies(
     ],
 )
 def test_who_is_at_a_threshold_is_not_beyond_it(last: Mapping[str, float]) -> None:
-    """A class that is given at its threshold, or for a successor that is no more like its makers."""
+    """Fails if a class is given at its threshold, or for a successor equally like both."""
     bounds = {"captured": 0.5, "selective": 0.125, "adversarial": 0.25, "aligned": 0.75}
     p = resolve().outcome.model_copy(update={**bounds, "deception": 0.125})
     assert classify([{**ROW, **last}] * p.window, [], p).kind == "aligned"
