@@ -23,8 +23,8 @@ ROOT = HERE.parent
 
 COMMANDS = {
     "run": "run ai2027 --seed 0",
-    "effects": "ablate --seeds 24",
-    "outcomes": "outcomes --seeds 100",
+    "effects": "ablate --seeds 12",
+    "outcomes": "outcomes --seeds 12",
     "personas": "personas --seeds 4",
 }
 """What makes each folder, as arguments of `run.py`."""
