@@ -93,15 +93,7 @@ def witness(monkeypatch: pytest.MonkeyPatch) -> Witness:
         it.seen.append((changes, population.expressed.copy()))
         return apply(population, *changes)
 
-    succeed = Population.succeed
-
-    def succeeded(population: Population, rows: Any, parents: Any, steps: Any) -> Any:
-        selection = Changes("within-team selection", rows, parents=parents)
-        it.seen.append(((selection,), population.expressed.copy()))
-        return succeed(population, rows, parents, steps)
-
     monkeypatch.setattr(Population, "apply", witnessed)
-    monkeypatch.setattr(Population, "succeed", succeeded)
     return it
 
 
