@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import signal
+import time
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
@@ -39,6 +40,8 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 ).split()
 SHOTS = ROOT / "results" / "page"
+PATIENCE = 90
+"""Seconds after which something that should come is given up, on however busy a machine."""
 KNOWN = ("Failed to evaluate Vue script",)
 """What Solara's own elements warn of."""
 
@@ -82,7 +85,7 @@ class Tab:
             is_mobile=phone,
         )
         self.page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(1000 * PATIENCE)
         self.faults: list[str] = []
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
@@ -111,7 +114,8 @@ class Tab:
         self.page.get_by_role("button", name=name, exact=True).click()
 
     def wait(self, true: Callable[[], Any]) -> None:
-        for _ in range(400):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
             if true():
                 return
             self.page.wait_for_timeout(50)
