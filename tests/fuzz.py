@@ -262,22 +262,8 @@ def _mutated_toml(rng: Random, source: bytes) -> bytes:
 
 LABELS = (
     *("a", "a" * 60, "a" * 61, "two words", "[red]", "[/]", "[link=x]y[/link]", "$5 and $10", "$"),
-    *(
-        "\\\\alpha",
-        "%d",
-        "{0}",
-        "<b>",
-        "&amp;",
-        "'",
-        '"',
-        "#",
-        "|",
-        "`",
-        "\u00e9\u202e",
-        "\U0001d518",
-        "-",
-    ),
-    *ODD_TEXT,
+    *("\\alpha", "%d", "{0}", "<b>", "&amp;", "é\u202e", *"'\"#|`-"),
+    *(text for text in ODD_TEXT if text != "nan"),  # which is looked for in what is printed
 )
 DAYS = (
     *("0001-01-01", "0999-01-01", "1677-09-20", "1699-12-31", "1700-01-01", "1899-12-31"),
@@ -328,8 +314,9 @@ def extreme(rng: Random, stock: Stock, place: Path) -> Case:
     (place / "mine.toml").write_bytes(_toml(p))
     figures = [] if rng.random() < 0.05 else ["--no-figures"]
     end = ["--lineage", *figures, "--seed", str(rng.choice((0, 1, 2**63, 2**64 - 1))), "--out", "o"]
-    then = (["report", "o"], ["explain", "o"], ["lineage", "o"])
-    return Case(["run", "mine.toml", *end], ("o",), then)
+    # A report takes seconds, so few are made.
+    then = ["report" if rng.random() < 0.1 else rng.choice(("explain", "lineage")), "o"]
+    return Case(["run", "mine.toml", *end], ("o",), (then,))
 
 
 def _toml(tree: dict[str, Any]) -> bytes:
