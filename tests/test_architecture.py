@@ -8,8 +8,9 @@ import importlib
 import inspect
 import re
 from collections import Counter
-from collections.abc import Iterator
-from graphlib import TopologicalSorter
+from collections.abc import Callable, Iterator
+from functools import partial
+from graphlib import CycleError, TopologicalSorter
 from operator import attrgetter
 from pathlib import Path
 from zlib import crc32
@@ -100,10 +101,8 @@ def test_modules_import_only_earlier_ones_of_their_folder(folder: str) -> None:
         p.stem for p in (ROOT / folder).glob("*.py") if p.stem != "__init__"
     )
     for place, module in enumerate(order):
-        if f"{folder}.{module}" in SOURCES:
-            inside = {i.split(".")[1] for i in imports(f"{folder}.{module}") if i.count(".") == 1}
-            later = inside.intersection(order[place:])
-            assert not {m for m in later if f"{folder}.{m}" in SOURCES}, f"{module}: {later}"
+        inside = {i.split(".")[1] for i in imports(f"{folder}.{module}") if i.count(".") == 1}
+        assert not inside.intersection(order[place:]), module
 
 
 def test_overseers_know_only_what_is_shown() -> None:
@@ -312,6 +311,50 @@ def test_no_result_rests_on_what_libraries_round_differently() -> None:
 def test_what_libraries_round_differently_is_seen(code: str) -> None:
     """Fails if the search above misses a way to ask for it."""
     assert any(map(rounds_differently, ast.walk(ast.parse(code))))
+
+
+PLANTED = [
+    (test_imports_never_point_upward, "from model.collective import CollectiveModel"),
+    (test_imports_never_point_upward, "from . import conduct"),
+    (test_imports_have_no_cycle, "import agents.lab"),
+    (partial(test_modules_import_only_earlier_ones_of_their_folder, "agents"), "import agents.lab"),
+    (test_only_the_population_writes_heritable_columns, "population.latent[0] = 1"),
+    (test_only_the_population_writes_heritable_columns, "population.latent[0] += 1"),
+    (
+        test_compiled_loops_write_no_heritable_column_either,
+        "@compiled\ndef f(latent):\n    latent[0] = 1",
+    ),
+    (test_compiled_loops_hold_no_draws_of_their_own, "@inlined\ndef f():\n    np.random.random()"),
+    (test_no_rule_names_a_phase_or_a_scenario, "x = name == 'training_agent4'"),
+    (test_no_rule_names_a_phase_or_a_scenario, "match x:\n    case 'ai2027':\n        pass"),
+    (test_no_rule_names_a_phase_or_a_scenario, "x['pretraining'] = 1"),
+    (test_no_rule_names_a_phase_or_a_scenario, "x.get('pretraining')"),
+    (test_no_rule_names_a_phase_or_a_scenario, "x = {'pretraining': 1}"),
+    (test_no_rule_names_a_phase_or_a_scenario, "x = phase.name == y"),
+    (test_nothing_draws_from_a_global_generator_or_reads_a_clock, "import random"),
+    (test_nothing_draws_from_a_global_generator_or_reads_a_clock, "from time import time"),
+    (
+        test_nothing_draws_from_a_global_generator_or_reads_a_clock,
+        "from numpy.random import normal",
+    ),
+    (test_nothing_draws_from_a_global_generator_or_reads_a_clock, "np.random.normal()"),
+    (test_nothing_draws_from_a_global_generator_or_reads_a_clock, "x = default.default_rng()"),
+    (test_nothing_draws_from_a_global_generator_or_reads_a_clock, "x = os.getpid()"),
+    (test_nothing_draws_from_a_global_generator_or_reads_a_clock, "x = datetime.now()"),
+    (test_nothing_draws_from_a_global_generator_or_reads_a_clock, "x = hash('a')"),
+    (test_no_result_rests_on_what_libraries_round_differently, "x = np.exp(y)"),
+]
+"""Code that a check of the sources must see, as if it stood in a module that others import."""
+
+
+@pytest.mark.parametrize(("check", "code"), PLANTED)
+def test_the_checks_above_see_what_they_look_for(
+    check: Callable[[], None], code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails if a check passes whatever the sources say."""
+    monkeypatch.setitem(TREES, "agents.traits", ast.parse(code))
+    with pytest.raises((AssertionError, CycleError)):
+        check()
 
 
 def test_every_process_has_a_stream_of_its_own() -> None:

@@ -211,11 +211,13 @@ def test_levels_sum_to_the_whole_change(model: CollectiveModel) -> None:
 
 def test_a_phone_has_room_for_every_panel(model: CollectiveModel) -> None:
     """A panel whose axes have no place left beside their labels would break it."""
-    data = tables(model)
+    data, seen = tables(model), 0
     for name in figures.drawable(data):
         for panel in figures.PANELS.get(name, ()):
+            seen += 1
             figure = figures.draw_panels(data, [panel], figures.NARROW)
             figure.draw_without_rendering()
             place = figure.axes[0].get_position()
             assert place.width > 0.5, panel.name
             assert place.height > 0.25, panel.name
+    assert seen == sum(map(len, figures.PANELS.values()))

@@ -367,4 +367,4 @@ def _has_sample(_: int) -> bool:
 @pytest.mark.usefixtures("sample")
 def test_workers_have_the_plugins_too() -> None:
     """Parallel runs that do not know the plug-in would break it."""
-    assert all(run_all(_has_sample, [0, 1], workers=2))
+    assert [*run_all(_has_sample, [0, 1], workers=2)] == [True, True]

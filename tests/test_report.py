@@ -65,7 +65,9 @@ def test_the_report_says_what_the_run_says(report: str, run: Path) -> None:
     outcome = data.outcomes.iloc[0]
     assert outcome["outcome"] in text
     assert str(outcome["reason"])[1:] in text
-    for event in data.events[data.events["kind"] == "passage"]["text"]:
+    passages = data.events[data.events["kind"] == "passage"]["text"]
+    assert len(passages)
+    for event in passages:
         assert event in text
     assert data.provenance["fingerprint"] in text
     assert "<script>alert(1)</script>" in text
@@ -107,6 +109,7 @@ def test_a_run_can_contradict_a_sentence(run: Path) -> None:
         "Tropes of rogue AI are among the authors.",
         "Overseers are Agent-3 and Agent-4 copies, sometimes debating.",
     }
+    assert settings < verdicts.keys()
     for says, found in verdicts.items():
         assert False in found or says in settings, says
 
