@@ -101,9 +101,8 @@ def test_a_change_that_forgets_a_row_turns_t4_red(monkeypatch: pytest.MonkeyPatc
     """A ledger that is compared with itself would break it."""
     whole = Population.apply
 
-    def careless(self: Population, *changes: Changes) -> list[np.ndarray]:
-        moved = whole(self, *changes)
-        return [m * 0.999 for m in moved]
+    def careless(self: Population, *changes: Changes) -> list[tuple[str, np.ndarray]]:
+        return [(process, 0.999 * moved) for process, moved in whole(self, *changes)]
 
     monkeypatch.setattr(Population, "apply", careless)
     assert failing("T4", copies=64)
@@ -162,7 +161,7 @@ def test_more_audits_than_asked_turn_t12_red(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(
         oversight,
         "assign",
-        lambda n, phase, mix, audit, *rest: whole(n, phase, mix, 2 * audit, *rest),
+        lambda draws, by, tasks: whole(draws, by._replace(audit=2 * by.audit), tasks),
     )
     assert failing("T12")
 
