@@ -503,7 +503,7 @@ def test_the_reason_tells_two_close_numbers_apart() -> None:
     p = resolve("ai2027").outcome
     close = {"successor_to_makers": 0.3334, "successor_to_spec": 0.3331, "successor_apparent": 1.0}
     reason = classify([{**ROW, **close}] * p.window, [], p).reason
-    assert "makers (0.3334) than to the Spec (0.3331)" in reason
+    assert "makers (0.3334) than like the Spec (0.3331)" in reason
     edge = {"capture": 0.5004, "selective": 0.3}
     assert "0.5004 > 0.5;" in classify([{**ROW, **edge}] * p.window, [], p).reason
 
