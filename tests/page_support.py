@@ -29,11 +29,11 @@ from analysis.app.settings import LIVE, MAKE_UP, in_force
 from analysis.cli import main
 from model.collective import CollectiveModel
 
-begin, step, sessions = Session.__init__, CollectiveModel.step, weakref.WeakSet()
+begin, step, sessions = Session.__init__, CollectiveModel.step, []
 
 
 def begun(session, *given):
-    sessions.add(session)
+    sessions.append(weakref.ref(session))  # a set must not grow while it is read
     begin(session, *given)
 
 
@@ -55,11 +55,11 @@ def state(session):
 
 
 def states():
-    for session in list(sessions):
+    for session in filter(None, (known() for known in list(sessions))):
         try:
             if not session.ended:
                 yield state(session)
-        except (IndexError, RuntimeError):  # it has no run yet, or ends
+        except (AttributeError, IndexError, RuntimeError):  # it has no run yet, or ends
             yield None
 
 
