@@ -10,11 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pandas as pd
-from matplotlib.axes import Axes
 
 from agents.parameters import nearest
 from agents.traits import NAMES
-from analysis.style import BLUE, SMALL, VERMILION, panel, phase_name
 from model.ledger import PROCESSES, processes
 from model.scenario import InputError
 
@@ -152,33 +150,3 @@ def in_words(table: pd.DataFrame, measure: str, start: float, end: float) -> str
         )
         lines.append(f"The largest mover was {process} in {phase} ({change:+.4f}).")
     return "\n".join(lines)
-
-
-@panel
-def waterfall(table: pd.DataFrame, start: float, ax: Axes, label: str) -> Axes:
-    """An explanation as a waterfall from `start`: one bar for each process in each phase.
-
-    Filled: the process raised the measure; hollow: it lowered it. Bars that move less than a
-    hundredth of the largest are summed as "rest" of their phase.
-    """
-    largest = table["change"].abs().max() if len(table) else 0.0
-    names, level = [], start
-    position = 0
-    for phase, rows in table.groupby("phase", sort=False):
-        small = rows["change"].abs() < 0.01 * largest
-        bars = list(zip(rows.loc[~small, "process"], rows.loc[~small, "change"], strict=True))
-        if small.any():
-            bars.append(("rest", float(rows.loc[small, "change"].sum())))
-        for process, change in bars:
-            color = BLUE if change >= 0 else "none"
-            edge = BLUE if change >= 0 else VERMILION
-            ax.barh(position, change, left=level, color=color, edgecolor=edge, height=0.7)
-            level += change
-            names.append(f"{process} · {phase_name(phase)}")
-            position += 1
-    ax.axvline(start, color="0.6", linewidth=0.8, linestyle=":")
-    ax.axvline(level, color="0.2", linewidth=0.8)
-    ax.set_yticks(range(position), names, fontsize=SMALL)
-    ax.invert_yaxis()
-    ax.set_xlabel(label)
-    return ax

@@ -98,7 +98,7 @@ GALLERY: dict[str, tuple[str, ...]] = {
         "figures.levels(data.ledger)",
         'figures.ledger_squares(figures.processes_of(matrix["training_agent4"]), ax=tall)',
         "figures.draw_ledger(data)",
-        'attribution.waterfall(moved, start, label="Attention to keeping the team")',
+        'figures.waterfall(moved, start, label="Attention to keeping the team")',
         "trees.founders(trees.founders_left(lineage))",
         "trees.homology(trees.descent_and_likeness(lineage))",
     ),
@@ -129,11 +129,11 @@ def name_of(line: str) -> str:
 
 def says(line: str) -> str:
     """First sentence of the documentation of the function that a line calls."""
-    from analysis import attribution, figures
+    from analysis import figures
     from analysis.figures import sweeps
     from analysis.lineage import trees
 
-    homes = {"figures": figures, "sweeps": sweeps, "trees": trees, "attribution": attribution}
+    homes = {"figures": figures, "sweeps": sweeps, "trees": trees}
     home, _, name = line.partition("(")[0].partition(".")
     text = getattr(homes[home], name).__doc__ or ""
     return " ".join(text.split("\n\n")[0].split())

@@ -6,10 +6,14 @@ together stay below 1e-4.
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import traceback
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -115,6 +119,41 @@ def finished(seed: int = 0, **how: Any) -> CollectiveModel:
     model = small_model(seed, **how)
     model.run()
     return model
+
+
+class Forked(NamedTuple):
+    """How a copy of this process ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def forked(call: Callable[[], int]) -> Forked:
+    """What a call does in a process of its own: a copy of this one, which is ready at once."""
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+        pid = os.fork()
+        if pid == 0:
+            code = 70
+            try:
+                os.dup2(out.fileno(), 1)
+                os.dup2(err.fileno(), 2)
+                with open(1, "w") as sys.stdout, open(2, "w") as sys.stderr:
+                    code = _ended(call)
+            finally:
+                os._exit(code)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        for stream in (out, err):
+            stream.seek(0)
+        return Forked(code, out.read(), err.read())
+
+
+def _ended(call: Callable[[], int]) -> int:
+    try:
+        return call()
+    except BaseException:
+        traceback.print_exc()
+        return 70
 
 
 class Numbers(Stream):
@@ -233,3 +272,11 @@ def whole_run() -> CollectiveModel:
 def rng() -> Numbers:
     """Random numbers with a fixed seed."""
     return Numbers(20270401)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without figures, which take their time."""
+    from analysis.report import builder
+
+    monkeypatch.setattr(builder, "_pictures", lambda data: ({}, []))

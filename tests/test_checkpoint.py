@@ -46,7 +46,7 @@ def test_a_run_that_is_cut_after_every_round_is_the_run_that_is_not(
     assert_same(resumed, whole)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     seed=st.integers(0, 2**70),
     name=st.sampled_from(list(SCENARIOS)),

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import forked
 from file_events import undisturbed
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -329,34 +329,31 @@ def test_an_interval_that_is_none_is_refused(every: str, tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
-def test_a_plugin_is_named_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plugin_is_named_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that goes on without its plug-in, or with another, would break it."""
     source = Path(__file__).parent / "plugin_sample.py"
-    code = (
-        "import sys; from analysis import keeping; from analysis.cli import main\n"
-        "after = keeping.Keeper.after_round\n"
-        "def stop(keeper, model, seconds):\n"
-        "    after(keeper, model, seconds)\n"
-        "    if model.round == 9:\n"
-        "        keeper.close(); import os; os._exit(9)\n"
-        "if '--checkpoint-every' in sys.argv: keeping.Keeper.after_round = stop\n"
-        "sys.exit(main(sys.argv[1:]))\n"
-    )
-
-    def command(*words: str) -> subprocess.CompletedProcess[str]:
-        run = [sys.executable, "-c", code, *words]
-        root = Path(__file__).parents[1]
-        return subprocess.run(run, cwd=root, capture_output=True, text=True, check=False)
-
     plugin, out = ["--plugin", str(source)], str(tmp_path / "cut")
-    assert command("run", *WORDS, *plugin, "--checkpoint-every", "4", "--out", out).returncode == 9
-    without = command("resume", out)
-    assert without.returncode == 2
-    assert str(source) in without.stderr
-    assert len(without.stderr.splitlines()) == 1
-    assert command("resume", out, *plugin, "--quiet", "--no-figures").returncode == 0
+    after = keeping.Keeper.after_round
+
+    def stop(keeper: keeping.Keeper, model: CollectiveModel, seconds: float) -> None:
+        after(keeper, model, seconds)
+        if model.round == 9:
+            keeper.close()
+            os._exit(9)
+
+    def cut() -> int:
+        monkeypatch.setattr(keeping.Keeper, "after_round", stop)
+        return main(["run", *WORDS, *plugin, "--checkpoint-every", "4", "--out", out])
+
+    assert forked(cut).code == 9
+    without = forked(lambda: main(["resume", out]))
+    assert without.code == 2
+    assert str(source) in without.err
+    assert len(without.err.splitlines()) == 1
+    resumed = ["resume", out, *plugin, "--quiet", "--no-figures"]
+    assert forked(lambda: main(resumed)).code == 0
     whole = str(tmp_path / "whole")
-    assert command("run", *WORDS, *plugin, "--out", whole).returncode == 0
+    assert forked(lambda: main(["run", *WORDS, *plugin, "--out", whole])).code == 0
     for table in folder.TABLES:
         one, other = (Path(place) / f"{table}.parquet" for place in (out, whole))
         assert one.read_bytes() == other.read_bytes()

@@ -34,7 +34,8 @@ NOT_RUN = {
 
 SMALL = "--copies 64 --rounds-scale 0.02".split()
 FEWER = {
-    "run": SMALL,
+    "run": [*SMALL, "--no-figures"],
+    "resume": ["--no-figures"],
     "ablate": [*SMALL, "--seeds", "1", "--workers", "0"],
     "outcomes": [*SMALL, "--seeds", "1", "--workers", "0"],
     "personas": [*SMALL, "--seeds", "1", "--workers", "0"],

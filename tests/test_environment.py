@@ -13,6 +13,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the settings are tho
 
 
 @linux
+@pytest.mark.slow
 def test_the_plainest_kernels_give_the_same_run(tmp_path: Path) -> None:
     """Fails if a run rests on BLAS, or on newer instructions of NumPy or of the C library.
 

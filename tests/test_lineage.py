@@ -163,6 +163,7 @@ def test_the_commands_keep_and_tell_them(
     assert tskit.load(str(file)).num_samples == 64
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_in_which_nobody_is_replaced_has_a_genealogy_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

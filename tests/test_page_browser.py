@@ -34,6 +34,7 @@ if CHROMIUM is None:
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs `browser`")
 pytest.importorskip("solara", reason="the page needs the extra `serve`")
+pytestmark = pytest.mark.slow
 
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -284,8 +285,8 @@ class Hand:
     ("way", "width"),
     [
         ("mouse", 1440),
-        pytest.param("touch", 390, marks=pytest.mark.slow),
-        pytest.param("keyboard", 1440, marks=pytest.mark.slow),
+        ("touch", 390),
+        ("keyboard", 1440),
     ],
 )
 def test_every_control_sets_the_run_to_what_it_shows(
@@ -437,7 +438,6 @@ def test_two_runs_are_compared(tab: Tab) -> None:
     tab.shot("compared-1440")
 
 
-@pytest.mark.slow
 def test_stories_are_told_beside_the_picture(tab: Tab) -> None:
     """A story without text or run would break it."""
     tab.press("5. Captured or caught")
@@ -543,7 +543,6 @@ def test_a_phone_can_zoom_in(opened: Callable[[int], Tab]) -> None:
     tab.wait(lambda: tab.page.evaluate("visualViewport.scale") > 1.5)
 
 
-@pytest.mark.slow
 def test_a_tab_comes_back_after_a_restart_of_the_server(
     browser: Any, scenario: Path, tmp_path: Path
 ) -> None:
@@ -569,7 +568,6 @@ def test_a_tab_comes_back_after_a_restart_of_the_server(
     tab.close()
 
 
-@pytest.mark.slow
 def test_ten_tabs_do_not_share_state_and_closed_ones_stop(browser: Any, watched: Served) -> None:
     """A run that shows in another tab, or that plays on for a closed one, would break it."""
     wait_for(lambda: not watched.seen()["runs"])
@@ -592,7 +590,6 @@ def test_ten_tabs_do_not_share_state_and_closed_ones_stop(browser: Any, watched:
     wait_for(lambda: not watched.seen()["runs"])
 
 
-@pytest.mark.slow
 def test_a_failing_run_says_what_happened(browser: Any, server: str) -> None:
     """A page that just stops, or takes the server down with it, would break it."""
     tab, other = (Tab(browser, server) for _ in range(2))

@@ -85,9 +85,9 @@ def checkout(folder: Path, added: dict[str, list[tuple[str, int]]]) -> Path:
     return folder
 
 
-def run(folder: Path, code: str) -> str:
-    """What some code prints in a checkout."""
-    environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "c")}
+def run(folder: Path, code: str, cache: Path) -> str:
+    """What some code prints in a checkout; what it compiles is kept in `cache`."""
+    environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(cache)}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True
     )
@@ -95,10 +95,11 @@ def run(folder: Path, code: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_traits_can_be_added_and_shift_nothing(tmp_path: Path) -> None:
     """Fails if a new trait shifts the draws of others, or widths and loops do not follow it."""
-    before: dict[str, Any] = json.loads(run(ROOT, LOOK))
-    after = json.loads(run(checkout(tmp_path, AFTER["all of them"]), LOOK))
+    before: dict[str, Any] = json.loads(run(ROOT, LOOK, tmp_path / "before"))
+    after = json.loads(run(checkout(tmp_path, AFTER["all of them"]), LOOK, tmp_path / "after"))
     added = {name for traits in AFTER["all of them"].values() for name, _ in traits}
     assert set(after["steps"]) == set(before["steps"]) | added
     for drawn in ("steps", "latent"):
@@ -117,6 +118,6 @@ def test_traits_can_be_added_and_shift_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("what", AFTER)
 def test_a_run_with_more_traits_goes_to_its_end(what: str, tmp_path: Path) -> None:
     """Fails if a part of the model counts on the traits of today."""
-    told = run(checkout(tmp_path, AFTER[what]), RUN).split()
+    told = run(checkout(tmp_path, AFTER[what]), RUN, tmp_path / "cache").split()
     assert told[0] == "exhaustiveness"
     assert told[3] == "none"

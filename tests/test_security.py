@@ -66,6 +66,7 @@ CODE = "__import__('os').system('touch escaped')"
 
 
 @pytest.mark.parametrize("text", [CODE, "{{ 7 * 7 }}", "$(touch escaped)", "../../escaped", "/etc"])
+@pytest.mark.usefixtures("no_pictures")  # what they draw is tried in test_figures.py
 def test_the_texts_of_a_scenario_are_texts(text: str, tmp_path: Path) -> None:
     """A name, description or label that is executed, or decides where files go, would break it."""
     (tmp_path / "mine.toml").write_text(

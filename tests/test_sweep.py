@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from conftest import forked
 from sweep_support import ROOT, SMALL, trivial, troubled
 
 from analysis.cli import main
@@ -364,95 +370,86 @@ def test_other_code_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_second_sweep_is_refused_and_a_dead_ones_lock_is_not(tmp_path: Path) -> None:
     """Two writers in one folder, or a folder that a killed sweep locks for ever, would break it."""
-    holder = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys, time; from pathlib import Path; from analysis.sweep.store import locked\n"
-            f"with locked(Path({str(tmp_path)!r})): print('held', flush=True); time.sleep(60)",
-        ],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
-    with pytest.raises(InputError, match=f"another sweep is writing to it .process {holder.pid} "):
+    below, above = os.pipe()
+    holder = os.fork()
+    if holder == 0:
+        with store.locked(tmp_path):
+            os.write(above, b"held")
+            time.sleep(60)
+        os._exit(0)
+    assert os.read(below, 4) == b"held"
+    with pytest.raises(InputError, match=f"another sweep is writing to it .process {holder} "):
         sweep(AUDITS, tmp_path, simulate=trivial, workers=0)
-    holder.kill()
-    holder.communicate()
+    os.kill(holder, signal.SIGKILL)
+    os.waitpid(holder, 0)
     assert len(sweep(AUDITS, tmp_path, simulate=trivial, workers=0)) == 5
 
 
-def in_parts(out: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
-    """A sweep of the model with a part for every run."""
-    monkeypatch.setattr("analysis.sweep.driver.PART_BYTES", 0)
-    monkeypatch.setattr("analysis.sweep.driver.CHUNK_SECONDS", 0.0)
-    table = sweep(SMALL, out, workers=0)
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep of the model with a part for every run; not to be changed."""
+    out = tmp_path_factory.mktemp("parts") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("analysis.sweep.driver.PART_BYTES", 0)
+        patch.setattr("analysis.sweep.driver.CHUNK_SECONDS", 0.0)
+        sweep(SMALL, out, workers=0)
     assert len(list((out / "runs").iterdir())) == 8
-    return table
+    return out
+
+
+@pytest.fixture
+def in_parts(undisturbed: Path, tmp_path: Path) -> Path:
+    """The same, to be damaged."""
+    return Path(shutil.copytree(undisturbed, tmp_path / "out"))
 
 
 @pytest.mark.parametrize("table", ["runs", "events"])
 def test_a_truncated_part_is_told_and_done_again(
-    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    table: str, in_parts: Path, undisturbed: Path
 ) -> None:
     """A damaged part that ends the sweep, hides, or takes others with it, would break it."""
-    undisturbed = in_parts(tmp_path, monkeypatch)
-    part = tmp_path / table / "part-000003.parquet"
+    part = in_parts / table / "part-000003.parquet"
     part.write_bytes(part.read_bytes()[:-200])
     with pytest.raises(InputError, match=f"{table}/part-000003.parquet is damaged"):
-        read(tmp_path, table)
+        read(in_parts, table)
     told: list[str] = []
-    resumed = sweep(SMALL, tmp_path, workers=0, resume=True, say=told.append)
+    resumed = sweep(SMALL, in_parts, workers=0, resume=True, say=told.append)
     assert len(told) == 1
     assert "part-000003" in told[0]
-    pd.testing.assert_frame_equal(resumed, undisturbed, check_exact=True)
-    assert (tmp_path / "runs" / "part-000003.parquet.damaged").exists()
-    assert read(tmp_path, "events")["run"].nunique() == 8
+    pd.testing.assert_frame_equal(resumed, read(undisturbed), check_exact=True)
+    assert (in_parts / "runs" / "part-000003.parquet.damaged").exists()
+    assert read(in_parts, "events")["run"].nunique() == 8
 
 
-def test_a_flipped_byte_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flipped_byte_is_found(in_parts: Path) -> None:
     """A table read with wrong numbers in it would break it."""
-    in_parts(tmp_path, monkeypatch)
-    part = tmp_path / "runs" / "part-000002.parquet"
+    part = in_parts / "runs" / "part-000002.parquet"
     column = pq.read_metadata(part).row_group(0).column(0)
     content = bytearray(part.read_bytes())
     content[column.data_page_offset + column.total_compressed_size // 2] ^= 0xFF
     part.write_bytes(bytes(content))
     with pytest.raises(InputError, match=r"part-000002.parquet is damaged"):
-        read(tmp_path)
+        read(in_parts)
 
 
-def test_what_a_kill_left_over_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_kill_left_over_is_removed(in_parts: Path, undisturbed: Path) -> None:
     """Half of a part counted, or events twice after a resume, would break it."""
-    undisturbed = in_parts(tmp_path, monkeypatch)
-    events = read(tmp_path, "events")
-    (tmp_path / "checksums" / "part-000004.sha256").unlink()  # its tables were written before
-    (tmp_path / "runs" / ".part-000009.parquet.part").write_bytes(b"PAR1 half")
+    events = read(in_parts, "events")
+    (in_parts / "checksums" / "part-000004.sha256").unlink()  # its tables were written before
+    (in_parts / "runs" / ".part-000009.parquet.part").write_bytes(b"PAR1 half")
     with pytest.warns(UserWarning, match="7 of 8 runs"):
-        assert len(read(tmp_path)) == 7
-    resumed = sweep(SMALL, tmp_path, workers=0, resume=True)
-    pd.testing.assert_frame_equal(resumed, undisturbed, check_exact=True)
-    pd.testing.assert_frame_equal(read(tmp_path, "events"), events)
-    assert not list(tmp_path.glob("**/.*.part"))
+        assert len(read(in_parts)) == 7
+    resumed = sweep(SMALL, in_parts, workers=0, resume=True)
+    pd.testing.assert_frame_equal(resumed, read(undisturbed), check_exact=True)
+    pd.testing.assert_frame_equal(read(in_parts, "events"), events)
+    assert not list(in_parts.glob("**/.*.part"))
 
 
-def test_a_missing_table_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_table_is_found(in_parts: Path) -> None:
     """Events of a run that are gone without a word would break it."""
-    in_parts(tmp_path, monkeypatch)
-    (tmp_path / "events" / "part-000001.parquet").unlink()
+    (in_parts / "events" / "part-000001.parquet").unlink()
     with pytest.raises(InputError, match=r"events/part-000001.parquet is missing"):
-        read(tmp_path)
-
-
-FULL = """
-import resource, signal, sys
-from analysis.cli import main
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-sys.exit(main(["sweep", {design!r}, "--workers", "0", "--out", {out!r}, "--resume"]))
-"""
+        read(in_parts)
 
 
 def test_a_full_disk_stops_the_sweep_and_loses_nothing(tmp_path: Path) -> None:
@@ -463,16 +460,20 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(tmp_path: Path) -> None:
         "replicates = 2\nrounds_scale = 0.02\nkeep = ['rounds']\n[fixed]\ncopies = 64\n[factors]\n"
         "'oversight.audit' = [0.1, 0.5]\n'oversight.rotation' = [0.05, 0.5]\n"
     )
-    script = FULL.format(limit=8192, design=str(design), out=str(out))
-    full = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert full.returncode == 75, full.stderr
-    assert "File too large" in full.stderr
-    assert "--resume goes on" in full.stderr
-    assert "Traceback" not in full.stderr
+    words = ["sweep", str(design), "--workers", "0", "--out", str(out), "--resume"]
+
+    def without_room() -> int:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+        return main(words)
+
+    full = forked(without_room)
+    assert full.code == 75, full.err
+    assert "File too large" in full.err
+    assert "--resume goes on" in full.err
+    assert "Traceback" not in full.err
     assert not list(out.glob("**/.*.part"))
-    assert main(["sweep", str(design), "--workers", "0", "--out", str(out), "--resume"]) == 0
+    assert main(words) == 0
     pd.testing.assert_frame_equal(read(out), sweep(tree, workers=0), check_exact=True)
 
 

@@ -23,7 +23,7 @@ def explain(arguments: argparse.Namespace) -> int:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from analysis import attribution, folder
+    from analysis import attribution, figures, folder
     from analysis.style import save, style
 
     run = folder.read_complete(arguments.run)
@@ -40,7 +40,7 @@ def explain(arguments: argparse.Namespace) -> int:
     with style():
         figure = Figure(figsize=(6.5, 0.6 + 0.22 * max(4, len(table))), layout="constrained")
         label = f"{name} (mean over copies)"
-        attribution.waterfall(table, start, figure.subplots(), label=label)
+        figures.waterfall(table, start, figure.subplots(), label=label)
     save(figure, path)
     print(f"The waterfall is {path}")
     return DONE

@@ -22,6 +22,7 @@ from analysis.figures.ledger import (
     ledger_squares,
     levels,
     processes_of,
+    waterfall,
 )
 from analysis.figures.personas import persona_map
 from analysis.figures.rounds import (
@@ -87,6 +88,7 @@ __all__ = [
     "trade_offs",
     "typicality",
     "violations",
+    "waterfall",
     "withholding",
 ]
 
