@@ -17,7 +17,7 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow test-page fuzz streams golden environment mutate audit sweeps results gallery explore lint format hooks bench size peers docs clean FORCE
+.PHONY: help run serve test test-slow test-page fuzz streams golden environment mutate audit sweeps results gallery explore lint format hooks bench bench-ratio size peers docs clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
@@ -86,6 +86,9 @@ hooks: $(VENV)/.hooks ## let every commit check what `make lint` does (prek.toml
 
 bench: $(VENV)/.dev ## measure speed and memory (ARGS: options of the benchmark)
 	PYTHONPATH=. $(PY) benchmarks/bench.py $(ARGS)
+
+bench-ratio: $(VENV)/.dev ## fail if rounds are less than half as fast as was last agreed to (some seconds)
+	PYTHONPATH=. $(PY) benchmarks/ratio.py
 
 size: $(VENV)/.dev ## see how effects change with the number of copies (runs for some minutes)
 	PYTHONPATH=. $(PY) benchmarks/size.py $(ARGS)
