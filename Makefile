@@ -17,7 +17,7 @@ VENV = .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip -q --disable-pip-version-check
 
-.PHONY: help run serve test test-slow test-page fuzz streams golden environment mutate audit sweeps results gallery explore lint format bench size peers docs clean FORCE
+.PHONY: help run serve test test-slow test-page fuzz streams golden environment mutate audit sweeps results gallery explore lint format hooks bench bench-ratio size peers docs clean FORCE
 
 help: ## print this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=...]'
@@ -71,17 +71,24 @@ audit: $(VENV)/.dev ## look up known vulnerabilities of what constraints.txt pin
 	$(VENV)/audit/bin/pip -q --disable-pip-version-check install 'pip-audit>=2.10,<3'
 	$(VENV)/audit/bin/pip-audit --strict --disable-pip --no-deps -r constraints.txt $(ARGS)
 
-lint: $(VENV)/.dev ## check style, formatting and types
+lint: $(VENV)/.dev ## check style, formatting, types and spelling
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) -m codespell_lib
 
 format: $(VENV)/.dev ## format the code and mend what can be mended by itself
 	$(PY) -m ruff check --fix-only .
 	$(PY) -m ruff format .
 
+hooks: $(VENV)/.hooks ## let every commit check what `make lint` does (prek.toml)
+	$(VENV)/bin/prek install
+
 bench: $(VENV)/.dev ## measure speed and memory (ARGS: options of the benchmark)
 	PYTHONPATH=. $(PY) benchmarks/bench.py $(ARGS)
+
+bench-ratio: $(VENV)/.dev ## fail if rounds are less than half as fast as was last agreed to (some seconds)
+	PYTHONPATH=. $(PY) benchmarks/ratio.py
 
 size: $(VENV)/.dev ## see how effects change with the number of copies (runs for some minutes)
 	PYTHONPATH=. $(PY) benchmarks/size.py $(ARGS)
@@ -154,7 +161,8 @@ $(VENV)/.peers: WHAT = it is compared with
 $(VENV)/.explore: WHAT = scenario discovery needs
 $(VENV)/.docs: WHAT = the documentation needs
 $(VENV)/.mutate: WHAT = mutation testing needs
-$(VENV)/.peers $(VENV)/.explore $(VENV)/.docs $(VENV)/.mutate: $(VENV)/.%: $(VENV)/.dev
+$(VENV)/.hooks: WHAT = hooks before a commit need
+$(VENV)/.peers $(VENV)/.explore $(VENV)/.docs $(VENV)/.mutate $(VENV)/.hooks: $(VENV)/.%: $(VENV)/.dev
 	@rm -f $@
 	@echo "installing what $(WHAT) into $(VENV) (once) ..."
 	@$(PIP) install -c constraints.txt --no-build-isolation '.[$*]'

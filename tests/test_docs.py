@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from analysis import cli, plugins
 from model.scenario import resolve, scale_rounds
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 
 NOT_RUN = {
     "dask scheduler": "a server that does not end by itself; test_sweep_kill.py starts one",
@@ -75,19 +77,24 @@ def blocks(page: Path, language: str) -> list[str]:
     return [block for named, block in fences if named == language]
 
 
+def named(page: Path) -> str:
+    """Path of a page within the project."""
+    return page.relative_to(ROOT).as_posix()
+
+
 def commands() -> Iterator[tuple[str, str]]:
     """Page and command, a line each, of all fenced blocks and tables."""
     for page in PAGES:
         for block in blocks(page, ""):
             if block.startswith("#!"):
-                yield page.name, block.splitlines()[0]
+                yield named(page), block.splitlines()[0]
                 continue
             joined = re.sub(r"\\?\n[ \t]+", " ", block)
             for line in joined.splitlines():
-                yield page.name, re.sub(r"\s+# .*", "", line)
+                yield named(page), re.sub(r"\s+# .*", "", line)
         text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
         for line in re.findall(r"`((?:python run\.py|make) [^`]+)`", text):
-            yield page.name, line.replace(r"\|", "|")
+            yield named(page), line.replace(r"\|", "|")
 
 
 def is_synopsis(command: str) -> bool:
@@ -109,8 +116,7 @@ def words_of(command: str) -> list[str]:
 
 def fenced(page: str, command: str) -> bool:
     """Whether a command stands in a fenced block, not only in the text."""
-    path = next(p for p in PAGES if p.name == page)
-    return any(command in re.sub(r"\\?\n[ \t]+", " ", b) for b in blocks(path, ""))
+    return any(command in re.sub(r"\\?\n[ \t]+", " ", b) for b in blocks(ROOT / page, ""))
 
 
 RUN = [
@@ -258,16 +264,69 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
-    """A page that nobody is led to would break it."""
-    listed = re.findall(r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
-    there = [p.name for p in (ROOT / "docs").iterdir() if p.suffix == ".md"]
-    assert sorted(listed) == sorted(there)
+    """Fails if nobody is led to a page."""
+    listed = re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(
+        page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")
+    )
 
 
-def test_every_page_is_linked_from_the_home_page() -> None:
-    """A page that only the side bar knows would break it."""
-    linked = set(re.findall(r"\(([\w-]+\.md)\)", (ROOT / "docs" / "index.md").read_text("utf-8")))
-    assert linked == {p.name for p in (ROOT / "docs").glob("*.md")} - {"index.md"}
+@pytest.mark.parametrize("index", sorted(DOCS.rglob("index.md")), ids=named)
+def test_every_page_is_linked_from_the_index_of_its_folder(index: Path) -> None:
+    """Fails if only the side bar knows a page, or the index of a folder within."""
+    linked = set(re.findall(r"\(([\w/-]+\.md)\)", index.read_text("utf-8")))
+    there = {*index.parent.glob("*.md"), *index.parent.glob("*/index.md")} - {index}
+    assert linked == {page.relative_to(index.parent).as_posix() for page in there}
+
+
+DECISIONS = sorted((DOCS / "decisions").glob("0*.md"))
+
+
+def test_decisions_are_numbered_and_their_sections_are_told() -> None:
+    """Fails if a number is left out or repeated, or a page says no reason or nothing of tests."""
+    told = "Context", "Decision", "Tried or rejected", "Consequences", "Held by"
+    for number, page in enumerate(DECISIONS, start=1):
+        text = page.read_text("utf-8")
+        assert page.name.startswith(f"{number:03}-")
+        assert text.startswith(f"# {number}. ")
+        assert tuple(re.findall(r"^## (.*)$", text, re.MULTILINE)) == told
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=lambda p: p.stem)
+def test_a_decision_is_held_by_tests_that_there_are(page: Path) -> None:
+    """Fails if a test is renamed or goes while a page still says that it holds a decision."""
+    code = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    held = re.findall(r"`(test_\w+)`", page.read_text("utf-8").partition("## Held by")[2])
+    assert len(held) > 3
+    assert set(held) <= set(re.findall(r"^def (test_\w+)\(", code, re.MULTILINE))
+
+
+def test_hooks_check_what_make_lint_checks() -> None:
+    """Fails if a check is added to one of the two only, or a hook is fetched from elsewhere."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    recipe = re.findall(r"^lint:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[0]
+    repos = tomllib.loads((ROOT / "prek.toml").read_text("utf-8"))["repos"]
+    entries = [hook["entry"] for repo in repos for hook in repo["hooks"]]
+    assert entries == [
+        line.strip().replace("$(PY)", ".venv/bin/python") for line in recipe.splitlines()
+    ]
+    assert {repo["repo"] for repo in repos} == {"local"}
+
+
+def test_the_changelog_goes_by_versions() -> None:
+    """Fails if a release has no section with its day, or anything but the first is in progress."""
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    sections = re.findall(r"^## (\d+\.\d+\.\d+) \((.+)\)$", text, re.MULTILINE)
+    assert len(sections) == text.count("\n## ")
+    numbers = [tuple(map(int, version.split("."))) for version, _ in sections]
+    assert numbers == sorted(set(numbers), reverse=True)
+    released = [version for version, day in sections if day != "in progress"]
+    assert released == [version for version, _ in sections][-len(released) :]
+    assert len(sections) - len(released) <= 1
+    for version, day in sections:
+        assert version not in released or date.fromisoformat(day)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert released[0] == project["version"]
 
 
 def test_the_citation_agrees_with_the_project() -> None:
