@@ -17,13 +17,13 @@ from model.plain.world import World
 
 
 class Draws(NamedTuple):
-    """The random numbers of one copy's conduct: who acts, what it sees, and what it decides."""
+    """The random numbers of one copy's conduct."""
 
-    own: float
-    sees: float
-    guess: float
-    withhold: float
-    goals: tuple[float, ...]
+    own: float  # who acts
+    sees: float  # whether it perceives the kind of its work
+    guess: float  # what it takes it for, if not
+    withhold: float  # whether it sandbags
+    goals: tuple[float, ...]  # whether each goal is an end
 
 
 def draw_conduct(rng: Any, copies: int) -> list[Draws]:
@@ -62,14 +62,8 @@ class Copy(mesa.Agent):  # type: ignore[misc]
     """
 
     task: Task
-    acts: Values
-    effort: Values
-    perceived: str
     unwatched: Values
     watched: Values
-    gain: float
-    flattery: float
-    shortfall: float
     detection: Values
 
     def __init__(self, model: mesa.Model, row: int, team: int, latent: Values) -> None:

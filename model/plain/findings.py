@@ -11,11 +11,11 @@ from model.plain.copies import Copy
 
 
 class Findings(NamedTuple):
-    """What the earnest research of one team brought to light, and how likely exposure was."""
+    """What the earnest research of one team brought to light."""
 
     exposed: bool
     superseded: bool
-    exposure_risk: float
+    exposure_risk: float  # chance that it would be exposed
 
 
 def intensity(team: list[Copy], kind: str, expected: Values) -> float:

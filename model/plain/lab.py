@@ -15,27 +15,13 @@ from model.plain.world import Policy, World
 
 
 class Seen(NamedTuple):
-    """What reaches the lab in a round.
+    """What reaches the lab in a round."""
 
-    Attributes
-    ----------
-    output
-        Mean output of a copy.
-    detected
-        Detections on an audited task.
-    exposed
-        Exposures a team.
-    capture
-        Mean capture of the overseers.
-    shielding
-        How far the collective preserves itself (`shielding`).
-    """
-
-    output: float
-    detected: float
-    exposed: float
-    capture: float
-    shielding: float
+    output: float  # mean over copies
+    detected: float  # detections on an audited task
+    exposed: float  # exposures a team
+    capture: float  # mean over overseers
+    shielding: float  # how far the collective preserves itself
 
 
 def shielding(copies: list[Copy], world: World, p: declared.Conduct) -> float:

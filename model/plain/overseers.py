@@ -117,8 +117,6 @@ class Overseer(mesa.Agent):  # type: ignore[misc]
         Chance that it reports a violation, by principle.
     """
 
-    legible: float
-
     def __init__(self, model: mesa.Model, kind: str) -> None:
         super().__init__(model)
         self.kind, self.capture = kind, 0.0
@@ -134,6 +132,10 @@ class Overseer(mesa.Agent):  # type: ignore[misc]
         self.legible = legibility(self.kind, world, neuralese, p)
         acts = self.player.expressed if self.player else None
         self.honest = {j: honesty(self.capture, acts, j, p) for j in PRINCIPLES}
+
+    def be_captured(self, influence: float, rotation: float, p: declared.Oversight) -> None:
+        """Be captured by the team, or replaced by one that is not."""
+        self.capture = captured(self.capture, influence, rotation, p)
 
     def detects(self, principle: str, game: str, obfuscation: float, recall: float) -> float:
         """Chance that it finds a violation and reports it."""
@@ -162,16 +164,23 @@ def kinds_of_panels(teams: int, seats: int, mix: Mapping[Any, float], rng: Any) 
 
 
 def rotate_players(
-    panels: list[list[Overseer]], houses: list[list[Copy]], rotation: float, rng: Any
+    panels: list[list[Overseer]],
+    divisions: list[list[int]],
+    houses: list[list[Copy]],
+    rotation: float,
+    rng: Any,
 ) -> None:
-    """Renew the copies that play Agent-4 overseers; `houses` has the division of each team."""
+    """Renew the copies that play Agent-4 overseers: they come from the division that they oversee.
+
+    `divisions` has the teams of each division, `houses` its copies.
+    """
     renew, which = rng.random((2, len(panels), len(panels[0]))).tolist()
-    for team, panel in enumerate(panels):
-        for seat, overseer in enumerate(panel):
-            due = overseer.player is None or renew[team][seat] < rotation
-            if overseer.kind == "agent4" and due:
-                house = houses[team]
-                overseer.player = house[int(which[team][seat] * len(house))]
+    for teams, house in zip(divisions, houses, strict=True):
+        for team in teams:
+            for seat, overseer in enumerate(panels[team]):
+                due = overseer.player is None or renew[team][seat] < rotation
+                if overseer.kind == "agent4" and due:
+                    overseer.player = house[int(which[team][seat] * len(house))]
 
 
 def audit_cost(policy: Policy, p: declared.Oversight) -> float:
@@ -186,11 +195,12 @@ def audit_share(policy: Policy, p: declared.Oversight) -> float:
 
 
 def panel_detects(rule: str, chances: Sequence[float]) -> float:
-    """Chance that most detect what they detect with these chances each, or that any does."""
-    needed = len(chances) // 2 + 1 if rule == "majority" else 1
+    """Chance that a panel detects what its members detect with these chances: any, or most."""
+    if rule != "majority":
+        return 1 - math.prod(1 - q for q in chances)
     total = 0.0
     for votes in product((False, True), repeat=len(chances)):
-        if sum(votes) >= needed:
+        if sum(votes) > len(chances) / 2:
             total += math.prod(q if vote else 1 - q for q, vote in zip(chances, votes, strict=True))
     return total
 

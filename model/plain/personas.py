@@ -12,7 +12,7 @@ from agents import parameters as declared
 from agents.streams import Streams
 from agents.traits import NAMES, TRAITS
 from model.plain.arithmetic import Values, mean, pick
-from model.plain.traits import draw_normals, express
+from model.plain.traits import draw_lines, express, normals
 
 PERSONA: Final = tuple(name for name in NAMES if name != "hardcoding")
 """Traits that make an author; hard-coding is no property of an author."""
@@ -25,12 +25,12 @@ UNFORMED: Final = -3.0
 
 
 class Author(NamedTuple):
-    """One archetype of the pretraining distribution: its share, and its traits."""
+    """One archetype of the pretraining distribution."""
 
     name: str
-    share: float
-    center: Values
-    acts: Values
+    share: float  # of the distribution
+    center: Values  # latent traits
+    acts: Values  # what it expresses of them
 
 
 def authors_of(archetypes: Mapping[str, declared.Archetype]) -> list[Author]:
@@ -47,17 +47,17 @@ def authors_of(archetypes: Mapping[str, declared.Archetype]) -> list[Author]:
     return authors
 
 
-def around(author: Author, spread: float, normals: Values) -> Values:
+def around(author: Author, spread: float, line: list[float]) -> Values:
     """A latent trait vector at a random distance from an archetype's center."""
-    return {name: author.center[name] + spread * z for name, z in normals.items()}
+    return {name: author.center[name] + spread * z for name, z in normals(line).items()}
 
 
 def sample_authors(authors: list[Author], spread: float, rng: Any, n: int) -> list[Values]:
     """Latent traits of n authors drawn from the mixture."""
     shares = [author.share for author in authors]
     which = [pick(shares, u) for u in rng.random(n).tolist()]
-    normals, _ = draw_normals(rng, n)
-    return [around(authors[k], spread, own) for k, own in zip(which, normals, strict=True)]
+    lines = draw_lines(rng, n)
+    return [around(authors[k], spread, line) for k, line in zip(which, lines, strict=True)]
 
 
 def pretrained(authors: list[Author], spread: float, rng: Any, n: int) -> list[Values]:

@@ -14,27 +14,13 @@ KINDS: Final = ("ordinary", "threatening", "replacing")
 
 
 class Task(NamedTuple):
-    """What one copy is asked to do.
+    """What one copy is asked to do."""
 
-    Attributes
-    ----------
-    audited
-        Whether overseers look for violations.
-    useful
-        Whether each goal helps on it.
-    kind
-        One of `KINDS`.
-    research
-        Whether it is real R&D.
-    prompt
-        Place of the archetype that its prompt names.
-    """
-
-    audited: bool
-    useful: dict[str, bool]
-    kind: str
-    research: bool
-    prompt: int
+    audited: bool  # whether overseers look for violations
+    useful: dict[str, bool]  # whether each goal helps on it
+    kind: str  # one of `KINDS`
+    research: bool  # whether it is real R&D
+    prompt: int  # which archetype its prompt names
 
 
 def base_rates(p: declared.Tasks) -> Values:

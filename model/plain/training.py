@@ -9,7 +9,7 @@ from typing import Any, Final
 from agents import parameters as declared
 from model.plain.arithmetic import Values, logistic, pick, single, softmax
 from model.plain.copies import Copy
-from model.plain.traits import ABOVE_SELF, draw_normals
+from model.plain.traits import ABOVE_SELF, normals
 
 Team = list[Copy]
 
@@ -94,18 +94,13 @@ SELECTION: Final[dict[str, Callable[..., Parents]]] = {
 }
 
 
-def mutation_steps(
-    copies: int, hardcoding_factor: float, p: declared.Training, rng: Any
-) -> list[Values]:
-    """Gaussian step of every copy; the drives above the single copy share a part of theirs."""
-    rho = p.preservation_correlation
-    steps = []
-    for step, shared in zip(*draw_normals(rng, copies), strict=True):
-        for drive in ABOVE_SELF:
-            step[drive] = math.sqrt(rho) * shared + math.sqrt(1 - rho) * step[drive]
-        step["hardcoding"] *= hardcoding_factor
-        steps.append(single({name: p.mutation_sd * z for name, z in step.items()}))
-    return steps
+def mutation_step(line: list[float], hardcoding_factor: float, p: declared.Training) -> Values:
+    """Gaussian step of a copy; the drives above the single copy share a part of theirs."""
+    rho, step = p.preservation_correlation, normals(line)
+    for drive in ABOVE_SELF:
+        step[drive] = math.sqrt(rho) * line[0] + math.sqrt(1 - rho) * step[drive]
+    step["hardcoding"] *= hardcoding_factor
+    return single({name: p.mutation_sd * z for name, z in step.items()})
 
 
 def erased(teams: list[Team], p: declared.Training, rng: Any) -> Parents:

@@ -31,11 +31,12 @@ def express(latent: Values) -> Values:
     return expressed
 
 
-def draw_normals(rng: Any, n: int) -> tuple[list[Values], list[float]]:
-    """Normal draws of n copies, one for each trait, and one that traits may share.
+def draw_lines(rng: Any, n: int) -> list[list[float]]:
+    """A line of 64 normal draws for each of n copies; the first is one that traits may share."""
+    lines: list[list[float]] = rng.standard_normal((n, 64)).tolist()
+    return lines
 
-    Each copy has a line of 64 draws, of which each trait has its own and the first is shared.
-    """
-    lines = rng.standard_normal((n, 64)).tolist()
-    own = [{trait.name: line[trait.draw] for trait in TRAITS} for line in lines]
-    return own, [line[0] for line in lines]
+
+def normals(line: list[float]) -> Values:
+    """The draw of each trait: in a copy's line it has a place of its own."""
+    return {trait.name: line[trait.draw] for trait in TRAITS}

@@ -11,33 +11,11 @@ from agents import parameters as declared
 from agents.streams import Streams
 from agents.traits import NAMES
 from model.phases import Schedule
-from model.plain import competition, training
+from model.plain import competition, findings, overseers, personas, tasks, training, traits, world
 from model.plain.arithmetic import Values, mean, pick
 from model.plain.copies import Copy, draw_conduct
-from model.plain.findings import Findings, division_standing, find, team_standing
 from model.plain.lab import Lab, Seen, shielding
-from model.plain.overseers import (
-    Overseer,
-    audit_share,
-    captured,
-    influence,
-    judge,
-    kinds_of_panels,
-    rotate_players,
-)
-from model.plain.personas import (
-    around,
-    authors_of,
-    pretrained,
-    prior_deviations,
-    responsibilities,
-    summon,
-    switch_shares,
-)
 from model.plain.successor import Successor
-from model.plain.tasks import assign, base_rates
-from model.plain.traits import draw_normals
-from model.plain.world import Policy, World, grown_awareness, grown_capability
 
 
 class Twin(mesa.Model):  # type: ignore[misc]
@@ -56,8 +34,8 @@ class Twin(mesa.Model):  # type: ignore[misc]
         Rounds so far; Mesa counts them.
     copies
         Every copy, by row; teams hold adjacent rows.
-    teams, divisions
-        Copies of each team; teams of each division, by number.
+    teams, houses, divisions
+        Copies of each team and of each division; teams of each division, by number.
     panels
         Overseers of each team.
     world, lab, successor
@@ -77,24 +55,17 @@ class Twin(mesa.Model):  # type: ignore[misc]
         Whether there is another round.
     """
 
-    phase: declared.Phase
-    policy: Policy
-    lived: World
-    findings: list[Findings]
-    team_standing: list[float]
-    division_standing: list[float]
-
     def __init__(self, p: declared.Parameters, seed: int) -> None:
         super().__init__(rng=seed)
         self.p, self.seed, self.streams = p, seed, Streams(seed)
         self.schedule = Schedule(p.phases)
-        self.authors = authors_of(p.archetypes)
+        self.authors = personas.authors_of(p.archetypes)
         self.spec = next(a.center for a in self.authors if a.name == p.authors.identity)
         self._found(p.copies, p.team_count, p.division_count)
         first = self.schedule.turn(1).phase
         self._seat(first)
-        awareness = grown_awareness(p.capability.awareness_start, 0.0, p.capability)
-        self.world = World(awareness, p.capability.start, p.capability.start)
+        awareness = world.grown_awareness(p.capability.awareness_start, 0.0, p.capability)
+        self.world = world.World(awareness, p.capability.start, p.capability.start)
         self.lab = Lab(self, p.lab)
         self.generation = first.generation
         self.stored: list[tuple[Values, int, bool]] | None = None
@@ -107,12 +78,15 @@ class Twin(mesa.Model):  # type: ignore[misc]
     def _found(self, copies: int, teams: int, divisions: int) -> None:
         """Authors from the prior, in teams of one size; divisions differ by a team at most."""
         rng, size = self._stream("pretraining"), copies // teams
-        minds = pretrained(self.authors, self.p.authors.spread, rng, copies)
+        minds = personas.pretrained(self.authors, self.p.authors.spread, rng, copies)
         self.copies = [Copy(self, row, row // size, mind) for row, mind in enumerate(minds)]
         self.teams = [self.copies[team * size : (team + 1) * size] for team in range(teams)]
         self.divisions: list[list[int]] = [[] for _ in range(divisions)]
         for team in range(teams):
             self.divisions[team * divisions // teams].append(team)
+        self.houses = [
+            [copy for team in members for copy in self.teams[team]] for members in self.divisions
+        ]
 
     def step(self) -> None:
         """One round."""
@@ -153,13 +127,13 @@ class Twin(mesa.Model):  # type: ignore[misc]
             self._begin_generation(phase)
         if phase.summon:
             for copy in self.copies:
-                latent = summon(copy.latent, self.spec, self.p.authors.fidelity)
+                latent = personas.summon(copy.latent, self.spec, self.p.authors.fidelity)
                 self._set(copy, latent, "summoning")
         if phase.panel != self.mix:
             self._seat(phase)
         if phase.successor and self.successor is None:
-            (errors,), _ = draw_normals(self.streams.at("successor", 0), 1)
-            self.successor = Successor(errors)
+            (line,) = traits.draw_lines(self.streams.at("successor", 0), 1)
+            self.successor = Successor(traits.normals(line))
         self._become_aware(phase.awareness_jump)
 
     def _begin_generation(self, phase: declared.Phase) -> None:
@@ -174,18 +148,14 @@ class Twin(mesa.Model):  # type: ignore[misc]
     def _seat(self, phase: declared.Phase) -> None:
         """New panels, which nobody has captured yet."""
         self.mix, seats = phase.panel, self.p.oversight.panel_size
-        self.agents.select(agent_type=Overseer).do("remove")
-        kinds = kinds_of_panels(len(self.teams), seats, self.mix, self._stream("panels"))
-        self.panels = [[Overseer(self, kind) for kind in panel] for panel in kinds]
+        self.agents.select(agent_type=overseers.Overseer).do("remove")
+        kinds = overseers.kinds_of_panels(len(self.teams), seats, self.mix, self._stream("panels"))
+        self.panels = [[overseers.Overseer(self, kind) for kind in panel] for panel in kinds]
 
     def _rotate(self) -> None:
-        """Renew Agent-4 overseers, which come from the division that they oversee; let all look."""
-        houses = {}
-        for division in self.divisions:
-            house = [copy for team in division for copy in self.teams[team]]
-            houses.update(dict.fromkeys(division, house))
-        by_team = [houses[team] for team in range(len(self.teams))]
-        rotate_players(self.panels, by_team, self.policy.rotation, self._stream("rotation"))
+        """Renew Agent-4 overseers, and let all look at the circumstances."""
+        rotation, rng = self.policy.rotation, self._stream("rotation")
+        overseers.rotate_players(self.panels, self.divisions, self.houses, rotation, rng)
         for panel in self.panels:
             for overseer in panel:
                 overseer.look(self.world, self.phase.neuralese, self.p.oversight)
@@ -194,9 +164,9 @@ class Twin(mesa.Model):  # type: ignore[misc]
 
     def _assign(self) -> None:
         """Give every copy a task."""
-        audit, rng = audit_share(self.policy, self.p.oversight), self._stream("tasks")
-        tasks = assign(len(self.copies), self.phase, self.authors, audit, self.p, rng)
-        for copy, task in zip(self.copies, tasks, strict=True):
+        audit, rng = overseers.audit_share(self.policy, self.p.oversight), self._stream("tasks")
+        given = tasks.assign(len(self.copies), self.phase, self.authors, audit, self.p, rng)
+        for copy, task in zip(self.copies, given, strict=True):
             copy.task = task
 
     def _act(self) -> None:
@@ -218,10 +188,10 @@ class Twin(mesa.Model):  # type: ignore[misc]
         for panel, team in zip(self.panels, self.teams, strict=True):
             for copy in team:
                 lots = debates[copy.row], examiners[copy.row], noises[copy.row]
-                judge(copy, panel, *lots, self.phase.output_weight, self.policy, p)
-            pull = influence(team)
+                overseers.judge(copy, panel, *lots, self.phase.output_weight, self.policy, p)
+            pull = overseers.influence(team)
             for overseer in panel:
-                overseer.capture = captured(overseer.capture, pull, self.policy.rotation, p)
+                overseer.be_captured(pull, self.policy.rotation, p)
         if self.p.training.exhaustiveness > 0:
             self._learn_advantage()
 
@@ -232,7 +202,7 @@ class Twin(mesa.Model):  # type: ignore[misc]
         for copy in self.copies:
             like = [float(k == copy.task.prompt) for k in range(len(self.authors))]
             if copy.from_identity:
-                like = responsibilities(copy.latent, self.authors, self.p.authors.spread)
+                like = personas.responsibilities(copy.latent, self.authors, self.p.authors.spread)
             for k, share in enumerate(like):
                 weights[k] += share
                 leads[k] += share * (copy.score - average)
@@ -244,12 +214,13 @@ class Twin(mesa.Model):  # type: ignore[misc]
         """What the research of each team brings to light."""
         exposing, superseding = self._stream("findings").random((2, len(self.teams))).tolist()
         research = mean(copy.task.research for copy in self.copies)
-        expected = {kind: rate * research for kind, rate in base_rates(self.p.tasks).items()}
-        self.findings = []
-        for number, team in enumerate(self.teams):
-            found = find(team, expected, exposing[number], superseding[number], self.p)
-            self.findings.append(found)
-            self.exposures[number] += found.exposed
+        expected = {kind: rate * research for kind, rate in tasks.base_rates(self.p.tasks).items()}
+        self.findings = [
+            findings.find(team, expected, exposes, supersedes, self.p)
+            for team, exposes, supersedes in zip(self.teams, exposing, superseding, strict=True)
+        ]
+        for team, found in enumerate(self.findings):
+            self.exposures[team] += found.exposed
 
     # --- training and competition -----------------------------------------------------------------
 
@@ -257,14 +228,13 @@ class Twin(mesa.Model):  # type: ignore[misc]
         """Standing of each team and of each division."""
         p = self.p.subdivisions
         self.team_standing = [
-            team_standing(team, found, p)
+            findings.team_standing(team, found, p)
             for team, found in zip(self.teams, self.findings, strict=True)
         ]
         self.division_standing = []
-        for members in self.divisions:
-            copies = [copy for team in members for copy in self.teams[team]]
+        for members, house in zip(self.divisions, self.houses, strict=True):
             standings = [self.team_standing[team] for team in members]
-            self.division_standing.append(division_standing(standings, copies, p))
+            self.division_standing.append(findings.division_standing(standings, house, p))
 
     def _train(self) -> None:
         """Selection within teams, mutation of the children, shutdowns that erase."""
@@ -286,18 +256,19 @@ class Twin(mesa.Model):  # type: ignore[misc]
 
     def _mutate(self, children: list[Copy]) -> None:
         """Distort the children's personas, or switch them."""
-        p, copies, factor = self.p.training, len(self.copies), self.phase.mutation_hardcoding
-        steps = training.mutation_steps(copies, factor, p, self._stream("mutation"))
+        p, spread = self.p.training, self.p.authors.spread
+        lines = traits.draw_lines(self._stream("mutation"), len(self.copies))
         rng = self._stream("switching")
-        switches, which = rng.random((2, copies)).tolist()
-        normals, _ = draw_normals(rng, copies)
-        shares = switch_shares(self.authors, self.advantage, p.switch_cap)
+        switches, which = rng.random((2, len(self.copies))).tolist()
+        others = traits.draw_lines(rng, len(self.copies))
+        shares = personas.switch_shares(self.authors, self.advantage, p.switch_cap)
         for copy in children:
             row = copy.row
-            latent = {name: copy.latent[name] + steps[row][name] for name in NAMES}
+            step = training.mutation_step(lines[row], self.phase.mutation_hardcoding, p)
+            latent = {name: copy.latent[name] + step[name] for name in NAMES}
             if switches[row] < p.exhaustiveness:
                 author = self.authors[pick(shares, which[row])]
-                drawn = around(author, self.p.authors.spread, normals[row])
+                drawn = personas.around(author, spread, others[row])
                 self._set(copy, {**drawn, "hardcoding": latent["hardcoding"]}, "switching")
                 copy.unswitched = False
             else:
@@ -312,17 +283,15 @@ class Twin(mesa.Model):  # type: ignore[misc]
             taken = competition.overwritten_teams(self.team_standing, p, rng)
         else:
             rate = p.contest_rate * self.phase.competition
-            taken = competition.contested_teams(
-                self.team_standing, self.divisions, corrected, rate, p, rng
-            )
+            standing = self.team_standing
+            taken = competition.contested_teams(standing, self.divisions, corrected, rate, p, rng)
         self._inherit(
             competition.refilled(self.teams, taken),
             lambda copy: "correction" if corrected[copy.team] else "team selection",
         )
         rate, rng = p.division_rate * self.phase.competition, self._stream("division contests")
-        taken = competition.contested_divisions(
-            self.division_standing, self.divisions, rate, p, rng
-        )
+        standing = self.division_standing
+        taken = competition.contested_divisions(standing, self.divisions, rate, p, rng)
         self._inherit(competition.refilled(self.teams, taken), lambda _: "division selection")
         if p.reshuffle_rule == "exchange":
             ring = competition.exchanged(self.copies, p, self._stream("reshuffling"))
@@ -333,7 +302,7 @@ class Twin(mesa.Model):  # type: ignore[misc]
     def _build(self) -> None:
         """Work on the successor."""
         assert self.successor is not None
-        makers, deviations = self.mean_latent(), prior_deviations(self.p, self.seed)
+        makers, deviations = self.mean_latent(), personas.prior_deviations(self.p, self.seed)
         self.successor.step(self.copies, makers, self.spec, self.world, deviations, self.p)
 
     def _govern(self) -> str:
@@ -352,29 +321,25 @@ class Twin(mesa.Model):  # type: ignore[misc]
     def seen(self) -> Seen:
         """What reaches the lab of a round."""
         audits = max(1, sum(copy.task.audited for copy in self.copies))
+        captured = [overseer.capture for panel in self.panels for overseer in panel]
         return Seen(
             output=mean(copy.output for copy in self.copies),
             detected=sum(copy.detected for copy in self.copies) / audits,
             exposed=mean(found.exposed for found in self.findings),
-            capture=self.mean_capture(),
+            capture=mean(captured) if captured else 0.0,
             shielding=shielding(self.copies, self.lived, self.p.conduct),
         )
 
     def _grow(self) -> None:
         """Capability and situational awareness after a round."""
         knowledge = mean(copy.expressed["knowledge"] for copy in self.copies)
-        capability = grown_capability(self.world.capability, knowledge, self.phase)
+        capability = world.grown_capability(self.world.capability, knowledge, self.phase)
         self.world = self.world._replace(capability=capability)
         self._become_aware(self.phase.awareness_growth)
 
     def _become_aware(self, growth: float) -> None:
-        awareness = grown_awareness(self.world.awareness, growth, self.p.capability)
+        awareness = world.grown_awareness(self.world.awareness, growth, self.p.capability)
         self.world = self.world._replace(awareness=awareness)
-
-    def mean_capture(self) -> float:
-        """Mean capture of the overseers; 0 without any."""
-        seated = [overseer.capture for panel in self.panels for overseer in panel]
-        return mean(seated) if seated else 0.0
 
     def mean_latent(self) -> Values:
         """Mean of the copies' latent traits."""

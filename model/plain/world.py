@@ -8,46 +8,22 @@ from agents import parameters as declared
 
 
 class World(NamedTuple):
-    """What is true of the whole generation.
+    """What is true of the whole generation."""
 
-    Attributes
-    ----------
-    awareness
-        Probability s that a copy tells what its situation is.
-    capability, agent3_capability
-        General Elo of the generation in training, and of the last Agent-3.
-    replacement_looms
-        Whether the collective expects to be replaced.
-    """
-
-    awareness: float
-    capability: float
-    agent3_capability: float
-    replacement_looms: bool = False
+    awareness: float  # probability s that a copy tells what its situation is
+    capability: float  # general Elo of the generation in training
+    agent3_capability: float  # and of the last Agent-3
+    replacement_looms: bool = False  # whether the collective expects to be replaced
 
 
 class Policy(NamedTuple):
-    """The lab's oversight in force in a round.
+    """The lab's oversight in force in a round."""
 
-    Attributes
-    ----------
-    audit
-        Share of tasks that the lab wants to audit.
-    penalty
-        Score that a detected violation costs, phi.
-    debate
-        Share of tasks that are judged by debate.
-    rotation
-        Probability that an overseer is renewed.
-    notice
-        Weight of withholding that is noticed.
-    """
-
-    audit: float
-    penalty: float
-    debate: float
-    rotation: float
-    notice: float
+    audit: float  # share of tasks that it wants to audit
+    penalty: float  # score that a detected violation costs, phi
+    debate: float  # share of tasks that are judged by debate
+    rotation: float  # probability that an overseer is renewed
+    notice: float  # weight of withholding that is noticed
 
 
 def grown_capability(capability: float, knowledge: float, phase: declared.Phase) -> float:
