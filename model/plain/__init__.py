@@ -12,7 +12,7 @@ equation. Read the files in the order of a round:
 `conduct`                 effort, output, temptation, withholding: the equations of what a copy does
 `copies`                  `Copy`, the agent that does it
 `overseers`               `Overseer`, the agents that score what they are shown, and their capture
-`findings`                what honest research brings to light, and the standing of teams
+`findings`                what earnest research brings to light, and the standing of teams
 `training`                who takes whose traits, and mutation
 `competition`             contests among teams and divisions
 `lab`                     `Lab`, the agent that weighs evidence and responds
@@ -22,11 +22,13 @@ equation. Read the files in the order of a round:
 ========================  =========================================================================
 
 docs/model.md tells the same in prose and cites these functions. The simulator computes the same on
-columns, many times as fast. Both share the registry of traits, the declared parameters and the
-random streams, and nothing else: each stream is asked for the draws of the whole population, of
-which every copy then gets its own. So the two agree in every round, which tests/test_reference.py
-holds: all decisions exactly, numbers to rounding.
+columns, many times as fast. Both share the registry of traits, the declared parameters, the
+schedule of phases and the random streams, and nothing else: each stream is asked for the draws of
+the whole population, of which every copy then gets its own. So the two agree in every round, which
+tests/test_reference.py holds: all decisions exactly, numbers to rounding.
 
+>>> from model.plain.twin import Twin
+>>> from model.scenario import resolve
 >>> twin = Twin(resolve(overrides={"copies": 64}), seed=0)
 >>> twin.step()
 >>> twin.copies[0].score
