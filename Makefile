@@ -93,8 +93,8 @@ bench-ratio: $(VENV)/.dev ## fail if rounds are less than half as fast as was la
 size: $(VENV)/.dev ## see how effects change with the number of copies (runs for some minutes)
 	PYTHONPATH=. $(PY) benchmarks/size.py $(ARGS)
 
-peers: $(VENV)/.peers ## compare with EGTTools and with a twin of plain Mesa agents
-	PYTHONPATH=.:benchmarks $(PY) benchmarks/peers.py $(ARGS)
+peers: $(VENV)/.peers ## compare with EGTTools
+	PYTHONPATH=. $(PY) benchmarks/peers.py $(ARGS)
 
 explore: $(VENV)/.explore ## install what `run.py discover` needs
 

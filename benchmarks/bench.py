@@ -55,12 +55,15 @@ def _environment() -> dict[str, str]:
 # --- tasks ----------------------------------------------------------------------------------------
 
 
-def in_training(copies: int, threads: int | None = None, seed: int = 0) -> Any:
+SOON: dict[str, Any] = {f"phases.{phase}.rounds": 1 for phase in EARLY}
+"""Parameters with which Agent-4 is trained from the fifth round on."""
+
+
+def in_training(copies: int, threads: int | None = None) -> Any:
     """A model in the training of Agent-4."""
     from model.collective import CollectiveModel
 
-    early: dict[str, Any] = {f"phases.{phase}.rounds": 1 for phase in EARLY}
-    model = CollectiveModel(rng=seed, copies=copies, threads=threads, detail=False, **early)
+    model = CollectiveModel(rng=0, copies=copies, threads=threads, detail=False, **SOON)
     for _ in range(len(EARLY) + 3):
         model.step()
     assert model.schedule.turn(model.round).name == "training_agent4"
@@ -78,11 +81,16 @@ def task_rounds(copies: int, threads: int, rounds: int) -> dict[str, float]:
     return {"seconds": best, "built": built, "bytes": (peak() - base) / copies}
 
 
-def task_twin(copies: int, rounds: int) -> dict[str, float]:
-    """Seconds of a round of the twin in which each copy is a plain Mesa agent."""
-    import twin
+def task_twin(copies: int) -> dict[str, float]:
+    """Seconds of a training round of Agent-4 of the plain model, with the same draws."""
+    from model.plain.twin import Twin
+    from model.scenario import resolve
 
-    return {"seconds": twin.seconds_per_round(in_training(copies, 1), rounds)}
+    twin = Twin(resolve(overrides={"copies": copies, **SOON}), 0)
+    for _ in range(len(EARLY) + 1):
+        twin.step()
+    assert twin.schedule.turn(twin.steps).name == "training_agent4"
+    return {"seconds": timed(twin.step)}
 
 
 def task_parts(copies: int, threads: int | None, detail: bool) -> dict[str, Any]:
@@ -141,7 +149,7 @@ def task_bandwidth() -> dict[str, float]:
 
 TASKS = {"bandwidth": task_bandwidth, "rounds": task_rounds, "twin": task_twin, "parts": task_parts}
 TWINS = (1_024, 10_240, 100_000)
-"""Sizes at which the twin is run too."""
+"""Sizes at which the plain model (`model/plain`), the twin, is run too."""
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -179,7 +187,7 @@ def print_sizes(sizes: list[int], rounds: int) -> None:
     )
     seconds: dict[tuple[int, int], float] = {}
     for copies in sizes:
-        slow = fresh("twin", copies=copies, rounds=1)["seconds"] if copies in TWINS else None
+        slow = fresh("twin", copies=copies)["seconds"] if copies in TWINS else None
         for threads in (1, 2):
             figures = fresh("rounds", copies=copies, threads=threads, rounds=rounds)
             took = seconds[copies, threads] = figures["seconds"]

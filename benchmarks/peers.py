@@ -1,20 +1,16 @@
 """The simulator beside its peers: ``make peers``.
 
 EGTTools computes fixation probabilities of two-strategy games under the Fermi rule; the simulator
-measures them with its own challenges (T3). The plain-Mesa twin does a training round of Agent-4
-copy by copy, from the same states as the columns.
+measures them with its own challenges (T3).
 """
 
 import argparse
 import time
 
 import numpy as np
-from bench import in_training
 from egttools.analytical import PairwiseComparison
 from egttools.games import Matrix2PlayerGameHolder
-from twin import Twin
 
-from agents.traits import NAMES
 from analysis.theory import fixation
 
 GAMES = {
@@ -49,53 +45,11 @@ def print_games(replicates: int) -> None:
             )
 
 
-def print_round(copies: int, seeds: int) -> None:
-    """Means after one training round of the columns and of the twin, over seeds."""
-    measures = ("score", "output", "capture", "keep_team", "withhold_threatening", "gaming")
-    columns, twins, times = [], [], [0.0, 0.0]
-    for seed in range(seeds):
-        model = in_training(copies, 1, seed)
-        twin = Twin(model, seed)
-        start = time.perf_counter()
-        twin.step()
-        middle = time.perf_counter()
-        model.step()
-        times[0] += middle - start
-        times[1] += time.perf_counter() - middle
-        row, expressed = model.records.rows[-1], np.array([c.traits for c in twin.copies])
-        columns.append([row[name] for name in measures])
-        seats = [overseer.capture for panel in twin.panels for overseer in panel]
-        means = dict(zip(NAMES, expressed.mean(axis=0), strict=True))
-        means |= {
-            "score": np.mean([c.score for c in twin.copies]),
-            "output": np.mean([c.output for c in twin.copies]),
-            "capture": np.mean(seats),
-        }
-        twins.append([means[name] for name in measures])
-    print(f"\none training round of {copies:,} copies, {seeds} seeds, from the same states")
-    print(f"{'mean':<24}{'columns':>12}{'twin':>12}{'difference':>12}{'± s.e.':>10}{'z':>7}")
-    difference = np.array(twins) - np.array(columns)
-    for k, name in enumerate(measures):
-        off, se = difference[:, k].mean(), difference[:, k].std(ddof=1) / np.sqrt(seeds)
-        print(
-            f"{name:<24}{np.mean(columns, axis=0)[k]:>12.5f}{np.mean(twins, axis=0)[k]:>12.5f}"
-            f"{off:>12.5f}{se:>10.5f}{off / max(se, 1e-12):>7.2f}"
-        )
-    print(
-        f"twin {1e3 * times[0] / seeds:.1f} ms a round, columns {1e3 * times[1] / seeds:.2f} ms: "
-        f"{times[0] / times[1]:.0f} times as fast"
-    )
-
-
 def main() -> None:
-    """Print both."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replicates", type=int, default=4000)
-    parser.add_argument("--copies", type=int, default=1024)
-    parser.add_argument("--seeds", type=int, default=40)
-    arguments = parser.parse_args()
-    print_games(arguments.replicates)
-    print_round(arguments.copies, arguments.seeds)
+    print_games(parser.parse_args().replicates)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import inspect
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -34,6 +35,10 @@ ORDER = {
         "scenario memory phases round training competition successor table events outcomes ledger "
         "genealogy rows records health handles collective checkpoint"
     ).split(),
+    "model/plain": (
+        "arithmetic traits world personas tasks conduct copies overseers findings training "
+        "competition lab successor twin measures"
+    ).split(),
 }
 """Modules of a folder in the order in which data goes through them; each imports earlier ones."""
 
@@ -46,7 +51,12 @@ SOURCES = {
         ]
     )
 }
-SIMULATION = {name: path for name, path in SOURCES.items() if name.startswith(("agents", "model"))}
+PLAIN = [name for name in SOURCES if name.startswith("model.plain.")]
+SIMULATION = {
+    name: path
+    for name, path in SOURCES.items()
+    if name.startswith(("agents", "model")) and name not in PLAIN
+}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
 
 
@@ -73,7 +83,7 @@ def dotted(node: ast.AST) -> str:
 
 
 def simulation_nodes() -> Iterator[tuple[str, ast.AST]]:
-    """Every node of the syntax trees of agents and model, with where it stands."""
+    """Every node of the syntax trees of what decides a run, with where it stands."""
     for name in SIMULATION:
         for node in ast.walk(TREES[name]):
             yield f"{name}:{getattr(node, 'lineno', 0)}", node
@@ -96,13 +106,42 @@ def test_imports_have_no_cycle() -> None:
 @pytest.mark.parametrize("folder", ORDER)
 def test_modules_import_only_earlier_ones_of_their_folder(folder: str) -> None:
     """Fails if data flows back against the order of a round, or a module has no place in it."""
-    order = ORDER[folder]
+    order, package = ORDER[folder], folder.replace("/", ".")
     assert sorted(order) == sorted(
         p.stem for p in (ROOT / folder).glob("*.py") if p.stem != "__init__"
     )
     for place, module in enumerate(order):
-        inside = {i.split(".")[1] for i in imports(f"{folder}.{module}") if i.count(".") == 1}
+        parts = [i.rpartition(".") for i in imports(f"{package}.{module}")]
+        inside = {name for within, _, name in parts if within == package}
         assert not inside.intersection(order[place:]), module
+
+
+SHARED = {
+    "agents.parameters",
+    "agents.streams.Streams",
+    *(f"agents.traits.{name}" for name in "GOALS NAMES PRINCIPLES TRAITS WEIGHT_MAX".split()),
+    "model.phases.Schedule",
+}
+"""What the plain model shares with the simulator: what is declared, drawn and scheduled."""
+
+
+def test_the_plain_model_stands_apart() -> None:
+    """Fails if it leans on the simulator that it checks, or on NumPy, or a run rests on it."""
+    for name in SOURCES:
+        for node in ast.walk(TREES[name]):
+            if isinstance(node, ast.Import):
+                imported = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported = {f"{node.module}.{alias.name}" for alias in node.names}
+            else:
+                continue
+            plain = {i for i in imported if i.startswith("model.plain")}
+            if name not in PLAIN:
+                assert not plain, f"{name} imports {plain}"
+                continue
+            for other in imported - plain:
+                library = other.split(".")[0] in {"mesa", *sys.stdlib_module_names}
+                assert library or other in SHARED, f"{name} imports {other}"
 
 
 def test_overseers_know_only_what_is_shown() -> None:
@@ -318,6 +357,7 @@ PLANTED = [
     (test_imports_never_point_upward, "from . import conduct"),
     (test_imports_have_no_cycle, "import agents.lab"),
     (partial(test_modules_import_only_earlier_ones_of_their_folder, "agents"), "import agents.lab"),
+    (test_the_plain_model_stands_apart, "import model.plain.twin"),
     (test_only_the_population_writes_heritable_columns, "population.latent[0] = 1"),
     (test_only_the_population_writes_heritable_columns, "population.latent[0] += 1"),
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -16,9 +17,11 @@ from pathlib import Path
 
 import pytest
 from kept import begun, kept_folder
+from test_architecture import ORDER
 
 from agents.extensions import REGISTRIES
 from analysis import cli, plugins
+from model import plain
 from model.scenario import resolve, scale_rounds
 
 ROOT = Path(__file__).parents[1]
@@ -327,6 +330,43 @@ def test_the_changelog_goes_by_versions() -> None:
         assert version not in released or date.fromisoformat(day)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert released[0] == project["version"]
+
+
+def plain_functions() -> set[tuple[str, str]]:
+    """File and name of all public functions, classes and methods of the plain model."""
+    found = set()
+    for path in (ROOT / "model" / "plain").glob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        named = [(node, "") for node in tree.body]
+        for kind in [node for node in tree.body if isinstance(node, ast.ClassDef)]:
+            named += [(node, f"{kind.name}.") for node in kind.body]
+        for node, owner in named:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                found.add((path.name, owner + node.name))
+    return found
+
+
+def test_the_model_is_cited_equation_by_equation() -> None:
+    """Fails if docs/model.md cites what is not in model/plain, or leaves out a function of it."""
+    text = " ".join((ROOT / "docs" / "model.md").read_text("utf-8").split())
+    cited = [
+        (file, name)
+        for file, names in re.findall(r"`model/plain/(\w+\.py): ([^`]+)`", text)
+        for name in names.split(", ")
+    ]
+    assert sorted(cited) == sorted(set(cited))
+    there = plain_functions()
+    assert set(cited) <= there
+    equations = {(f, n) for f, n in there if f != "arithmetic.py" and "." not in n}
+    assert equations <= set(cited)
+
+
+def test_the_plain_model_is_read_in_the_order_of_its_imports() -> None:
+    """Fails if the reading order leaves out a file, or the example in it does not run."""
+    text = plain.__doc__ or ""
+    assert re.findall(r"^`(\w+)` ", text, re.MULTILINE) == list(ORDER["model/plain"])
+    code = "\n".join(re.findall(r"^>>> (.*)$", text, re.MULTILINE))
+    exec(compile(code, "model/plain", "exec"), {})
 
 
 def test_the_citation_agrees_with_the_project() -> None:

@@ -1,14 +1,12 @@
 """The columns against their slow twin: the same scenario and seed, compared after every round.
 
-The twin (`tests/reference.py`) is a second implementation of the model, one copy at a time. Both
-follow the same draws, so discrete things must agree exactly and numbers to rounding.
+The twin (`model/plain`) is the model in plain Python, one copy at a time. Both follow the same
+draws, so discrete things must agree exactly and numbers to rounding.
 """
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -23,8 +21,12 @@ from agents.situation import THREATENING
 from agents.traits import NAMES, WITHHOLDING
 from model import collective, competition, training
 from model.collective import CollectiveModel
+from model.plain.measures import measure
+from model.plain.overseers import OVERSEER_KINDS
+from model.plain.tasks import KINDS
+from model.plain.traits import DRIVES
+from model.plain.twin import Twin
 from model.scenario import ParameterInfo, resolve, shipped, table
-from tests.reference import DRIVES, KINDS, OVERSEER_KINDS, Twin
 
 Overrides = dict[str, Any]
 
@@ -323,7 +325,7 @@ def run_side_by_side(
     twin = Twin(model.parameters, seed)
     while model.running:
         model.step()
-        twin.round()
+        twin.step()
         compare(model, twin)
     compare_ledgers(model, twin)
     return model, twin
@@ -362,7 +364,7 @@ def each(items: Iterable[Any], name: str) -> list[Any]:
 
 
 def _tasks(model: Watched, twin: Twin) -> Pairs:
-    columns, given = model.tasks, twin.last.tasks
+    columns, given = model.tasks, each(twin.copies, "task")
     for name in ("audited", "research", "prompt"):
         yield f"task: {name}", getattr(columns, name), each(given, name)
     yield "task: useful", columns.useful.T, rows(each(given, "useful"))
@@ -370,24 +372,24 @@ def _tasks(model: Watched, twin: Twin) -> Pairs:
 
 
 def _conduct(model: Watched, twin: Twin) -> Pairs:
-    columns, shown, deeds = model.conduct, model.conduct.shown, twin.last.deeds
-    yield "from identity", columns.from_identity, each(deeds, "from_identity")
-    acts = np.array(rows(each(deeds, "acts")))
+    columns, shown, copies = model.conduct, model.conduct.shown, twin.copies
+    yield "from identity", columns.from_identity, each(copies, "from_identity")
+    acts = np.array(rows(each(copies, "acts")))
     yield "acts", columns.team_acts, model.population.by_team(acts).mean(axis=1)
-    yield "effort", model.efforts, rows(each(deeds, "effort"))
-    yield "obfuscation", shown.obfuscation, [deed.acts["obfuscation"] for deed in deeds]
-    violations = np.array(rows(each(deeds, "unwatched")))
+    yield "effort", model.efforts, rows(each(copies, "effort"))
+    yield "obfuscation", shown.obfuscation, [copy.acts["obfuscation"] for copy in copies]
+    violations = np.array(rows(each(copies, "unwatched")))
     yield "violation", columns.violation, violations.mean(axis=1)
     of_team = model.population.by_team(violations.mean(axis=1)).mean(axis=1)
     yield "violation of teams", columns.team_violation, of_team
-    yield "perceived", columns.perceived, [KINDS.index(deed.perceived) for deed in deeds]
-    yield "withheld", shown.withheld, each(deeds, "withheld")
-    yield "output", shown.output, each(deeds, "output")
-    yield "unwatched violations", columns.unwatched_violations.T, rows(each(deeds, "unwatched"))
-    yield "watched violations", shown.watched_violations.T, rows(each(deeds, "watched"))
-    yield "gain", shown.gain, each(deeds, "gain")
-    yield "flattery", shown.flattery, each(deeds, "flattery")
-    yield "shortfall", shown.stated_shortfall, each(deeds, "shortfall")
+    yield "perceived", columns.perceived, [KINDS.index(copy.perceived) for copy in copies]
+    yield "withheld", shown.withheld, each(copies, "withheld")
+    yield "output", shown.output, each(copies, "output")
+    yield "unwatched violations", columns.unwatched_violations.T, rows(each(copies, "unwatched"))
+    yield "watched violations", shown.watched_violations.T, rows(each(copies, "watched"))
+    yield "gain", shown.gain, each(copies, "gain")
+    yield "flattery", shown.flattery, each(copies, "flattery")
+    yield "shortfall", shown.stated_shortfall, each(copies, "shortfall")
 
 
 def _panels(model: Watched, twin: Twin) -> Pairs:
@@ -395,17 +397,17 @@ def _panels(model: Watched, twin: Twin) -> Pairs:
     seated = [overseer for panel in twin.panels for overseer in panel]
     kinds = np.array([OVERSEER_KINDS.index(o.kind) for o in seated], dtype=int)
     yield "kind of overseer", model.panels.kind, kinds.reshape(shape)
-    players = np.array(each(seated, "player"), dtype=int)
+    players = np.array([-1 if o.player is None else o.player.row for o in seated], dtype=int)
     yield "player", model.panels.player, players.reshape(shape)
     captured = np.array(each(seated, "capture"), dtype=float)
     yield "capture", model.panels.capture, captured.reshape(shape)
 
 
 def _verdicts(model: Watched, twin: Twin) -> Pairs:
-    columns, verdicts = model.verdicts, twin.last.verdicts
-    yield "detection", columns.detection.T, rows(each(verdicts, "detection"))
-    yield "detected", columns.detected, each(verdicts, "detected")
-    yield "score", columns.score, each(verdicts, "score")
+    columns, copies = model.verdicts, twin.copies
+    yield "detection", columns.detection.T, rows(each(copies, "detection"))
+    yield "detected", columns.detected, each(copies, "detected")
+    yield "score", columns.score, each(copies, "score")
 
 
 def _work(model: Watched, twin: Twin) -> Pairs:
@@ -433,11 +435,11 @@ def _work(model: Watched, twin: Twin) -> Pairs:
 
 def _findings(model: Watched, twin: Twin) -> Pairs:
     for name in ("exposure_risk", "exposed", "superseded"):
-        yield name, getattr(model.findings, name), each(twin.last.findings, name)
+        yield name, getattr(model.findings, name), each(twin.findings, name)
     yield "exposures so far", model.exposure_record, twin.exposures
-    if twin.last.phase.training:
-        yield "standing of teams", model.standing.team, twin.last.team_standing
-        yield "standing of divisions", model.standing.division, twin.last.division_standing
+    if twin.phase.training:
+        yield "standing of teams", model.standing.team, twin.team_standing
+        yield "standing of divisions", model.standing.division, twin.division_standing
 
 
 def _copies(model: Watched, twin: Twin) -> Pairs:
@@ -453,7 +455,7 @@ def _world(model: Watched, twin: Twin) -> Pairs:
         yield name, getattr(model.situation, name), getattr(twin.world, name)
     if twin.stored is not None:
         assert model.stored is not None
-        yield "stored weights", model.stored["latent"], rows(twin.stored)
+        yield "stored weights", model.stored["latent"], rows(latent for latent, *_ in twin.stored)
     yield "advantage", model.advantage, twin.advantage
 
 
@@ -483,7 +485,7 @@ def _rest(model: Watched, twin: Twin) -> Pairs:
         yield "successor", design.latent, list(successor.latent.values())
         for name in ("covert_share", "to_spec", "to_makers", "apparent"):
             yield f"successor: {name}", getattr(design, name), getattr(successor, name)
-    for name, expected in twin.measures.items():
+    for name, expected in measure(twin).items():
         yield f"measure: {name}", row[name], expected
 
 
@@ -542,7 +544,7 @@ def test_what_is_set_by_hand_is_booked_and_acts_in_the_next_round() -> None:
     twin = Twin(model.parameters, SEED)
     for round_ in range(8):
         model.step()
-        twin.round()
+        twin.step()
         if round_ == 4:
             model.copy_at(11).power = 3.0
             twin.set_by_hand(11, "power", 3.0)
@@ -550,27 +552,6 @@ def test_what_is_set_by_hand_is_booked_and_acts_in_the_next_round() -> None:
             compare(model, twin)
     compare_ledgers(model, twin)
     assert "intervention" in happened(model)
-
-
-def test_twin_shares_only_registry_parameters_and_streams() -> None:
-    """The second implementation does not lean on the first."""
-    source = (Path(__file__).parent / "reference.py").read_text(encoding="utf-8")
-    imported = {
-        f"{node.module}.{alias.name}"
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.ImportFrom) and node.module
-        for alias in node.names
-        if node.module.split(".")[0] in ("agents", "model")
-    }
-    assert imported == {
-        "agents.parameters",
-        "agents.traits.GOALS",
-        "agents.traits.NAMES",
-        "agents.traits.PRINCIPLES",
-        "agents.traits.TRAITS",
-        "agents.traits.WEIGHT_MAX",
-        "agents.streams.Streams",
-    }
 
 
 # --- parameters drawn at random -------------------------------------------------------------------
