@@ -20,6 +20,7 @@ from agents.overseers import AGENT4, audit_share
 from agents.situation import REPLACING, THREATENING
 from agents.tasks import base_rates, prompt_shares
 from agents.traits import (
+    ABOVE_SELF,
     APPROVAL,
     CRAFT,
     CURIOSITY,
@@ -41,7 +42,6 @@ from agents.traits import (
     WITHHOLDING,
 )
 from model.collective import CollectiveModel
-from model.training import ABOVE_SELF
 
 PRINCIPLES = range(WEIGHTS.stop - WEIGHTS.start)
 GOALS = [int(goal) for goal in GOAL_DRIVES]
@@ -217,7 +217,7 @@ class Twin(mesa.Model):
         self.teams = [
             self.copies[team * size : (team + 1) * size] for team in range(population.teams)
         ]
-        self.division_of = population.division_of_team.tolist()
+        self.division_of = population.units["division"].of.tolist()
         self.divisions = [
             [t for t, home in enumerate(self.division_of) if home == division]
             for division in range(population.divisions)
