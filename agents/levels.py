@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from agents.arrays import Bools, Floats, Ints
+from agents.arrays import Floats, Ints
 from agents.parameters import Parameters
 from agents.traits import KEEP_DIVISION, KEEP_TEAM, NAMES, PRESERVATION
 
@@ -223,11 +223,6 @@ class Runs:
         sums = np.add.reduceat(values, self.start, axis=0)
         mean: Floats = sums / self.size.reshape(-1, *[1] * (values.ndim - 1))
         return mean
-
-    def any(self, flags: Bools) -> Bools:
-        """Whether it is true of any thing of each group."""
-        found: Bools = np.maximum.reduceat(flags, self.start)
-        return found
 
 
 def hierarchy(counts: Sequence[int]) -> tuple[Mapping[str, Runs], Mapping[str, Runs]]:

@@ -441,10 +441,7 @@ class CollectiveModel(HandledModel, Stateful):
     def _tell(self, now: Round, level: Level, contests: list[Changes]) -> None:
         """Tell of the contests of a level what makes an event: who was found out, who fell."""
         findings, events = now.findings, self.records.events
-        winner = np.full(len(self.population.units[level.name]), -1)
-        for change in contests:
-            losers, winners = competition.takeovers(self.population, level, change)
-            winner[losers] = winners
+        winner = competition.takeovers(self.population, level, contests)
         if level is LEVELS[0]:
             for kind, found in (("exposed", findings.exposed), ("superseded", findings.superseded)):
                 teams = np.flatnonzero(found)

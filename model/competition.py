@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,13 +37,15 @@ def refill(population: Population, level: Level, lost: Bools, winner: Ints) -> t
     return rows, parents
 
 
-def takeovers(population: Population, level: Level, change: Changes) -> tuple[Ints, Ints]:
-    """Units of a level that a contest refilled, and the units that took their place."""
-    assert change.parents is not None
+def takeovers(population: Population, level: Level, contests: Iterable[Changes]) -> Ints:
+    """The unit that some contests put in the place of each unit of a level, or -1."""
     units, size = population.units[level.name], population.team_size
-    teams, sources = change.rows[::size] // size, change.parents[::size] // size
-    losers, first = np.unique(units.of[teams], return_index=True)
-    return losers, units.of[sources[first]]
+    winner = np.full(len(units), -1)
+    for change in contests:
+        assert change.parents is not None
+        losers, sources = change.rows[::size] // size, change.parents[::size] // size
+        winner[units.of[losers]] = units.of[sources]
+    return winner
 
 
 def rivals(peers: Runs, own: float, draws: Floats) -> Ints:
@@ -156,7 +158,7 @@ def compete(
     intensity
         Multiple of the rate of contests.
     """
-    corrected = population.units[level.name].any(found) & p.corrects
+    corrected = (population.units[level.name].mean(found.astype(np.float64)) > 0) & p.corrects
     return RULES[p.rule](population, level, standing, corrected, intensity, p, rng)
 
 

@@ -76,10 +76,10 @@ class PageModel(CollectiveModel):
         super().step()
 
     def _apply(self, turn: Any, *changes: Changes) -> None:
-        for change in changes:
-            if change.process in TAKEOVERS:
-                losers, winners = takeovers(self.population, LEVELS[0], change)
-                self.refilled.update(zip(losers.tolist(), winners.tolist(), strict=True))
+        contests = [change for change in changes if change.process in TAKEOVERS]
+        winner = takeovers(self.population, LEVELS[0], contests)
+        losers = np.flatnonzero(winner >= 0)
+        self.refilled.update(zip(losers.tolist(), winner[losers].tolist(), strict=True))
         super()._apply(turn, *changes)
 
 
