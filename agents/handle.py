@@ -51,11 +51,6 @@ class Handle(Agent):  # type: ignore[misc]
             raise AttributeError(f"{name} of a {kind.__name__} cannot be set: no run uses it{near}")
         super().__setattr__(name, value)
 
-    @property
-    def first_team(self) -> int:
-        """Index of the team that it is in, or of the first that is in it."""
-        raise NotImplementedError
-
     def step(self) -> NoReturn:
         """Refuse: nobody acts outside of a round."""
         raise Fixed(f"a {type(self).__name__} does not step alone: model.step() is a round of all")
@@ -64,13 +59,16 @@ class Handle(Agent):  # type: ignore[misc]
 
 
 class UnitIndex:
-    """Attribute of a handle: index of the unit of a level that it belongs to (read only)."""
+    """Attribute of a handle: index of the unit of a level that it belongs to (read only).
+
+    The handle tells its `first_team`: the one that it is in, or the first that is in it.
+    """
 
     def __init__(self, level: Level) -> None:
         self.level = level
         self.__doc__ = f"Index of its {level.name}."
 
-    def __get__(self, handle: Handle | None, owner: type[Handle]) -> Any:
+    def __get__(self, handle: Any, owner: type[Handle]) -> Any:
         if handle is None:
             return self
         units = handle.model.population.units[self.level.name]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -178,6 +179,16 @@ def check(levels: Sequence[Level]) -> None:
 
 
 check(LEVELS)
+
+
+def misfits(p: Parameters) -> list[str]:
+    """What is wrong with the numbers of units, a sentence for each level; nothing if they fit."""
+    return [
+        f"{above.plural} = {above.units(p)} must not exceed the number of {below.plural} "
+        f"({below.units(p)})"
+        for below, above in pairwise(LEVELS)
+        if above.units(p) > below.units(p)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from agents import extensions
-from agents.levels import LEVELS
+from agents.levels import LEVELS, misfits
 from agents.parameters import Change, Parameters, nearest, plain
 
 FOLDER = Path(__file__).parent / "scenarios"
@@ -117,6 +117,8 @@ def resolve(
         parameters = Parameters.model_validate(tree)
     except ValidationError as error:
         raise InputError("\n".join(f"{where}{line}" for line in _explain(error))) from None
+    if faults := misfits(parameters):
+        raise InputError("\n".join(f"{where}{line}" for line in faults))
     for change in parameters.changes:
         try:
             with_change(parameters, change)
