@@ -231,6 +231,8 @@ class Runs:
 
     def mean(self, values: Floats) -> Floats:
         """Mean over the things of each group; `values` has shape (things, ...)."""
+        if len(self) == len(values):  # each is a group, as each team is a unit
+            return values
         sums = np.add.reduceat(values, self.start, axis=0)
         mean: Floats = sums / self.size.reshape(-1, *[1] * (values.ndim - 1))
         return mean
