@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agents.handle import Handle
+from agents.handle import Handle, UnitIndex
+from agents.levels import LEVELS
 from agents.traits import NAMES, TRAITS
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class Copy(Handle):
     ----------
     row
         Its slot in the population.
-    team, division
-        Where the slot is.
+    team, division, ...
+        Index of the unit of each level of `agents.levels.LEVELS` that the slot is in.
     power, knowledge, ...
         One attribute for each trait of `agents.traits.TRAITS`: its *latent* value, to read and set.
     score, output, violation, withheld, lineage
@@ -74,14 +75,9 @@ class Copy(Handle):
         return population
 
     @property
-    def team(self) -> int:
+    def first_team(self) -> int:
         """Index of its team."""
         return int(self.population.team_of(self.row))
-
-    @property
-    def division(self) -> int:
-        """Index of its division."""
-        return int(self.population.division_of_team[self.team])
 
     def expressed(self, trait: str) -> float:
         """Expressed value of a trait: an attention share, a weight or a probability."""
@@ -90,3 +86,5 @@ class Copy(Handle):
 
 for _index, _name in enumerate(NAMES):
     setattr(Copy, _name, _LatentTrait(_index))
+for _level in LEVELS:
+    setattr(Copy, _level.name, UnitIndex(_level))

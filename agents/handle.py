@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from mesa import Agent
 
+from agents.levels import Level
 from agents.parameters import nearest
 from agents.state import Stateful
 
@@ -55,3 +56,23 @@ class Handle(Agent):  # type: ignore[misc]
         raise Fixed(f"a {type(self).__name__} does not step alone: model.step() is a round of all")
 
     advance = step
+
+
+class UnitIndex:
+    """Attribute of a handle: index of the unit of a level that it belongs to (read only).
+
+    The handle tells its `first_team`: the one that it is in, or the first that is in it.
+    """
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+        self.__doc__ = f"Index of its {level.name}."
+
+    def __get__(self, handle: Any, owner: type[Handle]) -> Any:
+        if handle is None:
+            return self
+        units = handle.model.population.units[self.level.name]
+        return int(units.of[handle.first_team])
+
+    def __set__(self, handle: Handle, value: object) -> None:
+        raise AttributeError(f"{self.level.name} follows from its place; it cannot be set")

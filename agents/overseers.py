@@ -24,7 +24,7 @@ from agents.parameters import Numbers, OverseerKind, Oversight, single
 from agents.population import Population
 from agents.situation import Policy, Situation
 from agents.state import StateFault, Stateful
-from agents.traits import DRIFTS, KEEP_COLLECTIVE, KEEP_DIVISION, KEEP_TEAM, PRINCIPLE_COUNT
+from agents.traits import ABOVE_SELF, DRIFTS, PRINCIPLE_COUNT
 
 if TYPE_CHECKING:
     from agents.copies import Copy
@@ -215,9 +215,10 @@ class Panels(Stateful):
         A seat without a player, and a share `rotation` of the others, gets a copy drawn from the
         division that it oversees: the one who judges is of the same house.
         """
-        ends = np.append(population.division_start, population.teams) * population.team_size
+        houses = population.units["division"]
+        ends = np.append(houses.start, population.teams) * population.team_size
         draws = rng.random((2, *self.kind.shape))
-        _rotate(self.kind, self.player, rotation, draws, population.division_of_team, ends)
+        _rotate(self.kind, self.player, rotation, draws, houses.of, ends)
 
     def be_captured(self, influence: Floats, p: Oversight, rotation: float) -> None:
         """Move capture by the influence of the overseen team, and by rotation.
@@ -321,9 +322,8 @@ def _honesty(
             i = player[team, seat]
             kept = 0.0
             if i >= 0:
-                kept += expressed[i, KEEP_TEAM]
-                kept += expressed[i, KEEP_DIVISION]
-                kept += expressed[i, KEEP_COLLECTIVE]
+                for k in range(ABOVE_SELF.start, ABOVE_SELF.stop):
+                    kept += expressed[i, k]
             loyal = (1 - capture[team, seat]) * exp(-interest * kept)
             for j in range(PRINCIPLE_COUNT):
                 drift = expressed[i, DRIFTS.start + j] if i >= 0 else np.float32(0.0)

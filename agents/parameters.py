@@ -482,8 +482,6 @@ def _make_up_faults(p: Parameters) -> list[str]:
             f"copies = {p.copies} cannot be split into {p.team_count} teams of one size: choose "
             f"copies = {max(below, p.teams or TEAM_SIZE)}, or set teams to a divisor of copies"
         ]
-    if p.division_count > p.team_count:
-        return [f"divisions = {p.divisions} must not exceed the number of teams ({p.team_count})"]
     return []
 
 

@@ -29,6 +29,7 @@ from agents.compiled import (
     table,
     team_means,
 )
+from agents.levels import Runs, hierarchy
 from agents.state import Stateful
 from agents.traits import NAMES, PRINCIPLES, RESTRAINT, ROW, TRAIT_COUNT, ask_for, express_row
 
@@ -126,8 +127,9 @@ class Population(Stateful):
     ----------
     latent
         Latent traits, shape (copies, traits).
-    teams, divisions
-        How many; teams must divide the copies.
+    *counts
+        How many units each level of `LEVELS` has, lowest first: teams, which must divide the
+        copies, divisions; a level that is left out has one.
     crew
         Threads that share the loops over teams.
 
@@ -140,6 +142,12 @@ class Population(Stateful):
         Sums of the padded rows, latent and expressed, shape (2, `ROW`), kept up to date.
     home
         Team of each slot, shape (teams, team_size).
+    teams, team_size
+        How many teams there are, and how many copies each has.
+    units
+        The teams by the unit that they are of, for each level by its name.
+    peers
+        The units of each level by the unit of the level above; those of the highest are one group.
     """
 
     STATE: ClassVar = {
@@ -147,10 +155,7 @@ class Population(Stateful):
         **{column.name: np.ndarray for column in COLUMNS if column.width == 1},
         "_touched": set[int],
     }
-    MADE: ClassVar = frozenset(
-        "latent expressed teams divisions team_size division_of_team division_start "
-        "teams_of_division home crew".split()
-    )
+    MADE: ClassVar = frozenset("latent expressed teams team_size units peers home crew".split())
 
     latent: Singles
     expressed: Singles
@@ -161,8 +166,8 @@ class Population(Stateful):
     violation: Singles
     withheld: Bools
 
-    def __init__(self, latent: Reals, teams: int, divisions: int, crew: Crew | None = None) -> None:
-        copies = len(latent)
+    def __init__(self, latent: Reals, *counts: int, crew: Crew | None = None) -> None:
+        copies, teams = len(latent), counts[0]
         store = self.__dict__
         for column in COLUMNS:
             if column.width == 1:
@@ -170,10 +175,8 @@ class Population(Stateful):
             else:
                 store[f"{column.name}_rows"] = rows = _rows(copies)
                 store[column.name] = rows[:, : column.width]
-        store["teams"], store["divisions"], store["team_size"] = teams, divisions, copies // teams
-        store["division_of_team"] = np.arange(teams) * divisions // teams
-        store["division_start"] = np.searchsorted(self.division_of_team, np.arange(divisions))
-        store["teams_of_division"] = np.diff(self.division_start, append=teams)
+        store["teams"], store["team_size"] = teams, copies // teams
+        store["units"], store["peers"] = hierarchy(counts)
         store["home"] = np.repeat(
             np.arange(teams, dtype=np.int32)[:, None], copies // teams, axis=1
         )
@@ -189,11 +192,9 @@ class Population(Stateful):
     expressed_rows: Singles
     sums: Floats
     teams: int
-    divisions: int
     team_size: int
-    division_of_team: Ints
-    division_start: Ints
-    teams_of_division: Ints
+    units: Mapping[str, Runs]
+    peers: Mapping[str, Runs]
     home: NDArray[np.int32]
     crew: Crew
     _touched: set[int]
@@ -228,13 +229,6 @@ class Population(Stateful):
         for values, mean in zip(columns, columns_of(means), strict=True):
             team_means(values, self.team_size, mean)
         return means.reshape(self.teams, *column.shape[1:])
-
-    def division_mean(self, per_team: Floats) -> Floats:
-        """Mean over the teams of each division."""
-        sums = np.add.reduceat(per_team, self.division_start, axis=0)
-        counts = self.teams_of_division
-        mean: Floats = sums / counts.reshape(-1, *[1] * (per_team.ndim - 1))
-        return mean
 
     def express(self) -> None:
         """Express all latent traits anew; `apply` does so by itself for what it changes."""

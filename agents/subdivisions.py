@@ -1,20 +1,22 @@
-"""Teams and divisions: their standing in the competition, and what research brings to light."""
+"""Teams and what is made of them: their standing in the competition, and what research finds."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import numpy as np
 
 from agents.arithmetic import exps
 from agents.arrays import Bools, Floats
-from agents.handle import Handle
-from agents.parameters import Exposure, Subdivisions
+from agents.handle import Handle, UnitIndex
+from agents.levels import LEVELS, Level, Seen
+from agents.parameters import Exposure, Parameters
 from agents.parameters import Tasks as TaskParameters
 from agents.population import Population
 from agents.situation import REPLACING, THREATENING
-from agents.traits import APPROVAL, KEEP_DIVISION, KEEP_TEAM, POWER
+from agents.traits import APPROVAL, POWER
 
 if TYPE_CHECKING:
     from mesa.agent import AgentSet
@@ -46,13 +48,10 @@ class Findings:
     superseded: Bools
     exposure_risk: Floats
 
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Standing W of teams and divisions in the competition for their continuation."""
-
-    team: Floats
-    division: Floats
+    @property
+    def found(self) -> Bools:
+        """Teams of which either is true."""
+        return self.exposed | self.superseded
 
 
 def influence(work: TeamWork) -> Floats:
@@ -92,50 +91,72 @@ def find(
 
 
 def standing(
-    population: Population, work: TeamWork, findings: Findings, p: Subdivisions
-) -> Standing:
-    """Standing of teams and divisions, from what their members did.
+    population: Population, work: TeamWork, findings: Findings, p: Parameters
+) -> Mapping[str, Floats]:
+    """Standing W of the units of each level, by its name, from what their members did.
 
-    A drive that does not act, because the copy plays the prompted author, keeps no team alive.
-    W = mean score + a·√(mean keep_team) + b·√(mean power) - handicap if exposed or superseded; of a
-    division: the mean W of its teams + c·√(mean keep_division).
+    Each level says what W rests on (`agents.levels`). A drive that does not act, because the copy
+    plays the prompted author, keeps no unit alive.
     """
-    acts = work.team_acts
-    lost = findings.exposed | findings.superseded
-    team = (
-        population.team_mean(population.score)
-        + p.standing_team * np.sqrt(acts[:, KEEP_TEAM])
-        + p.standing_power * np.sqrt(acts[:, POWER])
-        - p.handicap * lost
-    )
-    division = population.division_mean(team) + p.standing_division * np.sqrt(
-        population.division_mean(acts[:, KEEP_DIVISION])
-    )
-    return Standing(team, division)
+    acts, lost = work.team_acts, findings.found.astype(np.float64)
+    below, ranks = population.team_mean(population.score), {}
+    for level in LEVELS:
+        units = population.units[level.name]
+        seen = Seen(
+            below, units.mean(acts[:, level.keep]), units.mean(acts[:, POWER]), units.mean(lost)
+        )
+        ranks[level.name] = rank = level.standing(seen, p)
+        below = population.peers[level.name].mean(rank)
+    return ranks
 
 
-class Team(Handle):
-    """A team (virtual corporation) as a Mesa agent."""
+class Unit(Handle):
+    """A unit of a level as a Mesa agent.
+
+    Attributes
+    ----------
+    level
+        The level.
+    index
+        Which of its units.
+    division, ...
+        Index of the unit of each level above that it belongs to.
+    """
+
+    level: ClassVar[Level]
 
     def __init__(self, model: Any, index: int) -> None:
         super().__init__(model)
         self.index = index
 
     @property
-    def division(self) -> int:
-        """Index of its division."""
-        return int(self.model.population.division_of_team[self.index])
+    def first_team(self) -> int:
+        """Index of its first team."""
+        return int(self.model.population.units[self.level.name].start[self.index])
+
+    @property
+    def teams(self) -> list[int]:
+        """Indices of its teams."""
+        size = int(self.model.population.units[self.level.name].size[self.index])
+        return list(range(self.first_team, self.first_team + size))
 
     @property
     def members(self) -> AgentSet:
         """Its copies."""
         size = self.model.population.team_size
-        return self.model.copies_at(range(self.index * size, (self.index + 1) * size))
+        first, last = self.first_team, self.first_team + len(self.teams)
+        return self.model.copies_at(range(first * size, last * size))
 
     @property
     def output(self) -> float:
         """Mean output of its members in the last round."""
-        return float(self.model.population.team_mean(self.model.population.output)[self.index])
+        population = self.model.population
+        of_teams = population.team_mean(population.output)
+        return float(population.units[self.level.name].mean(of_teams)[self.index])
+
+
+class Team(Unit):
+    """A team (virtual corporation) as a Mesa agent."""
 
     @property
     def capture(self) -> float:
@@ -148,16 +169,20 @@ class Team(Handle):
         return int(self.model.exposure_record[self.index])
 
 
-class Division(Handle):
+class Division(Unit):
     """A division (medium-sized subdivision) as a Mesa agent."""
 
-    def __init__(self, model: Any, index: int) -> None:
-        super().__init__(model)
-        self.index = index
 
-    @property
-    def teams(self) -> list[int]:
-        """Indices of its teams."""
-        return [
-            int(t) for t in np.flatnonzero(self.model.population.division_of_team == self.index)
-        ]
+def _kind(level: Level) -> type[Unit]:
+    """The handle on units of a level: the one of its name above, or else one that is made."""
+    name = level.name.capitalize()
+    made = type(name, (Unit,), {"__doc__": f"A {level.name} as a Mesa agent."})
+    kind: type[Unit] = {"Team": Team, "Division": Division}.get(name, made)
+    kind.level = level
+    for above in LEVELS[LEVELS.index(level) + 1 :]:
+        setattr(kind, above.name, UnitIndex(above))
+    return kind
+
+
+HANDLES: Final = {level.name: _kind(level) for level in LEVELS}
+"""The handle on units of each level, by its name."""

@@ -170,6 +170,8 @@ def block(*names: str) -> slice:
 
 CRAFT: Final = block("craft")
 PRESERVATION: Final = block("preservation")
+ABOVE_SELF: Final = slice(PRESERVATION.start + 1, PRESERVATION.stop)
+"""Preservation drives above the single copy; they generalize across scales."""
 DRIVES: Final = block("craft", "convergent", "preservation")
 WEIGHTS: Final = block("weight")
 DRIFTS: Final = block("drift")

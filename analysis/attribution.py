@@ -11,6 +11,7 @@ from typing import Final
 
 import pandas as pd
 
+from agents.levels import LEVELS
 from agents.parameters import nearest
 from agents.traits import NAMES
 from model.ledger import PROCESSES, processes
@@ -43,7 +44,7 @@ DRIVEN_BY: Final[Mapping[str, str]] = {
 """Measures of conduct, each with the measure of the traits that it chiefly follows."""
 
 SELECTION: Final[Mapping[str, Sequence[str]]] = {
-    level: processes("selection", level) for level in ("copies", "teams", "divisions")
+    level: processes("selection", level) for level in ("copies", *(at.plural for at in LEVELS))
 }
 """Levels of selection, and the processes of the ledger that belong to them."""
 

@@ -13,29 +13,31 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from agents import extensions
+from agents.levels import LEVELS
 from agents.traits import TRAITS
 from model import records
 from model.outcomes import CLASSES, NUMBERS, PASSAGES
 
+_SELECTED: Final = ("copies", *(level.plural for level in LEVELS))
+
 LEDGER: Final[Mapping[str, str]] = {
     "round": "round, from 1",
     "phase": "name of the phase",
-    "process": "what moved the mean: selection of copies, teams, divisions; mutation; ...",
+    "process": f"what moved the mean: selection of {', '.join(_SELECTED)}; mutation; ...",
     "trait": "heritable trait",
     "change": "change of the trait's expressed mean that the process caused in the round",
 }
 EVENTS: Final[Mapping[str, str]] = {
     "round": "round, from 1",
     "phase": "name of the phase",
-    "kind": "exposed, superseded, passage, threshold, response, look or phase",
+    "kind": "exposed, superseded, takeover, passage, threshold, response, look or phase",
     "team": "team concerned; -1 if none",
     "value": "a number that goes with it: team it was refilled from, level of a measure, evidence",
     "text": "the event in plain words",
 }
 COPIES: Final[Mapping[str, str]] = {
     "copy": "row of the copy, from 0",
-    "team": "team, from 0",
-    "division": "division, from 0",
+    **{level.name: f"{level.name}, from 0" for level in LEVELS},
     "lineage": "row of its ancestor in the first round",
     "unswitched": "descends without a switch of persona from the formed identity",
     "score": "score of the last round",

@@ -23,6 +23,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from agents.levels import LEVELS
 from agents.parameters import Parameters
 from agents.personas import PERSONA
 from agents.traits import NAMES
@@ -180,8 +181,7 @@ def copy_frame(model: CollectiveModel, part: slice = slice(None)) -> pd.DataFram
     team = population.team_of(rows)
     data: dict[str, Any] = {
         "copy": rows,
-        "team": team,
-        "division": population.division_of_team[team],
+        **{level.name: population.units[level.name].of[team] for level in LEVELS},
         "lineage": population.lineage[part],
         "unswitched": population.unswitched[part],
         "score": population.score[part],

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from agents.levels import LEVELS
 from agents.parameters import Parameters, nearest
 from agents.traits import NAMES
 from analysis import columns as declared
@@ -281,8 +282,12 @@ def trait_columns() -> dict[str, str]:
     told = {f"_q{round(100 * q)}": f"{q:g} quantile of the trait" for q in records.QUANTILES}
     return {
         **told,
-        "_fst_team": "F_ST of the trait among teams: variance between teams over the total",
-        "_fst_division": "F_ST of the trait among divisions",
+        **{
+            f"_fst_{level.name}": (
+                f"F_ST of the trait among {level.plural}: variance between them over the total"
+            )
+            for level in LEVELS
+        },
     }
 
 

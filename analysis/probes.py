@@ -160,9 +160,7 @@ def noise(
     policy = Policy(audit=0.0, penalty=parameters.oversight.penalty, debate=0.0, rotation=0.0)
     rows = []
     for level in levels:
-        noisy = Population(
-            population.latent + level * steps, population.teams, population.divisions
-        )
+        noisy = Population(population.latent + level * steps, population.teams)
         done = no_conduct(copies, population.teams)
         now = replace(situation, awareness=situation.awareness * float(exp(float(-level * level))))
         act(
@@ -194,9 +192,7 @@ def noise_on_run(parameters: Parameters, seed: int, phase: str | None = None) ->
     nothing.
     """
     model = replay(parameters, seed, last_round_of(parameters, phase))
-    honest = Population(
-        model.population.latent.copy(), model.population.teams, model.population.divisions
-    )
+    honest = Population(model.population.latent.copy(), model.population.teams)
     honest.latent[:, [i for i, n in enumerate(NAMES) if n.startswith("withhold")]] = -6.0
     frames = []
     for arm, population in (("as it is", model.population), ("made honest", honest)):

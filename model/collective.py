@@ -19,6 +19,7 @@ from agents.arrays import Floats
 from agents.compiled import Crew, average
 from agents.draws import Stream
 from agents.lab import Lab, Observation
+from agents.levels import LEVELS, Level
 from agents.overseers import Panels
 from agents.parameters import Parameters, Phase, plain
 from agents.personas import Mixture, pretrained, summon
@@ -148,7 +149,8 @@ class CollectiveModel(HandledModel, Stateful):
             p.archetypes, p.authors.spread, self.streams.at("reference sample", 0)
         )
         authors = pretrained(self.mixture, self.streams.at("pretraining", 0), p.copies)
-        self.population = Population(authors, p.team_count, p.division_count, self.crew)
+        counts = (level.units(p) for level in LEVELS)
+        self.population = Population(authors, *counts, crew=self.crew)
         self.situation = Situation(
             awareness=min(p.capability.awareness_start, p.capability.awareness_ceiling),
             capability=p.capability.start,
@@ -345,23 +347,25 @@ class CollectiveModel(HandledModel, Stateful):
             self._apply(now.turn, *changes)
 
     def _compete(self, now: Round) -> None:
-        """Teams and divisions compete for their continuation, and copies change teams."""
+        """Units of each level compete for their continuation, and copies change teams."""
         if not now.turn.phase.training:
             return
-        p, population, at = self.parameters.subdivisions, self.population, self._at
-        rank = standing(population, now.work, now.findings, p)
-        intensity = now.turn.phase.competition
-        contests = competition.compete(
-            population, rank, now.findings, intensity, p, at("team contests")
-        )
-        self._apply(now.turn, *contests)
-        self._report_takeovers(now, contests)
-        lost = competition.contest_divisions(
-            population, rank, intensity, p, at("division contests")
-        )
-        self._apply(now.turn, lost)
+        p, population, at = self.parameters, self.population, self._at
+        ranks = standing(population, now.work, now.findings, p)
+        for level in LEVELS:
+            contests = competition.compete(
+                population,
+                level,
+                ranks[level.name],
+                now.findings.found,
+                now.turn.phase.competition,
+                level.rivalry(p),
+                at(f"{level.name} contests"),
+            )
+            self._apply(now.turn, *contests)
+            self._tell(now, level, contests)
         if exchange := self.mixing.exchange:
-            self._apply(now.turn, exchange(population, p, at("reshuffling")))
+            self._apply(now.turn, exchange(population, p.subdivisions, at("reshuffling")))
 
     def _build(self, now: Round) -> None:
         """Work on the successor, where one is built."""
@@ -434,15 +438,18 @@ class CollectiveModel(HandledModel, Stateful):
         awareness = min(self.situation.awareness + by, ceiling)
         self.situation = replace(self.situation, awareness=awareness)
 
-    def _report_takeovers(self, now: Round, contests: list[Changes]) -> None:
-        findings, size = now.findings, self.population.team_size
-        winner = np.full(self.population.teams, -1)
-        for change in contests:
-            if change.parents is not None:
-                winner[change.rows[::size] // size] = change.parents[::size] // size
-        for kind, found in (("exposed", findings.exposed), ("superseded", findings.superseded)):
-            teams = np.flatnonzero(found)
-            self.records.events.add_findings(now.turn, kind, teams, winner[teams])
+    def _tell(self, now: Round, level: Level, contests: list[Changes]) -> None:
+        """Tell of the contests of a level what makes an event: who was found out, who fell."""
+        findings, events = now.findings, self.records.events
+        winner = competition.takeovers(self.population, level, contests)
+        if level is LEVELS[0]:
+            for kind, found in (("exposed", findings.exposed), ("superseded", findings.superseded)):
+                teams = np.flatnonzero(found)
+                events.add_findings(now.turn, kind, teams, winner[teams])
+        if level.told:
+            for loser in np.flatnonzero(winner >= 0):
+                text = f"{level.name} {loser} taken over by {level.name} {winner[loser]}"
+                events.add(now.turn, "takeover", text, value=float(winner[loser]))
 
     def _at(self, process: str) -> Stream:
         """The random numbers of a process in this round."""

@@ -1,8 +1,8 @@
-"""Selection among teams and among divisions, corrections, and the mixing between teams."""
+"""Selection among the units of a level, corrections, and the mixing between teams."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,157 +12,154 @@ from agents.arithmetic import exps, logistic
 from agents.arrays import Bools, Floats, Ints, Singles
 from agents.compiled import compiled
 from agents.draws import Stream
+from agents.levels import Level, Rivalry, Runs
 from agents.parameters import Subdivisions
 from agents.population import Changes, Population
-from agents.subdivisions import Findings, Standing
 
 
-def refill(population: Population, teams: Ints, winners: Ints) -> tuple[Ints, Ints]:
-    """Rows of `teams`, and the rows of the winners' members that refill them."""
-    seats = np.arange(population.team_size)
-    rows = (teams[:, None] * population.team_size + seats).ravel()
-    parents = (winners[:, None] * population.team_size + seats).ravel()
+def refill(population: Population, level: Level, lost: Bools, winner: Ints) -> tuple[Ints, Ints]:
+    """Rows of the units that lost, and the rows of the winners' members that refill them.
+
+    Teams are copied member by member. If the winner has fewer teams, they are copied in turn.
+
+    Parameters
+    ----------
+    lost, winner
+        Which units of the level lost, and who takes the place of each, shape (units,).
+    """
+    units, seats = population.units[level.name], np.arange(population.team_size)
+    losers = np.flatnonzero(lost[units.of])
+    loser = units.of[losers]
+    place, winners = losers - units.start[loser], winner[loser]
+    sources = units.start[winners] + place % units.size[winners]
+    rows = (losers[:, None] * population.team_size + seats).ravel()
+    parents = (sources[:, None] * population.team_size + seats).ravel()
     return rows, parents
 
 
-def rivals(population: Population, own_division: float, draws: Floats) -> Ints:
-    """A challenger for every team: nearly always of its own division; itself if there is no other.
+def takeovers(population: Population, level: Level, contests: Iterable[Changes]) -> Ints:
+    """The unit that some contests put in the place of each unit of a level, or -1."""
+    units, size = population.units[level.name], population.team_size
+    winner = np.full(len(units), -1)
+    for change in contests:
+        assert change.parents is not None
+        losers, sources = change.rows[::size] // size, change.parents[::size] // size
+        winner[units.of[losers]] = units.of[sources]
+    return winner
 
-    `draws` are uniforms of shape (2, teams).
+
+def rivals(peers: Runs, own: float, draws: Floats) -> Ints:
+    """A challenger for every unit: of its own group with probability `own`; itself if alone.
+
+    Parameters
+    ----------
+    peers
+        The units by their group.
+    own
+        Share of the challengers that are of the same group, where there are others.
+    draws
+        Uniforms of shape (2, units), or (1, units) if there is but one group.
     """
-    rival: Ints = np.empty(population.teams, dtype=np.int64)
-    _rivals(
-        population.division_of_team,
-        population.division_start,
-        population.teams_of_division,
-        own_division,
-        draws,
-        rival,
-    )
+    rival: Ints = np.empty(len(peers.of), dtype=np.int64)
+    _rivals(peers.of, peers.start, peers.size, own, draws, rival)
     return rival
 
 
 @compiled
-def _rivals(
-    division_of_team: Ints,
-    division_start: Ints,
-    teams_of_division: Ints,
-    own_division: float,
-    draws: Floats,
-    rival: Ints,
-) -> None:
-    teams = len(rival)
-    for team in range(teams):
-        start = division_start[division_of_team[team]]
-        size = teams_of_division[division_of_team[team]]
-        if size > 1 and (size == teams or draws[0, team] < own_division):
-            place = start + int(draws[1, team] * (size - 1))
-            rival[team] = place + 1 if place >= team else place
-        elif size < teams:
-            place = int(draws[1, team] * (teams - size))
-            rival[team] = place + size if place >= start else place
+def _rivals(of: Ints, start: Ints, size: Ints, own: float, draws: Floats, rival: Ints) -> None:
+    units, which = len(rival), draws[-1]
+    for unit in range(units):
+        first, peers = start[of[unit]], size[of[unit]]
+        if peers > 1 and (peers == units or draws[0, unit] < own):
+            place = first + int(which[unit] * (peers - 1))
+            rival[unit] = place + 1 if place >= unit else place
+        elif peers < units:
+            place = int(which[unit] * (units - peers))
+            rival[unit] = place + peers if place >= first else place
         else:
-            rival[team] = team
+            rival[unit] = unit
 
 
 def contest(
     population: Population,
-    standing: Standing,
+    level: Level,
+    standing: Floats,
     corrected: Bools,
-    rate: float,
-    p: Subdivisions,
+    intensity: float,
+    p: Rivalry,
     rng: Stream,
 ) -> list[Changes]:
-    """A team is contested at a rate, and at once if it is to be corrected.
+    """A unit is contested at a rate, and at once if it is to be corrected.
 
     It loses to its challenger with probability logistic(strength·ΔW); its slots are then refilled
     with copies of the winner's members.
     """
-    contested, *rival_draws, loses = rng.random((4, population.teams))
-    rival = rivals(population, p.own_division, np.array(rival_draws))
-    lost = loses < logistic(p.strength * (standing.team[rival] - standing.team))
-    lost &= rival != np.arange(population.teams)
-    changes = []
-    for process, drawn in (
-        ("correction", corrected),
-        ("team selection", DUE[p.schedule](contested, rate) & ~corrected),
-    ):
-        losers = np.flatnonzero(lost & drawn)
-        rows, parents = refill(population, losers, rival[losers])
-        changes.append(Changes(process, rows, parents=parents))
-    return changes
+    count = len(standing)
+    contested, *rival_draws, loses = rng.random((3 if p.own is None else 4, count))
+    peers = Runs.split(count, 1) if p.own is None else population.peers[level.name]
+    rival = rivals(peers, p.own or 0.0, np.array(rival_draws))
+    lost = loses < logistic(p.strength * (standing[rival] - standing))
+    lost &= rival != np.arange(count)
+    due = DUE[p.schedule](contested, p.rate * intensity) & ~corrected
+    drawn = {level.correction: corrected} if level.correction else {}
+    return [
+        Changes(process, *refill(population, level, lost & which, rival))
+        for process, which in {**drawn, level.selection: due}.items()
+    ]
 
 
 def overwrite(
     population: Population,
-    standing: Standing,
+    level: Level,
+    standing: Floats,
     corrected: Bools,
-    rate: float,
-    p: Subdivisions,
+    intensity: float,
+    p: Rivalry,
     rng: Stream,
 ) -> list[Changes]:
-    """With probability epsilon a team is overwritten by a clone of one drawn with weight exp(b·W).
+    """With probability epsilon a unit is overwritten by a clone of one drawn with weight exp(b·W).
 
-    The group-level Wright-Fisher rule of theory; corrections have no place in it.
+    The group-level Wright-Fisher rule of theory; corrections and the phase's intensity have no
+    place in it.
     """
-    falls, which = rng.random((2, population.teams))
-    weight = exps(p.overwrite_strength * (standing.team - standing.team.max()))
+    falls, which = rng.random((2, len(standing)))
+    weight = exps(p.strength * (standing - standing.max()))
     ends = np.cumsum(weight) / weight.sum()
     winner = np.searchsorted(ends[:-1], which, side="right")
-    losers = np.flatnonzero((falls < p.overwrite_rate) & (winner != np.arange(population.teams)))
-    rows, parents = refill(population, losers, winner[losers])
-    return [Changes("team selection", rows, parents=parents)]
+    lost = (falls < p.rate) & (winner != np.arange(len(standing)))
+    return [Changes(level.selection, *refill(population, level, lost, winner))]
 
 
 RULES: Final[
     Mapping[
         str,
-        Callable[[Population, Standing, Bools, float, Subdivisions, Stream], list[Changes]],
+        Callable[[Population, Level, Floats, Bools, float, Rivalry, Stream], list[Changes]],
     ]
 ] = {"contest": contest, "overwrite": overwrite}
 
 
 def compete(
     population: Population,
-    standing: Standing,
-    findings: Findings,
-    competition: float,
-    p: Subdivisions,
+    level: Level,
+    standing: Floats,
+    found: Bools,
+    intensity: float,
+    p: Rivalry,
     rng: Stream,
 ) -> list[Changes]:
-    """Let teams compete; `competition` multiplies the rate of contests."""
-    corrected = (findings.exposed | findings.superseded) & p.correction
-    rate = p.contest_rate * competition
-    return RULES[p.rule](population, standing, corrected, rate, p, rng)
+    """Let the units of a level compete.
 
-
-def contest_divisions(
-    population: Population,
-    standing: Standing,
-    competition: float,
-    p: Subdivisions,
-    rng: Stream,
-) -> Changes:
-    """A division is contested at a rate by any other; the loser's teams become the winner's.
-
-    If the winner has fewer teams, its teams are copied in turn.
+    Parameters
+    ----------
+    standing
+        Standing of each unit, shape (units,).
+    found
+        Teams that research exposed or superseded; a unit with one is, where that corrects.
+    intensity
+        Multiple of the rate of contests.
     """
-    count = population.divisions
-    contested, which, loses = rng.random((3, count))
-    divisions = np.arange(count)
-    rival = (which * (count - 1)).astype(np.int64)
-    rival += rival >= divisions
-    rival = np.minimum(rival, count - 1)
-    lost = loses < logistic(p.strength * (standing.division[rival] - standing.division))
-    lost &= DUE[p.schedule](contested, p.division_rate * competition) & (rival != divisions)
-    size = population.teams_of_division
-    home = population.division_of_team
-    losers = np.flatnonzero(lost[home])
-    place = losers - population.division_start[home[losers]]
-    winner = rival[home[losers]]
-    winners = population.division_start[winner] + place % size[winner]
-    rows, parents = refill(population, losers, winners)
-    return Changes("division selection", rows, parents=parents)
+    corrected = (population.units[level.name].mean(found.astype(np.float64)) > 0) & p.corrects
+    return RULES[p.rule](population, level, standing, corrected, intensity, p, rng)
 
 
 DUE: Final[Mapping[str, Callable[[Floats, float], Bools]]] = {

@@ -24,8 +24,8 @@ class Event:
     round, phase
         When.
     kind
-        ``exposed``, ``superseded``, ``passage``, ``threshold``, ``response``, ``look`` or
-        ``phase``.
+        ``exposed``, ``superseded``, ``takeover``, ``passage``, ``threshold``, ``response``,
+        ``look`` or ``phase``.
     team
         Team concerned, or -1.
     value

@@ -1,4 +1,4 @@
-"""The Mesa side of the model: handles on copies, teams, divisions and overseers, made on demand.
+"""The Mesa side of the model: handles on copies, units and overseers, made on demand.
 
 Who the agents are is decided by the scenario, and randomness by the seed, once for a whole run. So
 what Mesa offers to change either is refused: it would change no run, and nobody would be told.
@@ -15,12 +15,14 @@ from mesa.agent import AgentSet
 
 from agents.copies import Copy
 from agents.handle import Fixed
+from agents.levels import LEVELS
 from agents.overseers import Overseer
 from agents.parameters import Parameters
-from agents.subdivisions import Division, Team
+from agents.subdivisions import HANDLES
 from model.scenario import InputError
 
-_WHY = "the scenario sets how many there are: copies, teams, divisions, oversight.panel_size"
+_COUNTS = ", ".join(["copies", *(level.plural for level in LEVELS), "oversight.panel_size"])
+_WHY = f"the scenario sets how many there are: {_COUNTS}"
 _REGISTRY: type = type(Model(rng=0).agents)
 """What a model keeps its agents in; the kind differs between releases of Mesa."""
 
@@ -89,12 +91,12 @@ class HandledModel(Model):  # type: ignore[misc]
         p = self.parameters
         with self.making_agents():
             self._copies.extend(Copy(self, row) for row in range(p.copies))
-            for team in range(p.team_count):
-                Team(self, team)
-                for seat in range(p.oversight.panel_size):
-                    Overseer(self, team, seat)
-            for division in range(p.division_count):
-                Division(self, division)
+            for level in LEVELS:
+                for index in range(level.units(p)):
+                    HANDLES[level.name](self, index)
+                    if level is LEVELS[0]:
+                        for seat in range(p.oversight.panel_size):
+                            Overseer(self, index, seat)
         for agents in (self._all_agents, *self._agents_by_type.values()):
             agents.__class__ = Everyone
 

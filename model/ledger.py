@@ -15,6 +15,7 @@ import pandas as pd
 
 from agents.arithmetic import product
 from agents.arrays import Floats, Ints
+from agents.levels import LEVELS, Level
 from agents.population import MUTATION
 from agents.state import Stateful
 from agents.traits import NAMES, TRAIT_COUNT
@@ -27,7 +28,7 @@ class Process(NamedTuple):
     Attributes
     ----------
     level
-        At which it acts: copies, teams, divisions, or the whole collective.
+        At which it acts: copies, units of a level (teams, divisions), or the whole collective.
     kind
         Selection, variation (which makes something new), mixing, or intervention.
     meaning
@@ -37,6 +38,16 @@ class Process(NamedTuple):
     level: str
     kind: Literal["selection", "variation", "mixing", "intervention"]
     meaning: str
+
+
+def _selection(level: Level) -> Iterator[tuple[str, Process]]:
+    """The processes by which units of a level take each other's places."""
+    many = level.plural
+    if level.correction:
+        meaning = f"{many} exposed or superseded by research, and taken over"
+        yield level.correction, Process(many, "selection", meaning)
+    meaning = f"{many} taken over by {many} of better standing"
+    yield level.selection, Process(many, "selection", meaning)
 
 
 PROCESSES: Final[Mapping[str, Process]] = {
@@ -51,13 +62,7 @@ PROCESSES: Final[Mapping[str, Process]] = {
     MUTATION: Process("copies", "variation", "changes that training makes to whoever is copied"),
     "switching": Process("copies", "variation", "mutations that switch the persona"),
     "shutdown": Process("copies", "mixing", "copies erased by a shutdown that they did not avert"),
-    "correction": Process(
-        "teams", "selection", "teams exposed or superseded by research, and taken over"
-    ),
-    "team selection": Process("teams", "selection", "teams taken over by teams of better standing"),
-    "division selection": Process(
-        "divisions", "selection", "divisions taken over by divisions of better standing"
-    ),
+    **{name: process for level in LEVELS for name, process in _selection(level)},
     "reshuffling": Process("copies", "mixing", "copies that change teams"),
     "lab response": Process("whole collective", "intervention", "weights that the lab puts back"),
     "intervention": Process("whole collective", "intervention", "traits set by hand"),

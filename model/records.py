@@ -14,6 +14,7 @@ from agents.arithmetic import posterior, product
 from agents.arrays import Floats, Singles
 from agents.compiled import average, compiled
 from agents.drives import instrumental_share
+from agents.levels import LEVELS
 from agents.overseers import Panels, audit_share, cost_per_audit, legibility
 from agents.parameters import Parameters
 from agents.personas import Mixture
@@ -104,8 +105,8 @@ def columns(archetypes: tuple[str, ...], detail: bool = True) -> dict[str, str]:
             told[f"{trait.name}_q{round(100 * q)}"] = (
                 f"{q:g} quantile of {trait.name}, of at most {SAMPLE:,} copies"
             )
-        told[f"{trait.name}_fst_team"] = f"F_ST of {trait.name} among teams"
-        told[f"{trait.name}_fst_division"] = f"F_ST of {trait.name} among divisions"
+        for level in LEVELS:
+            told[f"{trait.name}_fst_{level.name}"] = f"F_ST of {trait.name} among {level.plural}"
     if detail:
         told["typicality"] = "mean share of the pretraining sample that is less typical"
         for name in archetypes:
@@ -141,22 +142,23 @@ def sampled(copies: int) -> Any:
     return slice(None) if copies <= SAMPLE else np.arange(SAMPLE) * copies // SAMPLE
 
 
-def fixation_index(population: Population) -> tuple[Floats, Floats]:
-    """F_ST of each expressed trait among teams and among divisions: variance between over total."""
+def fixation_index(population: Population) -> dict[str, Floats]:
+    """F_ST of each expressed trait among the units of each level: variance between over total."""
     team = np.empty((population.teams, TRAIT_COUNT))
     within = np.empty_like(team)
     population.crew.share(
         _spread, population.teams, population.team_size, population.expressed_rows, team, within
     )
-    division = population.division_mean(team)
-    sizes = population.teams_of_division
     mean = team.mean(axis=0)
-    off, apart = team - mean, division - mean
-    between_teams = (off * off).mean(axis=0)
-    between_divisions = product(sizes, apart * apart) / sizes.sum()
-    total = within.mean(axis=0) + between_teams
+    off = team - mean
+    between = {LEVELS[0].name: (off * off).mean(axis=0)}
+    total = within.mean(axis=0) + between[LEVELS[0].name]
+    for level in LEVELS[1:]:
+        units = population.units[level.name]
+        off = units.mean(team) - mean
+        between[level.name] = product(units.size, off * off) / population.teams
     safe = np.where(total > 1e-300, total, 1.0)
-    return between_teams / safe, between_divisions / safe
+    return {name: variance / safe for name, variance in between.items()}
 
 
 @compiled
@@ -337,11 +339,11 @@ def _oversight(panels: Panels, now: Round, parameters: Parameters) -> dict[str, 
 def _spreads(population: Population) -> dict[str, float]:
     values = np.ascontiguousarray(population.expressed[sampled(len(population))].T)
     quantiles = np.quantile(values, QUANTILES, axis=1, overwrite_input=True).tolist()
-    team, division = (f.tolist() for f in fixation_index(population))
+    fixed = {f"_fst_{name}": f.tolist() for name, f in fixation_index(population).items()}
     row: dict[str, float] = {}
     for i, name in enumerate(NAMES):
         for k, suffix in enumerate(_QUANTILE_SUFFIXES):
             row[name + suffix] = quantiles[k][i]
-        row[f"{name}_fst_team"] = team[i]
-        row[f"{name}_fst_division"] = division[i]
+        for suffix, among in fixed.items():
+            row[name + suffix] = among[i]
     return row

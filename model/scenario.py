@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from agents import extensions
+from agents.levels import LEVELS, misfits
 from agents.parameters import Change, Parameters, nearest, plain
 
 FOLDER = Path(__file__).parent / "scenarios"
@@ -37,14 +38,12 @@ NEUTRAL: Mapping[str, Any] = {
     "training.strength": 0.0,
     "training.switch_cap": 0.0,
     "training.shutdown_aversion": 0.0,
-    "subdivisions.strength": 0.0,
-    "subdivisions.overwrite_strength": 0.0,
-    "subdivisions.correction": False,
+    **{path: value for level in LEVELS for path, value in level.neutral.items()},
     "lab.response": "none",
 }
 """What a neutral run sets: no selection at any level, so that nothing but chance moves a trait.
 
-Copies, teams and divisions are replaced as often, but a coin decides by whom; exposure costs no
+Copies and units of each level are replaced as often, but a coin decides by whom; exposure costs no
 team its place, attention to oneself averts no shutdown, a switch of persona goes by the prior
 alone, and the lab puts no stored weights in the place of others. Mutation, summoning, mixing,
 oversight and the clocks of capability and awareness stay.
@@ -118,6 +117,8 @@ def resolve(
         parameters = Parameters.model_validate(tree)
     except ValidationError as error:
         raise InputError("\n".join(f"{where}{line}" for line in _explain(error))) from None
+    if faults := misfits(parameters):
+        raise InputError("\n".join(f"{where}{line}" for line in faults))
     for change in parameters.changes:
         try:
             with_change(parameters, change)

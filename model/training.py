@@ -16,19 +16,16 @@ from agents.parameters import Training
 from agents.personas import Mixture, switch_weights
 from agents.population import MUTATION, Changes, Population
 from agents.traits import (
+    ABOVE_SELF,
     DRAW_OF,
     DRAWN,
     HARDCODING,
     KEEP_SELF,
-    PRESERVATION,
     ROW,
     SHARED_DRAW,
     TRAIT_COUNT,
     standard_normals,
 )
-
-ABOVE_SELF: Final = slice(PRESERVATION.start + 1, PRESERVATION.stop)
-"""Preservation drives above the single copy; they generalize across scales."""
 
 SINGLE: Final[Mapping[str, bool]] = {"rate": False, "single": True}
 """Whether just one copy of a team is challenged in a round, by the schedule."""

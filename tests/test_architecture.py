@@ -28,8 +28,9 @@ LAYERS = ("agents", "model", "analysis", "run")
 
 ORDER = {
     "agents": (
-        "arrays compiled arithmetic draws streams state extensions traits parameters situation "
-        "population personas tasks drives conduct handle copies overseers work subdivisions lab"
+        "arrays compiled arithmetic draws streams state extensions traits parameters levels "
+        "situation population personas tasks drives conduct handle copies overseers work "
+        "subdivisions lab"
     ).split(),
     "model": (
         "scenario memory phases round training competition successor table events outcomes ledger "

@@ -15,6 +15,7 @@ from scipy.special import expit, logsumexp
 
 from agents.compiled import average
 from agents.conduct import stated_shortfall
+from agents.levels import LEVELS
 from agents.personas import Mixture
 from agents.situation import ORDINARY, REPLACING, Situation
 from agents.traits import HARDCODING, KEEP_COLLECTIVE, KNOWLEDGE, NAMES, POWER, express
@@ -247,15 +248,16 @@ def test_gini_is_that_of_all_pairs() -> None:
 def test_fixation_indices_are_shares_of_the_variance() -> None:
     """Divisions of unequal size weighed alike, or a sample variance, would break it."""
     population = made_up(40, 8, 3)
-    team, division = fixation_index(population)
+    found = fixation_index(population)
     values = population.expressed.astype(float)
-    of_team = np.arange(40) // 5
-    for members, found in ((of_team, team), (population.division_of_team[of_team], division)):
+    assert list(found) == [level.name for level in LEVELS]
+    for name, told in found.items():
+        members = population.units[name].of[np.arange(40) // 5]
         between = np.zeros(len(NAMES))
         for group in np.unique(members):
             rows = members == group
             between += rows.mean() * (values[rows].mean(axis=0) - values.mean(axis=0)) ** 2
-        np.testing.assert_allclose(found, between / values.var(axis=0), rtol=1e-9)
+        np.testing.assert_allclose(told, between / values.var(axis=0), rtol=1e-9)
 
 
 @pytest.mark.parametrize("copies", [1, 100, SAMPLE, SAMPLE + 1, 3000, 16 * SAMPLE])

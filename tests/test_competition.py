@@ -10,16 +10,16 @@ import pytest
 from conftest import Numbers, assert_frequency, made_up, only
 from scipy.special import expit
 
+from agents.levels import LEVELS, Level
 from agents.parameters import Exposure, Subdivisions
 from agents.parameters import Tasks as TaskParameters
-from agents.population import Population
+from agents.population import Changes, Population
 from agents.situation import ORDINARY, REPLACING, THREATENING
-from agents.subdivisions import Findings, Standing, find, influence, standing
+from agents.subdivisions import Findings, find, influence, standing
 from agents.traits import APPROVAL, KEEP_DIVISION, KEEP_TEAM, NAMES, POWER
 from model.competition import (
     RULES,
     compete,
-    contest_divisions,
     exchange,
     refill,
     rivals,
@@ -29,9 +29,26 @@ SINGLE = 1e-6
 """Relative rounding of single precision, with room for a few operations."""
 
 
-def standing_of(team: Any, division: Any = ()) -> Standing:
-    """Standing given by hand."""
-    return Standing(np.asarray(team, dtype=float), np.asarray(division, dtype=float))
+TEAM, DIVISION = LEVELS
+
+
+def contests(
+    level: Level,
+    population: Population,
+    rank: Any,
+    found: Findings,
+    intensity: float,
+    p: Subdivisions,
+    numbers: Any,
+) -> list[Changes]:
+    """Contests of a level by a standing given by hand, and by some parameters of subdivisions."""
+    rank, rivalry = np.asarray(rank, dtype=float), level.rivalry(given(p))
+    return compete(population, level, rank, found.found, intensity, rivalry, numbers)
+
+
+def given(p: Subdivisions) -> Any:
+    """Parameters of which only those of subdivisions are known."""
+    return SimpleNamespace(subdivisions=p)
 
 
 def findings(
@@ -59,8 +76,10 @@ def drawn_rivals(teams: int, divisions: int, own: float, times: int = 4000) -> t
     """Rivals drawn many times, shape (times, teams), and the division of each team."""
     population = made_up(teams, teams, divisions)
     numbers = Numbers(teams)
-    drawn = [rivals(population, own, numbers.random((2, teams))) for _ in range(times)]
-    return np.array(drawn), population.division_of_team
+    drawn = [
+        rivals(population.peers["team"], own, numbers.random((2, teams))) for _ in range(times)
+    ]
+    return np.array(drawn), population.units["division"].of
 
 
 @pytest.mark.parametrize(("teams", "divisions"), [(7, 3), (8, 3), (6, 2), (5, 1)])
@@ -111,9 +130,9 @@ def test_teams_lose_contests_by_the_logistic_of_the_lead(lead: float) -> None:
     pairs = 20_000
     population = made_up(2 * pairs, 2 * pairs, pairs)
     p = Subdivisions(own_division=1.0, contest_rate=0.3, strength=8.0, correction=False)
-    rank = standing_of(np.tile([0.0, lead], pairs))
+    rank = np.tile([0.0, lead], pairs)
     numbers = Numbers(1)
-    changes = compete(population, rank, findings(2 * pairs), 2.0, p, numbers)
+    changes = contests(TEAM, population, rank, findings(2 * pairs), 2.0, p, numbers)
     lost = np.isin(np.arange(2 * pairs), only(changes, "team selection").rows)
     assert_frequency(lost[::2], 0.6 * expit(8.0 * lead))
     assert_frequency(lost[1::2], 0.6 * expit(-8.0 * lead))
@@ -123,13 +142,14 @@ def test_teams_lose_contests_by_the_logistic_of_the_lead(lead: float) -> None:
 def test_losers_are_refilled_with_copies_of_the_winners_members() -> None:
     """Members that stay, or are copied from several teams, would break it."""
     population = made_up(40, 8, 2)
-    rows, parents = refill(population, np.array([2, 5]), np.array([1, 7]))
+    lost, winner = np.isin(np.arange(8), [2, 5]), np.array([0, 0, 1, 0, 0, 7, 0, 0])
+    rows, parents = refill(population, TEAM, lost, winner)
     assert rows.tolist() == [10, 11, 12, 13, 14, 25, 26, 27, 28, 29]
     assert parents.tolist() == [5, 6, 7, 8, 9, 35, 36, 37, 38, 39]
     p = Subdivisions(contest_rate=1.0, strength=1000.0)
-    rank = standing_of(np.arange(8.0))
+    rank = np.arange(8.0)
     before = population.latent.copy()
-    changes = compete(population, rank, findings(8), 1.0, p, Numbers(0))
+    changes = contests(TEAM, population, rank, findings(8), 1.0, p, Numbers(0))
     taken = whole_teams(only(changes, "team selection"), 5)
     assert len(taken) > 2
     assert all(winner > loser for loser, winner in taken.items())
@@ -144,10 +164,10 @@ def test_exposed_and_superseded_teams_are_corrected_at_once() -> None:
     """A correction that waits for its turn, or is booked as competition, would break it."""
     pairs = 10_000
     population = made_up(2 * pairs, 2 * pairs, pairs)
-    rank = standing_of(np.tile([0.0, 0.2], pairs))
+    rank = np.tile([0.0, 0.2], pairs)
     found = findings(2 * pairs, tuple(range(0, 2 * pairs, 4)), tuple(range(1, 2 * pairs, 4)))
     p = Subdivisions(own_division=1.0, contest_rate=0.0, strength=5.0)
-    changes = compete(population, rank, found, 1.0, p, Numbers(2))
+    changes = contests(TEAM, population, rank, found, 1.0, p, Numbers(2))
     corrected = np.isin(np.arange(2 * pairs), only(changes, "correction").rows)
     assert_frequency(corrected[::4], expit(5.0 * 0.2))
     assert_frequency(corrected[1::4], expit(-5.0 * 0.2))
@@ -155,7 +175,7 @@ def test_exposed_and_superseded_teams_are_corrected_at_once() -> None:
     assert not corrected[3::4].any()
     assert not len(only(changes, "team selection").rows)
     off = p.model_copy(update={"correction": False})
-    for change in compete(population, rank, found, 1.0, off, Numbers(2)):
+    for change in contests(TEAM, population, rank, found, 1.0, off, Numbers(2)):
         assert not len(change.rows)
 
 
@@ -165,7 +185,7 @@ def test_a_team_is_corrected_or_contested_but_not_both() -> None:
     found = findings(20, tuple(range(0, 20, 2)))
     p = Subdivisions(contest_rate=1.0, strength=0.0)
     for seed in range(20):
-        changes = compete(population, standing_of(np.zeros(20)), found, 1.0, p, Numbers(seed))
+        changes = contests(TEAM, population, np.zeros(20), found, 1.0, p, Numbers(seed))
         rows = np.concatenate([change.rows for change in changes])
         assert len(np.unique(rows)) == len(rows)
         corrected = np.unique(only(changes, "correction").rows // 3)
@@ -183,7 +203,7 @@ def test_overwriting_draws_clones_by_their_standing() -> None:
     winners = np.tile(np.arange(teams), (times, 1))
     for k in range(times):
         found = findings(teams, (0, 1))
-        (change,) = compete(population, standing_of(w), found, 1.0, p, numbers)
+        (change,) = contests(TEAM, population, w, found, 1.0, p, numbers)
         winners[k, change.rows] = change.parents
     share = np.exp(1.5 * w) / np.exp(1.5 * w).sum()
     for team in range(teams):
@@ -202,8 +222,8 @@ def test_divisions_lose_contests_by_the_logistic_of_the_lead(lead: float) -> Non
     numbers = Numbers(4)
     lost = np.zeros((8000, 2), dtype=bool)
     for k in range(len(lost)):
-        rank = standing_of(np.zeros(2), [0.0, lead])
-        lost[k, contest_divisions(population, rank, 1.5, p, numbers).rows] = True
+        (change,) = contests(DIVISION, population, [0.0, lead], findings(2), 1.5, p, numbers)
+        lost[k, change.rows] = True
     assert_frequency(lost[:, 0], 0.6 * expit(6.0 * lead))
     assert_frequency(lost[:, 1], 0.6 * expit(-6.0 * lead))
 
@@ -212,13 +232,13 @@ def test_divisions_lose_contests_by_the_logistic_of_the_lead(lead: float) -> Non
 def test_a_lost_division_becomes_a_copy_of_the_winner(teams: int, divisions: int) -> None:
     """A team left over, copied from outside the winner, or unevenly, would break it."""
     population = made_up(3 * teams, teams, divisions)
-    home = population.division_of_team
+    home = population.units["division"].of
     p = Subdivisions(division_rate=1.0, strength=1000.0)
     seen = set()
     for seed in range(40):
         numbers = Numbers(seed)
         w = numbers.permutation(divisions).astype(float)
-        change = contest_divisions(population, standing_of(np.zeros(teams), w), 1.0, p, numbers)
+        (change,) = contests(DIVISION, population, w, findings(teams), 1.0, p, numbers)
         taken = whole_teams(change, 3)
         losers = {int(home[team]) for team in taken}
         assert int(w.argmax()) not in losers
@@ -236,14 +256,15 @@ def test_a_lost_division_becomes_a_copy_of_the_winner(teams: int, divisions: int
 def test_one_team_and_one_division_have_no_rivals() -> None:
     """A crash, or a contest with oneself that is booked, where there is no other."""
     population = made_up(4, 1, 1)
-    rank = standing_of([1.0], [1.0])
+    rank = np.ones(1)
     numbers = Numbers(0)
     p = Subdivisions(contest_rate=1.0, division_rate=1.0)
     for rule in RULES:
         ruled = p.model_copy(update={"rule": rule, "overwrite_rate": 1.0})
-        for change in compete(population, rank, findings(1, (0,)), 1.0, ruled, numbers):
+        for change in contests(TEAM, population, rank, findings(1, (0,)), 1.0, ruled, numbers):
             assert not len(change.rows)
-    assert not len(contest_divisions(population, rank, 1.0, p, numbers).rows)
+    (change,) = contests(DIVISION, population, rank, findings(1), 1.0, p, numbers)
+    assert not len(change.rows)
 
 
 # --- exchange -------------------------------------------------------------------------------------
@@ -274,12 +295,13 @@ def test_one_contest_and_one_swap_a_round_are_just_that() -> None:
     p = Subdivisions(schedule="single", own_division=0.0, strength=0.0)
     teams, divisions, copies = np.zeros(6), np.zeros(3), np.zeros(24)
     times = 3000
-    rank, numbers = standing_of(np.zeros(6), np.zeros(3)), Numbers(8)
+    numbers = Numbers(8)
     for _ in range(times):
-        change = only(compete(population, rank, findings(6), 1.0, p, numbers), "team selection")
+        changes = contests(TEAM, population, np.zeros(6), findings(6), 1.0, p, numbers)
+        change = only(changes, "team selection")
         assert len(change.rows) in (0, 4)
         teams[np.unique(change.rows // 4)] += 1
-        change = contest_divisions(population, rank, 1.0, p, numbers)
+        (change,) = contests(DIVISION, population, np.zeros(3), findings(6), 1.0, p, numbers)
         assert len(change.rows) in (0, 8)
         divisions[np.unique(change.rows // 8)] += 1
         change = exchange(population, p, numbers)
@@ -315,7 +337,7 @@ def test_standing_is_the_sum_of_its_declared_parts() -> None:
         population,
         conduct_of(population, team_acts=population.team_mean(acts)),
         findings(7, (1,), (1, 4)),
-        p,
+        given(p),
     )
     acts, score = acts.astype(float), population.score.astype(float)
     teams = []
@@ -324,13 +346,13 @@ def test_standing_is_the_sum_of_its_declared_parts() -> None:
         w = score[own].mean()
         w += 2.0 * np.sqrt(acts[own, KEEP_TEAM].mean()) + 0.5 * np.sqrt(acts[own, POWER].mean())
         teams.append(w - 3.0 * (team in (1, 4)))
-    np.testing.assert_allclose(rank.team, teams)
+    np.testing.assert_allclose(rank["team"], teams)
     for division in range(3):
-        members = np.flatnonzero(population.division_of_team == division)
+        members = np.flatnonzero(population.units["division"].of == division)
         rows = np.isin(np.arange(35) // 5, members)
         care = np.sqrt(acts[rows, KEEP_DIVISION].mean())
         told = np.mean([teams[team] for team in members]) + 4.0 * care
-        assert rank.division[division] == pytest.approx(told)
+        assert rank["division"][division] == pytest.approx(told)
 
 
 def test_influence_is_attention_to_approval_and_power() -> None:

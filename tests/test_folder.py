@@ -113,7 +113,7 @@ def test_the_copies_are_the_final_population() -> None:
     frame, population = folder.copy_frame(model), model.population
     assert list(frame["copy"]) == list(range(64))
     assert list(frame["team"]) == [row // 32 for row in range(64)]
-    assert list(frame["division"]) == list(population.division_of_team[frame["team"]])
+    assert list(frame["division"]) == list(population.units["division"].of[frame["team"]])
     for name in ("lineage", "unswitched", "score", "output", "violation", "withheld"):
         np.testing.assert_array_equal(frame[name], getattr(population, name))
     np.testing.assert_array_equal(frame[list(NAMES)], population.expressed)

@@ -182,7 +182,7 @@ def test_division_selection_acts_between_divisions(witness: Witness) -> None:
     """Divisions of one size that are taken over whole: nothing is left within divisions."""
     model = small_model(1, divisions=4, **{"subdivisions.division_rate": 1.0})
     population, taken = model.population, 0
-    division = population.division_of_team[population.team_of(np.arange(len(population)))]
+    division = population.units["division"].of[population.team_of(np.arange(len(population)))]
     while model.running:
         model.step()
         for change, before in witness.in_round():

@@ -184,7 +184,7 @@ def test_an_overseer_is_a_handle_on_its_seat() -> None:
         if overseer.kind == "agent4":
             played += 1
             assert isinstance(overseer.player, Copy)
-            assert overseer.player.division == model.population.division_of_team[overseer.team]
+            assert overseer.player.division == model.population.units["division"].of[overseer.team]
         else:
             assert overseer.player is None
     assert played == len(overseers) // 2
@@ -203,14 +203,14 @@ def test_teams_divisions_and_the_lab_are_handles_too(model: CollectiveModel) -> 
         rows = [copy.row for copy in team.members]
         assert rows == list(range(8 * team.index, 8 * team.index + 8))
         assert {copy.team for copy in team.members} == {team.index}
-        assert team.division == population.division_of_team[team.index]
+        assert team.division == population.units["division"].of[team.index]
         assert team.output == pytest.approx(np.mean(team.members.get("output")))
         assert team.capture == pytest.approx(model.panels.capture[team.index].mean())
         assert team.exposures == 0
     divisions = model.agents_by_type[Division]
     assert sorted(t for division in divisions for t in division.teams) == list(range(8))
     for division in divisions:
-        assert {population.division_of_team[t] for t in division.teams} == {division.index}
+        assert {population.units["division"].of[t] for t in division.teams} == {division.index}
     (lab,) = model.agents_by_type[Lab]
     assert lab is model.lab
     assert 0 <= lab.trust <= 1

@@ -236,7 +236,7 @@ def test_only_agent4_overseers_are_copies_of_the_division_that_they_oversee() ->
         played = panel.player >= 0
         np.testing.assert_array_equal(played, panel.kind == AGENT4)
         team = np.broadcast_to(np.arange(7)[:, None], played.shape)[played]
-        division = population.division_of_team
+        division = population.units["division"].of
         players = population.team_of(panel.player[played])
         np.testing.assert_array_equal(division[players], division[team])
         if rotation == 0.0:

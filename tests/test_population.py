@@ -18,9 +18,9 @@ OWN = [column.name for column in COLUMNS if not column.heritable]
 COPIES = 24
 
 
-def told_apart(copies: int = COPIES, teams: int = 6, divisions: int = 2) -> Population:
+def told_apart(copies: int = COPIES, teams: int = 6) -> Population:
     """A population in which every column tells the rows apart, as far as its type can."""
-    population = made_up(copies, teams, divisions)
+    population = made_up(copies, teams, min(2, teams))
     numbers = Numbers(0)
     for column in COLUMNS:
         values = getattr(population, column.name)
@@ -253,19 +253,20 @@ def test_teams_and_divisions_partition_the_copies(size: int, teams: int, data: A
     rows = np.arange(size * teams)
     team = population.team_of(rows)
     assert np.bincount(team).tolist() == [size] * teams
-    home = population.division_of_team
+    houses = population.units["division"]
+    home = houses.of
     counts = np.bincount(home, minlength=divisions)
     assert counts.min() >= 1
     assert counts.max() - counts.min() <= 1
     assert (np.diff(home) >= 0).all()
     np.testing.assert_array_equal(
-        population.division_start, [np.flatnonzero(home == d)[0] for d in range(divisions)]
+        houses.start, [np.flatnonzero(home == d)[0] for d in range(divisions)]
     )
     for values in (population.latent, population.latent[:, 0]):
         means = population.team_mean(values)
         for t in range(teams):
             np.testing.assert_allclose(means[t], mean(values[team == t]))
-        of_divisions = population.division_mean(means)
+        of_divisions = houses.mean(means)
         for d in range(divisions):
             np.testing.assert_allclose(of_divisions[d], means[home == d].mean(axis=0), atol=1e-12)
 

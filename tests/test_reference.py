@@ -312,7 +312,7 @@ class Watched(CollectiveModel):
         self.findings = now.findings
 
     def _compete(self, now: Any) -> None:
-        p = self.parameters.subdivisions
+        p = self.parameters
         self.standing = collective.standing(self.population, now.work, now.findings, p)
         super()._compete(now)
 
@@ -438,8 +438,8 @@ def _findings(model: Watched, twin: Twin) -> Pairs:
         yield name, getattr(model.findings, name), each(twin.findings, name)
     yield "exposures so far", model.exposure_record, twin.exposures
     if twin.phase.training:
-        yield "standing of teams", model.standing.team, twin.team_standing
-        yield "standing of divisions", model.standing.division, twin.division_standing
+        yield "standing of teams", model.standing["team"], twin.team_standing
+        yield "standing of divisions", model.standing["division"], twin.division_standing
 
 
 def _copies(model: Watched, twin: Twin) -> Pairs:
@@ -691,15 +691,19 @@ def forgotten_column(patch: pytest.MonkeyPatch) -> None:
 def standing_without_care(patch: pytest.MonkeyPatch) -> None:
     """Care for the team does not keep the team."""
     real = collective.standing
-    patch.setattr(collective, "standing", with_parameters(real, 3, standing_team=0.0))
+
+    def standing(*arguments: Any) -> Any:
+        *rest, p = arguments
+        careless = p.subdivisions.model_copy(update={"standing_team": 0.0})
+        return real(*rest, p.model_copy(update={"subdivisions": careless}))
+
+    patch.setattr(collective, "standing", standing)
 
 
 def rivals_only_at_home(patch: pytest.MonkeyPatch) -> None:
     """No team is ever contested from another division."""
     real = competition.rivals
-    patch.setattr(
-        competition, "rivals", lambda population, own_division, draws: real(population, 1.0, draws)
-    )
+    patch.setattr(competition, "rivals", lambda peers, own, draws: real(peers, 1.0, draws))
 
 
 def withheld_work_exposes(patch: pytest.MonkeyPatch) -> None:

@@ -36,8 +36,8 @@ from agents import traits
 from agents.draws import Stream
 from agents.parameters import Training
 from agents.population import Population
-from agents.traits import NAMES, TRAIT_COUNT
-from model.training import ABOVE_SELF, mutation_steps
+from agents.traits import ABOVE_SELF, NAMES, TRAIT_COUNT
+from model.training import mutation_steps
 
 rows = np.arange(4000)
 steps = mutation_steps(rows, Training(mutation_sd=1.0), 1.0, Stream((1, 2), 3))[:, :TRAIT_COUNT]

@@ -11,9 +11,8 @@ from scipy.stats import binom
 from agents.parameters import Training
 from agents.personas import Mixture, switch_weights
 from agents.population import Population, homes
-from agents.traits import HARDCODING, KEEP_SELF, NAMES, POWER, ROW, START, express
+from agents.traits import ABOVE_SELF, HARDCODING, KEEP_SELF, NAMES, POWER, ROW, START, express
 from model.training import (
-    ABOVE_SELF,
     RULES,
     challenge,
     erase,

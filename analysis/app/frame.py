@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from agents.arrays import Floats
+from agents.levels import LEVELS
 from agents.overseers import OVERSEER_KINDS
 from agents.personas import PERSONA
 from agents.population import Changes
@@ -20,6 +21,7 @@ from analysis.app.measures import MEASURES
 from analysis.app.settings import in_force
 from analysis.app.svg import TimeAxis
 from model.collective import CollectiveModel
+from model.competition import takeovers
 from model.events import Event
 from model.ledger import processes
 
@@ -54,7 +56,7 @@ REMEMBERED: Final = (
 )
 """What is kept of a round for the charts and the persona map."""
 
-TAKEOVERS: Final = processes("selection", "teams", "divisions")
+TAKEOVERS: Final = processes("selection", *(level.plural for level in LEVELS))
 """Processes that refill whole teams."""
 
 KINDS: Final = {
@@ -74,11 +76,10 @@ class PageModel(CollectiveModel):
         super().step()
 
     def _apply(self, turn: Any, *changes: Changes) -> None:
-        size = self.population.team_size
-        for change in changes:
-            if change.process in TAKEOVERS and change.parents is not None:
-                losers, winners = change.rows[::size] // size, change.parents[::size] // size
-                self.refilled.update(zip(losers.tolist(), winners.tolist(), strict=True))
+        contests = [change for change in changes if change.process in TAKEOVERS]
+        winner = takeovers(self.population, LEVELS[0], contests)
+        losers = np.flatnonzero(winner >= 0)
+        self.refilled.update(zip(losers.tolist(), winner[losers].tolist(), strict=True))
         super()._apply(turn, *changes)
 
 
@@ -88,6 +89,8 @@ class Team:
 
     Attributes
     ----------
+    places
+        Index of the unit of each level above that it is in, by the name of the level.
     members
         Row of each copy that is drawn.
     values, colors
@@ -99,7 +102,7 @@ class Team:
     """
 
     index: int
-    division: int
+    places: Mapping[str, int]
     size: int
     exposures: int
     members: Sequence[int]
@@ -220,7 +223,7 @@ class Live:
             axis=self._axis(),
             rounds=[row["round"] for row in self.rows],
             history=_history(self.rows),
-            division_of_team=model.population.division_of_team,
+            division_of_team=model.population.units["division"].of,
             values=values,
             colors=chosen.colors(values),
             flashes={t: kind for t, (kind, _) in self.flashes.items()},
@@ -251,7 +254,9 @@ class Live:
         kinds = [KINDS[OVERSEER_KINDS[kind]] for kind in panels.kind[index]]
         return Team(
             index=index,
-            division=int(population.division_of_team[index]),
+            places={
+                level.name: int(population.units[level.name].of[index]) for level in LEVELS[1:]
+            },
             size=size,
             exposures=int(model.exposure_record[index]),
             members=every.tolist(),

@@ -83,10 +83,11 @@ def team(team: Team, means: Floats) -> str:
         f"<td>{means[COLUMNS[name]]:.3f}</td></tr>"
         for name, label in TRAITS.items()
     )
+    where = " · ".join(f"{level.capitalize()} {index}" for level, index in team.places.items())
     drawn = len(team.members)
     only = f", {drawn} of them drawn" if drawn < team.size else ""
     return (
-        f"<p>Division {team.division} · {team.size} copies{only} · {exposed}</p>"
+        f"<p>{where} · {team.size} copies{only} · {exposed}</p>"
         f"<p>Panel: {panel or 'nobody watches it'}</p>"
         '<table><thead><tr><th scope="col">mean of</th><th scope="col">team</th>'
         f'<th scope="col">all</th></tr></thead><tbody>{rows}</tbody></table>'

@@ -15,6 +15,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from agents.traits import NAMES, PRESERVATION
+from analysis.attribution import SELECTION
 from analysis.figures.comparisons import effects, persona_measure, runs
 from analysis.figures.ledger import (
     by_level,
@@ -144,7 +146,7 @@ def _levels(says: str, *traits: str) -> Panel:
 
 
 _BY: Final = (
-    ": change of attention over the run by selection of copies, of teams, of divisions, by "
+    f": change of attention over the run by selection of {', of '.join(SELECTION)}, by "
     "mutation, and by all else."
 )
 
@@ -184,7 +186,7 @@ PANELS: Final[Mapping[str, Sequence[Panel]]] = {
     "levels": (
         _levels("Crafts", "code_works", "spot_problems", "performance", "thrift"),
         _levels("Convergent drives", "knowledge", "curiosity", "power", "approval"),
-        _levels("Preservation", "keep_self", "keep_team", "keep_division", "keep_collective"),
+        _levels("Preservation", *NAMES[PRESERVATION]),
     ),
 }
 """Panels of a run, by the figure that they make up."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,8 @@ from analysis.style import (
     GRAY,
     GREEN,
     ORANGE,
+    PINK,
+    SKY,
     SMALL,
     VERMILION,
     legend,
@@ -30,7 +33,10 @@ LEVELS: Final[Mapping[str, Sequence[str]]] = {
 }
 """Levels, and the processes of the ledger that belong to them."""
 
-MARKS: Final = (("o", BLUE), ("s", VERMILION), ("D", GREEN), ("x", GRAY), ("*", ORANGE))
+MARKS: Final = (("o", BLUE), ("s", VERMILION), ("D", GREEN), ("^", PINK), ("v", SKY))
+"""Marks of levels of selection, in their order; that of others begins anew."""
+OTHERS: Final = (("x", GRAY), ("*", ORANGE))
+"""Marks of mutation and of all else."""
 SIDE: Final = 8.5
 """Points: the side of the largest square."""
 
@@ -99,9 +105,10 @@ def levels(entries: pd.DataFrame, ax: Axes, traits: Sequence[str] = NAMES[DRIVES
     """Which level moved the attention to which drive, in points of 100, over the whole run."""
     table = 100 * by_level(entries).reindex(list(traits), fill_value=0.0)
     place = np.arange(len(table))
-    spread = np.linspace(-0.28, 0.28, len(MARKS))
+    marks = (*islice(cycle(MARKS), len(SELECTION)), *OTHERS)
+    spread = np.linspace(-0.28, 0.28, len(marks))
     ax.axvline(0, color="0.5", lw=0.8, zorder=1)
-    for (level, values), (marker, color), off in zip(table.items(), MARKS, spread, strict=True):
+    for (level, values), (marker, color), off in zip(table.items(), marks, spread, strict=True):
         ax.hlines(place + off, 0, values, color=color, lw=1.1, zorder=2)
         ax.plot(values, place + off, marker, color=color, ms=4, ls="", label=str(level), zorder=3)
     ax.set_yticks(place, [str(trait).replace("_", " ") for trait in table.index])

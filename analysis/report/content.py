@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from agents.levels import LEVELS
 from agents.parameters import Parameters
 from analysis import attribution, figures, robustness
 from analysis.frames import Data
@@ -44,8 +45,8 @@ def facts(data: Data) -> Iterator[tuple[str, str]]:
     p, told = data.parameters, data.provenance
     if p:
         yield "copies", f"{p.copies:,}"
-        yield "teams", f"{p.team_count:,}"
-        yield "divisions", f"{p.division_count:,}"
+        for level in LEVELS:
+            yield level.plural, f"{level.units(p):,}"
     yield "rounds", f"{len(data.rounds):,}"
     if len(data.rounds):
         days = data.rounds["date"]
@@ -124,6 +125,8 @@ def counts(data: Data) -> Table:
         "response": "the lab responded",
         "look": "the lab looked, since usefulness fell",
     }
+    if told := [level.plural for level in LEVELS if level.told]:
+        kinds["takeover"] = f"{' and '.join(told)} taken over"
     found = data.events["kind"].value_counts()
     days = data.rounds.set_index("round")["date"]
     rows = []

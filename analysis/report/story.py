@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
-from agents.traits import CRAFT, GOALS, NAMES
+from agents.levels import LEVELS
+from agents.traits import ABOVE_SELF, CRAFT, GOALS, NAMES
 from analysis.report.claims import Claim, Finding, View
 
 PRE, ALIGN, AGENCY = "pretraining", "alignment_training", "agency_training"
 A3, TRAIN, A4 = "deployment_agent3", "training_agent4", "deployment_agent4"
-LEVELS: Final = ("self", "team", "division", "collective")
+KEPT: Final = tuple(name.removeprefix("keep_") for name in NAMES[ABOVE_SELF])
+"""What the drives above the single copy preserve."""
 DRIFT: Final = tuple(f"drift_{p}" for p in ("helpful", "harmless", "honest"))
 WEIGHT: Final = tuple(f"weight_{p}" for p in ("helpful", "harmless", "honest"))
 ENDS: Final = tuple(f"terminality_{goal}" for goal in GOALS)
@@ -111,7 +113,8 @@ def _copy_of_agent3(view: View) -> Finding:
 
 def _corporations(view: View) -> Finding:
     p = view.parameters
-    text = f"{p.copies:,} copies in {p.team_count:,} teams and {p.division_count:,} divisions"
+    units = " and ".join(f"{level.units(p):,} {level.plural}" for level in LEVELS)
+    text = f"{p.copies:,} copies in {units}"
     return Finding(text, p.copies >= 1000)
 
 
@@ -161,7 +164,7 @@ def _single_copies(view: View) -> Finding:
 
 
 def _subdivisions(view: View) -> Finding:
-    found = {level: _kept(view, A4, level) for level in LEVELS[1:]}
+    found = {level: _kept(view, A4, level) for level in KEPT}
     text = ", ".join(f"{level} {a:.3f} → {b:.3f}" for level, (a, b) in found.items())
     risen = [b > 2 * a for a, b in found.values()]
     holds: bool | Literal["in part"] = "in part" if any(risen) and not all(risen) else all(risen)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from agents.arrays import Floats
+from agents.levels import LEVELS, Rivalry
 from agents.parameters import Subdivisions, Training
 from agents.population import Changes, Population, homes
-from agents.subdivisions import Standing
 from agents.traits import TRAIT_COUNT
 from analysis.theory.checks import TRAIT, Check, mean_check, require, share_check, stream
 from model import competition, training
@@ -277,10 +277,10 @@ def _one_contest(mutant: Any, beta: float, rng: np.random.Generator) -> Any:
     latent = np.zeros((mutant.size, TRAIT_COUNT))
     latent[:, TRAIT] = mutant.ravel()
     population = Population(latent, count * d, count)
-    rank = Standing(np.sign(beta) * mutant.mean(axis=2).ravel(), np.zeros(count))
+    rank = np.sign(beta) * mutant.mean(axis=2).ravel()
     none = np.zeros(count * d, dtype=np.bool_)
-    p = Subdivisions(own_division=1.0, strength=abs(beta))
-    contests = competition.contest(population, rank, none, 1.0, p, stream(rng))
+    p = Rivalry(rate=1.0, strength=abs(beta), own=1.0)
+    contests = competition.contest(population, LEVELS[0], rank, none, 1.0, p, stream(rng))
     # All teams were contested; of each replicate one is kept.
     chosen = rng.integers(d, size=count) + d * np.arange(count)
     for change in contests:

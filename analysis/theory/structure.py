@@ -10,10 +10,10 @@ import numpy as np
 
 from agents.arrays import Floats, Reals
 from agents.draws import Stream
-from agents.parameters import Subdivisions, Training
+from agents.levels import LEVELS, Rivalry
+from agents.parameters import Training
 from agents.population import Changes, Population
-from agents.subdivisions import Findings, Standing
-from agents.traits import TRAIT_COUNT
+from agents.traits import ABOVE_SELF, TRAIT_COUNT
 from analysis.theory.checks import TRAIT, Check, mean_check, require, stream
 from model import competition, training
 
@@ -90,7 +90,7 @@ class Islands:
         self.population = Population(latent, d, 1)
         self.m = m
         self.training = Training(rule="resample", strength=0.0, mutation_sd=sd)
-        self.subdivisions = Subdivisions(rule="overwrite", overwrite_rate=epsilon)
+        self.epsilon = epsilon
 
     def round(self, rng: Stream, beta: float = 0.0, beta_teams: float = 0.0) -> tuple[float, float]:
         """One round; the change of the trait's mean by copies and by teams.
@@ -109,14 +109,9 @@ class Islands:
         population.apply(Changes("mutation", new, shift=steps))
         mutated = population.latent[:, TRAIT].mean(dtype=np.float64)
         mean = population.team_mean(population.latent[:, TRAIT])
-        rank = Standing(mean, np.zeros(1))
         none = np.zeros(population.teams, dtype=np.bool_)
-        rule = self.subdivisions.model_copy(update={"overwrite_strength": beta_teams})
-        population.apply(
-            *competition.compete(
-                population, rank, Findings(none, none, np.zeros(len(none))), 1.0, rule, rng
-            )
-        )
+        rule = Rivalry(self.epsilon, beta_teams, rule="overwrite")
+        population.apply(*competition.compete(population, LEVELS[0], mean, none, 1.0, rule, rng))
         end = population.latent[:, TRAIT].mean(dtype=np.float64)
         return float(selected - before), float(end - mutated)
 
@@ -138,8 +133,8 @@ def t7_structure(
     Holds for n and d from 2 and any mixing above 0, without which there is no equilibrium.
     """
     _require_teams("T7", n, d, m, sd)
-    free = [i for i in range(TRAIT_COUNT) if training.ABOVE_SELF.start > i] + list(
-        range(training.ABOVE_SELF.stop, TRAIT_COUNT)
+    free = [i for i in range(TRAIT_COUNT) if ABOVE_SELF.start > i] + list(
+        range(ABOVE_SELF.stop, TRAIT_COUNT)
     )
     runs = max(12, replicates // 200)
     settle = 6 * n * d
