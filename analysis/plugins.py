@@ -16,7 +16,7 @@ from agents.overseers import GAMES, OVERSEER_KINDS
 from agents.parameters import nearest
 from agents.traits import NAMES
 from analysis.places import require_name
-from model.records import MEASURES
+from model.rows import LABELS
 from model.scenario import InputError
 
 GROUP: Final = "multicopy"
@@ -106,7 +106,7 @@ def _load_file(name: str) -> str:
 def _check(name: str, before: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse names that the project uses itself, and a plug-in that adds nothing."""
     taken: dict[str, set[str]] = {
-        "measure": {*MEASURES, *NAMES, "typicality"},
+        "measure": {*LABELS, *NAMES},
         "lab_response": {*RESPONSES},
         "overseer": {*OVERSEER_KINDS},
         "game": {*GAMES},

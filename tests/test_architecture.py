@@ -32,7 +32,7 @@ ORDER = {
     ).split(),
     "model": (
         "scenario memory phases round training competition successor table events outcomes ledger "
-        "genealogy rows records health handles collective checkpoint"
+        "genealogy rows measures records health handles collective checkpoint"
     ).split(),
 }
 """Modules of a folder in the order in which data goes through them; each imports earlier ones."""
@@ -245,7 +245,7 @@ PORTABLE = set(
 )
 """Functions of NumPy whose results are the same bits on every machine."""
 
-EXACT = {"isfinite", "prod", "sqrt"}
+EXACT = {"inf", "isfinite", "prod", "sqrt"}
 """The same of `math`."""
 
 
