@@ -124,7 +124,9 @@ def measure(
 
 def lab_response(name: str) -> Callable[[Function], Function]:
     """Add a value of ``lab.response``: decorates ``function(lab, round, p) -> Decision``."""
-    return _added("lab_response", name, lambda function: _told(f"lab_response {name!r}", function))
+    return _added(
+        "lab_response", name, lambda function: guarded(f"lab_response {name!r}", function)
+    )
 
 
 def overseer(name: str, reads_neuralese: bool = True) -> Callable[[Function], Function]:
@@ -168,8 +170,8 @@ def where(error: BaseException) -> str:
     return f"line {line} of {Path(file).name} fails: {told}"
 
 
-def _told(what: str, function: Function) -> Function:
-    """The function, whose failures are told as those of a plug-in.
+def guarded(what: str, function: Function) -> Function:
+    """The function, whose failures are told as those of a plug-in: they are a `PluginFault`.
 
     What it raises to leave (`sys.exit`) is a failure too: it would end the run without a word. Only
     an interrupt of the user's goes on.
@@ -196,7 +198,7 @@ def _number(what: str, function: Function) -> Callable[..., float]:
             raise PluginFault(f"{what} of a plug-in returns {value!r:.80}, not a finite number")
         return float(value)
 
-    return _told(what, number)
+    return guarded(what, number)
 
 
 def _is_number(value: Any) -> bool:

@@ -9,7 +9,8 @@ from typing import Any, Final
 import pandas as pd
 
 from agents.parameters import Parameters
-from analysis import attribution, figures, robustness
+from analysis import attribution, robustness
+from analysis.figures import calendar
 from analysis.frames import Data
 from analysis.robustness import FACTORS
 from model.outcomes import AVERAGED, CLASSES, FINAL
@@ -107,7 +108,7 @@ def _round(value: Any) -> str:
 
 def key_events(data: Data) -> Table:
     """The numbered events of the timeline."""
-    told = figures.key_events(data.rounds, data.events)
+    told = calendar.key_events(data.rounds, data.events)
     rows = [
         [f"{row['number']}. {row['text']}", f"{row['date']:%d %b %Y}", str(row["round"])]
         for row in told.to_dict("records")
