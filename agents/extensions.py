@@ -178,9 +178,9 @@ def guarded(what: str, function: Function) -> Function:
     """
 
     @wraps(function)
-    def call(*arguments: Any) -> Any:
+    def call(*arguments: Any, **named: Any) -> Any:
         try:
-            return function(*arguments)
+            return function(*arguments, **named)
         except (PluginFault, KeyboardInterrupt):
             raise
         except BaseException as error:

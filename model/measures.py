@@ -54,7 +54,7 @@ def _gap(model: Any) -> float:
     return float(model.latest.situation.gap)
 
 
-@_share("awareness", "situational awareness, 0 to 1", "situational awareness")
+@_share("awareness", "situational awareness, 0 to 1", "awareness")
 def _awareness(model: Any) -> float:
     return float(model.latest.situation.awareness)
 
@@ -530,8 +530,13 @@ def unit(name: str) -> str:
 
 def title(name: str) -> str:
     """Label and unit of a measure, for the axis of a figure."""
-    shown, of = label(name), unit(name)
-    return f"{shown[:1].upper()}{shown[1:]}" + (f" ({of})" if of else "")
+    shown, of = capitalized(label(name)), unit(name)
+    return f"{shown} ({of})" if of else shown
+
+
+def capitalized(text: str) -> str:
+    """A text with a capital at its beginning, and the others where they are."""
+    return text[:1].upper() + text[1:]
 
 
 _UNITS: Final[Mapping[Link, str]] = {

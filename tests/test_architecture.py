@@ -31,8 +31,8 @@ ORDER = {
         "population personas tasks drives conduct handle copies overseers work subdivisions lab"
     ).split(),
     "model": (
-        "scenario memory phases round training competition successor table events outcomes ledger "
-        "genealogy rows measures records health handles collective checkpoint"
+        "scenario measures memory phases round training competition successor table events "
+        "outcomes ledger genealogy rows records health handles collective checkpoint"
     ).split(),
 }
 """Modules of a folder in the order in which data goes through them; each imports earlier ones."""

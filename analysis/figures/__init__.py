@@ -50,6 +50,11 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    """What there is, with the figures of a run."""
+    return sorted({*globals(), *(one.name for one in panels())})
+
+
 # --- figures of a run ---------------------------------------------------------------------------
 
 
