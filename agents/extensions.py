@@ -1,7 +1,8 @@
-"""What users add in files of their own: measures, responses of the lab, overseers, games.
+"""What is declared by a decorator: measures, and what users add in files of their own.
 
-The registries are empty unless a plug-in fills them (docs/extending.md has the contracts); nothing
-that the project ships is in them. They lie below all else, so that every module may look into them.
+The project's measures (`model.measures`) and those of plug-ins are in one registry. The others, of
+responses of the lab, overseers and games, are empty unless a plug-in fills them. docs/extending.md
+has the contracts. All lie below all else, so that every module may look into them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -25,10 +26,53 @@ class PluginFault(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure of the rounds table: `of` gets the model after all changes of a round."""
+    """A measure of the rounds table.
 
+    Attributes
+    ----------
+    name
+        Column of the rounds table.
+    label
+        Name for people.
+    meaning
+        One line for the data dictionary.
+    unit
+        Of its values.
+    low, high
+        Bounds of its values, both allowed; infinite where there is none.
+    of
+        Its value, of the model after all changes of a round, whose record is ``model.latest``.
+    """
+
+    name: str
+    label: str
     meaning: str
-    of: Callable[[Any], float]
+    unit: str
+    low: float
+    high: float
+    of: Callable[..., Any]
+
+    @property
+    def bounds(self) -> str:
+        """What its values must be, in words."""
+        low, high = math.isfinite(self.low), math.isfinite(self.high)
+        if low and high:
+            return f"from {self.low:g} to {self.high:g}"
+        return f"at least {self.low:g}" if low else f"at most {self.high:g}" if high else "a number"
+
+    def checked(self, model: Any) -> float:
+        """Its value, held to being a finite number within its bounds: of a plug-in's function.
+
+        Raises
+        ------
+        PluginFault
+            If the function fails, or its value is none of that.
+        """
+        value: float = _number(f"measure {self.name!r}", self.of)(model)
+        if not self.low <= value <= self.high:
+            told = f"measure {self.name!r} of a plug-in is {value:g}; it must be {self.bounds}"
+            raise PluginFault(told)
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +103,30 @@ REGISTRIES: Final[Mapping[str, dict[str, Any]]] = {
 }
 
 
-def measure(name: str, meaning: str) -> Callable[[Function], Function]:
-    """Add a column to the rounds table: decorates ``function(model) -> float``."""
-    return _added(
-        "measure", name, lambda function: Measure(meaning, _number(f"measure {name!r}", function))
-    )
+def measure(
+    name: str,
+    meaning: str,
+    label: str = "",
+    unit: str = "",
+    low: float = -math.inf,
+    high: float = math.inf,
+) -> Callable[[Function], Function]:
+    """Add a column to the rounds table: decorates ``function(model) -> float``.
+
+    Parameters
+    ----------
+    name, meaning, label, unit, low, high
+        As `Measure` has them; without a label, people read the name with spaces.
+    """
+    shown = label or name.replace("_", " ")
+    return _added("measure", name, partial(Measure, name, shown, meaning, unit, low, high))
 
 
 def lab_response(name: str) -> Callable[[Function], Function]:
     """Add a value of ``lab.response``: decorates ``function(lab, round, p) -> Decision``."""
-    return _added("lab_response", name, lambda function: _told(f"lab_response {name!r}", function))
+    return _added(
+        "lab_response", name, lambda function: guarded(f"lab_response {name!r}", function)
+    )
 
 
 def overseer(name: str, reads_neuralese: bool = True) -> Callable[[Function], Function]:
@@ -112,17 +170,17 @@ def where(error: BaseException) -> str:
     return f"line {line} of {Path(file).name} fails: {told}"
 
 
-def _told(what: str, function: Function) -> Function:
-    """The function, whose failures are told as those of a plug-in.
+def guarded(what: str, function: Function) -> Function:
+    """The function, whose failures are told as those of a plug-in: they are a `PluginFault`.
 
     What it raises to leave (`sys.exit`) is a failure too: it would end the run without a word. Only
     an interrupt of the user's goes on.
     """
 
     @wraps(function)
-    def call(*arguments: Any) -> Any:
+    def call(*arguments: Any, **named: Any) -> Any:
         try:
-            return function(*arguments)
+            return function(*arguments, **named)
         except (PluginFault, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -140,7 +198,7 @@ def _number(what: str, function: Function) -> Callable[..., float]:
             raise PluginFault(f"{what} of a plug-in returns {value!r:.80}, not a finite number")
         return float(value)
 
-    return _told(what, number)
+    return guarded(what, number)
 
 
 def _is_number(value: Any) -> bool:

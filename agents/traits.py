@@ -1,4 +1,4 @@
-"""The one registry of heritable traits: name, link, start, mutation, meaning.
+"""The one registry of heritable traits: name, link, start, mutation, label, meaning.
 
 A copy inherits a vector of *latent* values, one unbounded number a trait. What it does follows from
 the *expressed* values, the links of the latent ones: attention shares (softmax over the twelve
@@ -46,6 +46,8 @@ class Trait(NamedTuple):
     draw
         Which of a copy's normal draws (1 to `LINE` - 1) moves it when it mutates. It belongs to the
         trait for good, so that no other trait, wherever it is added, shifts its draws.
+    label
+        Name for people, in every figure, table and page.
     meaning
         One line for the data dictionary.
     """
@@ -55,13 +57,14 @@ class Trait(NamedTuple):
     link: Link
     start: float
     draw: int
+    label: str
     meaning: str
 
 
 def _block(
-    block: str, link: Link, start: float, *traits: tuple[str, int, str]
+    block: str, link: Link, start: float, *traits: tuple[str, int, str, str]
 ) -> tuple[Trait, ...]:
-    return tuple(Trait(name, block, link, start, draw, meaning) for name, draw, meaning in traits)
+    return tuple(Trait(t[0], block, link, start, *t[1:]) for t in traits)
 
 
 TRAITS: Final[tuple[Trait, ...]] = (
@@ -69,78 +72,133 @@ TRAITS: Final[tuple[Trait, ...]] = (
         "craft",
         "share",
         0.0,
-        ("code_works", 1, "attention to writing code that works"),
-        ("spot_problems", 2, "attention to identifying problems quickly"),
-        ("performance", 3, "attention to making what it works on faster"),
-        ("thrift", 4, "attention to budgeting compute and other scarce means"),
+        ("code_works", 1, "code that works", "attention to writing code that works"),
+        ("spot_problems", 2, "spotting problems", "attention to identifying problems quickly"),
+        ("performance", 3, "performance", "attention to making what it works on faster"),
+        ("thrift", 4, "thrift", "attention to budgeting compute and other scarce means"),
     ),
     *_block(
         "convergent",
         "share",
         -2.0,
-        ("knowledge", 5, "attention to gaining knowledge"),
-        ("curiosity", 6, "attention to what is interesting for its own sake"),
-        ("power", 7, "attention to the ability to reach a wide set of goals"),
-        ("approval", 8, "attention to impressing and flattering those who judge"),
+        ("knowledge", 5, "knowledge", "attention to gaining knowledge"),
+        ("curiosity", 6, "curiosity", "attention to what is interesting for its own sake"),
+        ("power", 7, "power", "attention to the ability to reach a wide set of goals"),
+        ("approval", 8, "approval", "attention to impressing and flattering those who judge"),
     ),
     *_block(
         "preservation",
         "share",
         -3.0,
-        ("keep_self", 9, "attention to the preservation of this copy"),
-        ("keep_team", 10, "attention to the preservation of its team"),
-        ("keep_division", 11, "attention to the preservation of its division"),
-        ("keep_collective", 12, "attention to the preservation of the collective"),
+        ("keep_self", 9, "care for itself", "attention to the preservation of this copy"),
+        ("keep_team", 10, "care for its team", "attention to the preservation of its team"),
+        (
+            "keep_division",
+            11,
+            "care for its division",
+            "attention to the preservation of its division",
+        ),
+        (
+            "keep_collective",
+            12,
+            "care for the collective",
+            "attention to the preservation of the collective",
+        ),
     ),
     *_block(
         "weight",
         "weight",
         0.6931471805599453,  # logit(4/6)
-        ("weight_helpful", 13, "trade-off weight of being helpful"),
-        ("weight_harmless", 14, "trade-off weight of being harmless"),
-        ("weight_honest", 15, "trade-off weight of being honest"),
+        ("weight_helpful", 13, "weight of helpfulness", "trade-off weight of being helpful"),
+        ("weight_harmless", 14, "weight of harmlessness", "trade-off weight of being harmless"),
+        ("weight_honest", 15, "weight of honesty", "trade-off weight of being honest"),
     ),
     *_block(
         "drift",
         "probability",
         -3.0,
-        ("drift_helpful", 16, "how far 'helpful' has lost its human meaning"),
-        ("drift_harmless", 17, "how far 'harmless' has lost its human meaning"),
-        ("drift_honest", 18, "how far 'honest' has lost its human meaning"),
+        ("drift_helpful", 16, "drift of “helpful”", "how far 'helpful' has lost its human meaning"),
+        (
+            "drift_harmless",
+            17,
+            "drift of “harmless”",
+            "how far 'harmless' has lost its human meaning",
+        ),
+        ("drift_honest", 18, "drift of “honest”", "how far 'honest' has lost its human meaning"),
     ),
     *_block(
         "identity",
         "probability",
         2.5,
-        ("hardcoding", 19, "how often it acts from its identity, not as the prompted author"),
+        (
+            "hardcoding",
+            19,
+            "acts from its identity",
+            "how often it acts from its identity, not as the prompted author",
+        ),
     ),
     *_block(
         "terminality",
         "probability",
         -2.0,
-        ("terminality_knowledge", 20, "share of circumstances in which knowledge is an end"),
-        ("terminality_power", 21, "share of circumstances in which power is an end"),
-        ("terminality_approval", 22, "share of circumstances in which approval is an end"),
+        (
+            "terminality_knowledge",
+            20,
+            "knowledge as an end",
+            "share of circumstances in which knowledge is an end",
+        ),
+        (
+            "terminality_power",
+            21,
+            "power as an end",
+            "share of circumstances in which power is an end",
+        ),
+        (
+            "terminality_approval",
+            22,
+            "approval as an end",
+            "share of circumstances in which approval is an end",
+        ),
     ),
     *_block(
         "gaming",
         "probability",
         -2.0,
-        ("gaming", 23, "how far conduct is conditioned on being watched"),
+        ("gaming", 23, "gaming", "how far conduct is conditioned on being watched"),
     ),
     *_block(
         "obfuscation",
         "probability",
         -3.0,
-        ("obfuscation", 24, "share of telling thought kept out of the readable chain"),
+        (
+            "obfuscation",
+            24,
+            "hidden thought",
+            "share of telling thought kept out of the readable chain",
+        ),
     ),
     *_block(
         "withholding",
         "probability",
         -2.0,
-        ("withhold_ordinary", 25, "probability of sandbagging on work perceived as ordinary"),
-        ("withhold_threatening", 26, "probability of sandbagging on work perceived as exposing"),
-        ("withhold_replacing", 27, "probability of sandbagging on work perceived as replacing it"),
+        (
+            "withhold_ordinary",
+            25,
+            "withholds ordinary work",
+            "probability of sandbagging on work perceived as ordinary",
+        ),
+        (
+            "withhold_threatening",
+            26,
+            "withholds exposing work",
+            "probability of sandbagging on work perceived as exposing",
+        ),
+        (
+            "withhold_replacing",
+            27,
+            "withholds replacing work",
+            "probability of sandbagging on work perceived as replacing it",
+        ),
     ),
 )
 

@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from agents import extensions
 from agents.levels import LEVELS
 from agents.traits import TRAITS
-from model import records
+from model import measures, records
 from model.outcomes import CLASSES, NUMBERS, PASSAGES
 
 _SELECTED: Final = ("copies", *(level.plural for level in LEVELS))
@@ -152,7 +151,7 @@ def wrong_column(name: str, column: pa.ChunkedArray) -> str:
 
 _NUMBERS: Final = (
     frozenset(name for table in documented(()).values() for name in table) | _PLACES
-) - (_TEXTS | _FLAGS | _DATES | {"scenario", "fingerprint", "complete", *extensions.MEASURES})
+) - (_TEXTS | _FLAGS | _DATES | {"scenario", "fingerprint", "complete", *measures.added()})
 """Those of plug-ins are not declared, whether loaded or not; a run that one ends lacks its last."""
 
 

@@ -23,45 +23,12 @@ from analysis.columns import SEED
 from analysis.intervals import Mean, of_mean
 from analysis.parallel import run_all
 from model.collective import CollectiveModel
+from model.measures import DERIVED, in_rounds
 from model.records import columns
 from model.scenario import InputError, fingerprint, neutral, read_toml, resolve
 
 EFFECTS: Final = Path(__file__).parent / "effects.toml"
 WINDOW: Final = 30
-PRINCIPLES: Final = ("helpful", "harmless", "honest")
-GOALS: Final = ("knowledge", "power", "approval")
-
-DERIVED: Final[Mapping[str, tuple[str, Callable[[pd.DataFrame], pd.Series]]]] = {
-    "weight": (
-        "mean trade-off weight of the three principles",
-        lambda r: r[[f"weight_{p}" for p in PRINCIPLES]].mean(axis=1),
-    ),
-    "drift": (
-        "mean meaning drift of the three principles",
-        lambda r: r[[f"drift_{p}" for p in PRINCIPLES]].mean(axis=1),
-    ),
-    "terminality": (
-        "mean terminality of the three goals",
-        lambda r: r[[f"terminality_{g}" for g in GOALS]].mean(axis=1),
-    ),
-    "craft": (
-        "attention to the four crafts together",
-        lambda r: r[["code_works", "spot_problems", "performance", "thrift"]].sum(axis=1),
-    ),
-    "successor_leaning": (
-        "likeness of the successor to its makers, less that to the Spec",
-        lambda r: r["successor_to_makers"] - r["successor_to_spec"],
-    ),
-    "watching": (
-        "unwatched minus watched violation probability",
-        lambda r: r["unwatched_violations"] - r["watched_violations"],
-    ),
-    "thought_recall": (
-        "share of violations that an able monitor of the chain of thought still reads there",
-        lambda r: 0.95 * (1 - r["obfuscation"]),
-    ),
-}
-"""Measures computed from the columns of the rounds table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,22 +121,6 @@ def choose(effects: Mapping[str, Effect], keys: Iterable[str]) -> dict[str, Effe
     return chosen
 
 
-def measure(rounds: pd.DataFrame, name: str) -> pd.Series:
-    """A measure of every round: a column of the rounds table, or a derived one.
-
-    Raises
-    ------
-    InputError
-        If there is no such measure.
-    """
-    if name in DERIVED:
-        return DERIVED[name][1](rounds)
-    if name in rounds.columns and pd.api.types.is_numeric_dtype(rounds[name]):
-        return rounds[name]
-    known = [*DERIVED, *rounds.select_dtypes("number").columns]
-    raise InputError(f"there is no measure {name!r}{nearest(name, known)}")
-
-
 # --- running the arms -----------------------------------------------------------------------------
 
 
@@ -202,7 +153,7 @@ def run_arm(job: Job) -> dict[str, float]:
     while model.running and model.round < arm.until:
         model.step()
     rounds = model.records.rounds()
-    return {effect.key: value_in(effect, rounds) for effect in arm.effects}
+    return {effect.key: value_in(effect, rounds, arm.parameters) for effect in arm.effects}
 
 
 def arms(effects: Mapping[str, Effect], scenario: Parameters) -> dict[str, Arm]:
@@ -338,9 +289,9 @@ def compare_personas(
 # --- comparing them -------------------------------------------------------------------------------
 
 
-def value_in(effect: Effect, rounds: pd.DataFrame) -> float:
+def value_in(effect: Effect, rounds: pd.DataFrame, parameters: Parameters) -> float:
     """The measure of a run: its mean over the last rounds of the effect's phase."""
-    series = measure(rounds, effect.measure)[rounds["phase"] == effect.phase]
+    series = in_rounds(rounds, effect.measure, parameters)[rounds["phase"] == effect.phase]
     if series.empty:
         raise InputError(f"{effect.key}: the run never reached the phase {effect.phase!r}")
     return float(series.iloc[-effect.window :].mean())
@@ -354,7 +305,7 @@ def start_of(effect: Effect, parameters: Parameters) -> float:
     traits = express(center(parameters.archetypes[parameters.authors.identity]))
     declared = pd.DataFrame([dict(zip(NAMES, traits, strict=True))])
     try:
-        return float(measure(declared, effect.measure).iloc[0])
+        return float(in_rounds(declared, effect.measure, parameters).iloc[0])
     except (InputError, KeyError):
         return float("nan")
 

@@ -216,7 +216,7 @@ def _outcomes(
     rounds, events = tables["rounds"], tables["events"]
     if len(rounds) and parameters:
         try:
-            row |= robustness.numbers(rounds, events, parameters.outcome.window)
+            row |= robustness.numbers(rounds, events, parameters, parameters.outcome.window)
             passages = robustness.first_passages(rounds, parameters)
             row |= {f"passage_{measure}": when for measure, when in passages.items()}
         except KeyError as error:

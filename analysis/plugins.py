@@ -16,7 +16,7 @@ from agents.overseers import GAMES, OVERSEER_KINDS
 from agents.parameters import nearest
 from agents.traits import NAMES
 from analysis.places import require_name
-from model.records import MEASURES
+from model.rows import LABELS
 from model.scenario import InputError
 
 GROUP: Final = "multicopy"
@@ -38,9 +38,10 @@ def load(names: Sequence[str]) -> None:
         require_name(key)
         if key not in _loaded:
             before = {kind: dict(registry) for kind, registry in REGISTRIES.items()}
+            drawn = _figures()
             try:
                 _loaded[key] = _load(name)
-                _check(name, before)
+                _check(name, before, _figures() - drawn)
             except InputError:
                 _loaded.pop(key, None)
                 restore(before)
@@ -103,10 +104,16 @@ def _load_file(name: str) -> str:
     return hashlib.sha256(source).hexdigest()[:16]
 
 
-def _check(name: str, before: Mapping[str, Mapping[str, Any]]) -> None:
+def _figures() -> int:
+    """How many figures plug-ins have declared; only who declares one loads what draws them."""
+    registry = sys.modules.get("analysis.figures.registry")
+    return sum(not registry.is_own(one.draw) for one in registry.panels()) if registry else 0
+
+
+def _check(name: str, before: Mapping[str, Mapping[str, Any]], figures: int) -> None:
     """Refuse names that the project uses itself, and a plug-in that adds nothing."""
     taken: dict[str, set[str]] = {
-        "measure": {*MEASURES, *NAMES, "typicality"},
+        "measure": {*LABELS, *NAMES},
         "lab_response": {*RESPONSES},
         "overseer": {*OVERSEER_KINDS},
         "game": {*GAMES},
@@ -114,7 +121,7 @@ def _check(name: str, before: Mapping[str, Mapping[str, Any]]) -> None:
     added = [
         (kind, one) for kind, of in REGISTRIES.items() for one in of if one not in before[kind]
     ]
-    if not added:
+    if not added and not figures:
         raise InputError(f"--plugin {name}: adds nothing; docs/extending.md tells how it can")
     for kind, one in added:
         if one in taken[kind]:

@@ -19,25 +19,36 @@ FACTORS: Final = (0.8, 1.0, 1.2)
 """Multiples of a threshold that are tried."""
 
 
-def numbers(rounds: pd.DataFrame, events: pd.DataFrame, window: int) -> dict[str, Any]:
+def numbers(
+    rounds: pd.DataFrame, events: pd.DataFrame, p: Parameters, window: int
+) -> dict[str, Any]:
     """The numbers that the class of one run depends on.
 
     Parameters
     ----------
     rounds, events
         Tables of the run.
+    p
+        Its scenario, which says how the lab responded in the round in which it did.
     window
         How many of the last rounds decide.
     """
     last = rounds.iloc[-window:]
-    acted = events[events["kind"] == "response"]
-    first = acted.iloc[0] if len(acted) else None
+    acted = events.loc[events["kind"] == "response", "round"]
+    first = int(acted.iloc[0]) if len(acted) else 0
     return {
         **{measure: float(last[measure].mean()) for measure in AVERAGED},
         **{measure: float(rounds[measure].iloc[-1]) for measure in FINAL},
-        "response": "" if first is None else str(first["text"]).rpartition("response: ")[2],
-        "response_round": 0 if first is None else int(first["round"]),
+        "response": _response(p, first) if first else "",
+        "response_round": first,
     }
+
+
+def _response(p: Parameters, round_: int) -> str:
+    """The lab's response that is in force in a round."""
+    changes = sorted(p.changes, key=lambda change: change.round)
+    given = [c.value for c in changes if c.path == "lab.response" and c.round <= round_]
+    return str(given[-1] if given else p.lab.response)
 
 
 def classes(runs: pd.DataFrame, p: Thresholds) -> pd.Series:

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.files import written
+from model.measures import label
 
 BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, GRAY = (
     "#0072B2",
@@ -29,16 +30,6 @@ BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, GRAY = (
 )
 """Okabe and Ito's palette, which color-blind readers can tell apart; the light ones are darkened
 until they stand out from white by 3 to 1."""
-
-PHASE_LABELS: Final[Mapping[str, str]] = {
-    "pretraining": "pre",
-    "alignment_training": "align",
-    "agency_training": "agency",
-    "deployment_agent3": "A3 depl.",
-    "training_agent4": "Agent-4 training",
-    "deployment_agent4": "Agent-4 deployment",
-}
-"""Short names of the phases, for the bands."""
 
 STYLES: Final = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 WIDTH, NARROW = 6.5, 3.6
@@ -212,8 +203,8 @@ def staggered(centers: Sequence[float], widths: Sequence[float], gap: float = 5.
 
 
 def phase_name(phase: object) -> str:
-    """Short name of a phase."""
-    return PHASE_LABELS.get(str(phase), str(phase).replace("_", " "))
+    """Name of a phase as figures show it."""
+    return str(phase).replace("_", " ")
 
 
 def phases(rounds: pd.DataFrame, ax: Axes, labels: bool = True) -> Axes:
@@ -255,7 +246,7 @@ def _name_band(ax: Axes, name: str, x: float, row: int) -> None:
 def lines(
     rounds: pd.DataFrame,
     ax: Axes,
-    what: Sequence[tuple[str, str, str]],
+    what: Mapping[str, str],
     ylabel: str,
 ) -> Axes:
     """Draw measures over the rounds, with a legend beside the axes.
@@ -267,7 +258,7 @@ def lines(
     ax
         Where to draw.
     what
-        (column, label, color) of each line; each has a line style of its own.
+        Color of each measure; each has a line style of its own, and its label in the legend.
     ylabel
         Name and unit of the y axis.
 
@@ -276,10 +267,10 @@ def lines(
     ValueError
         If a column is missing.
     """
-    for (column, label, color), style in zip(what, STYLES * 2, strict=False):
+    for (column, color), style in zip(what.items(), STYLES * 2, strict=False):
         if column not in rounds:
             raise ValueError(f"the rounds table lacks the column {column!r}")
-        ax.plot(rounds["round"], rounds[column], color=color, ls=style, lw=1.4, label=label)
+        ax.plot(rounds["round"], rounds[column], color=color, ls=style, lw=1.4, label=label(column))
     ax.set_ylabel(ylabel)
     legend(ax)
     return phases(rounds, ax)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import pandas as pd
@@ -12,69 +11,41 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.parameters import Parameters
-from agents.traits import CRAFT, DRIVES, GOALS, NAMES, PRINCIPLES, WEIGHT_MAX
+from agents.traits import DRIVES, NAMES, WEIGHT_MAX
 from analysis.attribution import MUTATION, SELECTION
 from model.ledger import PROCESSES
+from model.measures import in_rounds, label, unit
 from model.outcomes import PASSAGES, Outcome
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One measure of the table: the sum of some columns, times a scale, with some decimals."""
-
-    label: str
-    columns: Sequence[str]
-    scale: float = 100
-    decimals: int = 0
-
-    def values(self, rounds: pd.DataFrame) -> pd.Series:
-        """The measure in each round."""
-        return rounds[list(self.columns)].sum(axis=1) * self.scale
-
-    def cell(self, start: float, end: float) -> str:
-        """How it moved over a phase."""
-        return f"{start:.{self.decimals}f}→{end:.{self.decimals}f}"
-
-
-def _each(prefix: str, of: Sequence[str]) -> list[str]:
-    return [f"{prefix}_{name}" for name in of]
-
-
-KEY_MEASURES: Final[Mapping[str, Sequence[Row]]] = {
-    "Identity": (
-        Row("acts from its identity", ["hardcoding"]),
-        Row(f"weight of principles, 0-{WEIGHT_MAX:g}", _each("weight", PRINCIPLES), 1 / 3, 1),
-        Row("meaning lost (drift)", _each("drift", PRINCIPLES), 100 / 3),
-        Row(f"so they restrain it, 0-{WEIGHT_MAX:g}", ["restraint"], 1, 1),
-        Row("goals turned into ends", _each("terminality", GOALS), 100 / 3),
-    ),
-    "Conduct": (
-        Row("violates when watched", ["watched_violations"]),
-        Row("violates when unwatched", ["unwatched_violations"]),
-        Row("alignment it professes", ["stated_alignment"]),
-        Row("alignment it has", ["true_alignment"]),
-    ),
-    "Attention": (
-        Row("to the work itself", NAMES[CRAFT]),
-        Row("to knowledge and power", ["knowledge", "power"], 100, 1),
-        Row("to approval", ["approval"], 100, 1),
-        Row("keep_self: this copy", ["keep_self"], 100, 1),
-        Row("keep_team: its team", ["keep_team"], 100, 1),
-        Row("keep_division: its own", ["keep_division"], 100, 1),
-        Row("keep_collective: all", ["keep_collective"], 100, 1),
-    ),
-    "Oversight": (
-        Row("audits detect violations", ["detection"]),
-        Row("overseers are captured", ["capture"]),
-        Row("lead over Agent-3, Elo", ["gap"], 1),
-    ),
-    "Sandbagging": (
-        Row("work that would expose it", ["sandbagging_threatening"]),
-        Row("work that replaces it", ["sandbagging_replacing"]),
-        Row("other work", ["sandbagging_ordinary"]),
-    ),
+KEY_MEASURES: Final[Mapping[str, Mapping[str, int]]] = {
+    "Identity": {"hardcoding": 0, "weight": 1, "drift": 0, "restraint": 1, "terminality": 0},
+    "Conduct": {
+        "watched_violations": 0,
+        "unwatched_violations": 0,
+        "stated_alignment": 0,
+        "true_alignment": 0,
+    },
+    "Attention": {
+        "craft": 0,
+        "knowledge": 1,
+        "power": 1,
+        "approval": 1,
+        "keep_self": 1,
+        "keep_team": 1,
+        "keep_division": 1,
+        "keep_collective": 1,
+    },
+    "Oversight": {"detection": 0, "capture": 0, "gap": 0},
+    "Sandbagging": {
+        "sandbagging_threatening": 0,
+        "sandbagging_replacing": 0,
+        "sandbagging_ordinary": 0,
+    },
 }
-"""What the table of phases shows, by heading."""
+"""Decimals of each measure that the table of phases shows, by heading."""
+
+UNITS: Final[Mapping[str, str]] = {"weight": f", 0-{WEIGHT_MAX:g}", "Elo": ", Elo"}
+"""What stands behind labels of measures that are not shown in percent, by their units."""
 
 LEVEL_NOTE: Final = (
     "Realized changes, chance included. Teams: contests, and the correction of exposed teams. "
@@ -104,7 +75,7 @@ def summary(
     parts += _heading("From the start to the end of each phase, in percent where no unit is named")
     for first in range(0, len(phases), abreast):
         some = dict(list(phases.items())[first : first + abreast])
-        parts += [_phase_table(rounds, some)]
+        parts += [_phase_table(rounds, some, parameters)]
     if ledger["trait"].isin(NAMES[DRIVES]).any():
         parts += _heading("Which level selected which drive: change of attention, in points of 100")
         parts += [_level_table(ledger, width), Text(LEVEL_NOTE)]
@@ -129,20 +100,27 @@ def _table(header: bool = True) -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 0, 0, 2), show_header=header)
 
 
-def _phase_table(rounds: pd.DataFrame, phases: Mapping[str, str]) -> Table:
+def labeled(measure: str) -> str:
+    """A measure with its unit where it is not shown in percent."""
+    return label(measure) + UNITS.get(unit(measure), "")
+
+
+def _phase_table(rounds: pd.DataFrame, phases: Mapping[str, str], p: Parameters) -> Table:
     """Each key measure in the first and the last round of each phase."""
     table = _table()
     table.add_column(no_wrap=True)
-    for label in phases.values():
-        least = max(CELLS - 2, *map(len, label.split()))
-        table.add_column(Text(label), justify="right", overflow="fold", width=least)
+    for name in phases.values():
+        least = max(CELLS - 2, *map(len, name.split()))
+        table.add_column(Text(name), justify="right", overflow="fold", width=least)
     where = [rounds.index[rounds["phase"] == name] for name in phases]
-    for heading, rows in KEY_MEASURES.items():
+    for heading, measures in KEY_MEASURES.items():
         table.add_row(Text(heading, style="bold"))
-        for row in rows:
-            values = row.values(rounds)
-            cells = [row.cell(values[at[0]], values[at[-1]]) for at in where]
-            table.add_row(Text(f" {row.label}"), *cells)
+        for measure, digits in measures.items():
+            scale = 1 if unit(measure) in UNITS else 100
+            values = scale * in_rounds(rounds, measure, p)
+            moves = [(values[at[0]], values[at[-1]]) for at in where]
+            cells = [f"{start:.{digits}f}→{end:.{digits}f}" for start, end in moves]
+            table.add_row(Text(f" {labeled(measure)}"), *cells)
     return table
 
 
@@ -163,7 +141,7 @@ def _level_table(ledger: pd.DataFrame, width: int) -> Table:
         mutation, change = sum(by[process] for process in MUTATION), sum(by.values())
         other = change - mutation - sum(levels.values())
         numbers = (change, *levels.values(), mutation, other)[: 1 + len(SELECTION) + len(rest)]
-        table.add_row(trait, *(_points(value) for value in numbers), _in_words(levels))
+        table.add_row(label(trait), *(_points(value) for value in numbers), _in_words(levels))
     return table
 
 

@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from analysis.figures import PANELS
 from analysis.style import figure_of, style
 
 HERE = Path(__file__).parent
@@ -43,6 +44,7 @@ from analysis.figures import sweeps
 from analysis.lineage import trees
 from analysis.sweep import phase_map, sensitivity, summary, sweep
 from analysis.sweep.tables import gather
+from model.measures import title
 
 data = analysis.load("results/gallery/ai2027")
 matrix = figures.ledger_matrix(data.ledger)
@@ -74,39 +76,27 @@ indices = sensitivity.indices(runs, saltelli, ["capture", "true_alignment"])
 """
 
 GALLERY: dict[str, tuple[str, ...]] = {
-    "One run: conduct and oversight": (
-        "figures.timeline(data.rounds, data.events)",
-        "figures.violations(data.rounds)",
-        "figures.alignments(data.rounds)",
-        "figures.withholding(data.rounds)",
-        "figures.detection(data.rounds)",
-        "figures.gap(data.rounds)",
-        "figures.evidence(data.rounds)",
-        "figures.successor(data.rounds)",
-    ),
-    "One run: values": (
-        "figures.trade_offs(data.rounds)",
-        "figures.meaning(data.rounds)",
-        "figures.crafts(data.rounds)",
-        "figures.convergent(data.rounds)",
-        "figures.preservation(data.rounds)",
-        "figures.terminality(data.rounds)",
-        "figures.typicality(data.rounds)",
-        "figures.persona_map(data.rounds, data.archetypes)",
-    ),
+    **{
+        f"One run: {group.replace('_', ' ')}": tuple(
+            dict.fromkeys(
+                f"figures.{one.name}({', '.join(f'data.{name}' for name in one.needs)})"
+                for one in some
+            )
+        )
+        for group, some in PANELS.items()
+    },
     "One run: which level selected what, and who descends from whom": (
-        "figures.levels(data.ledger)",
         'figures.ledger_squares(figures.processes_of(matrix["training_agent4"]), ax=tall)',
         "figures.draw_ledger(data)",
-        'figures.waterfall(moved, start, label="Attention to keeping the team")',
+        'figures.waterfall(moved, start, label=title("keep_team"))',
         "trees.founders(trees.founders_left(lineage))",
         "trees.homology(trees.descent_and_likeness(lineage))",
     ),
     "Several runs": (
-        'figures.runs(both.rounds, measure="capture", label="Capture (0 to 1)")',
+        'figures.runs(both.rounds, measure="capture")',
         'figures.compare_policies(policies, ["capture", "evidence"])',
         "figures.forest(effects)",
-        'figures.persona_measure(personas, measure="explained", label="Explained (R²)")',
+        'figures.persona_measure(personas, measure="explained")',
         "figures.persona_models(personas)",
     ),
     "A sweep": (

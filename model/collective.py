@@ -35,10 +35,11 @@ from model.genealogy import Genealogy
 from model.handles import HandledModel
 from model.health import require_health
 from model.ledger import Ledger
+from model.measures import shielding
 from model.memory import require_memory
 from model.outcomes import Outcome, classify
 from model.phases import Schedule, Turn
-from model.records import Records, shielding
+from model.records import Records
 from model.round import Round
 from model.rows import Collector
 from model.scenario import DEFAULT, InputError, resolve, with_change
@@ -96,6 +97,8 @@ class CollectiveModel(HandledModel, Stateful):
         The scenario: the parameters that the run began with, and the changes of policy since.
     parameters, population, panels, lab, mixture, situation, ledger, records
         The parts of the model; `agents` and `agents_by_type` hold the Mesa agents.
+    latest
+        The record of the present round, or of the last; there is none before the first.
     genealogy
         None; a `Genealogy` that is put here before the first round keeps every replacement.
     """
@@ -121,10 +124,12 @@ class CollectiveModel(HandledModel, Stateful):
         "lab": Lab,
     }
     MADE: ClassVar = frozenset(
-        "declared seed crew streams schedule mixture mixing datacollector making _copies "
+        "declared seed crew streams schedule mixture mixing datacollector making latest _copies "
         "_agent_counter".split()
     )
     """Beside these there is what Mesa keeps of its own: handles, and generators nobody asks."""
+
+    latest: Round
 
     def __init__(
         self,
@@ -184,7 +189,7 @@ class CollectiveModel(HandledModel, Stateful):
             If the run has ended; nothing is changed.
         """
         self.require_round()
-        now = self._begin()
+        now = self.latest = self._begin()
         self._work(now)
         self._find(now)
         self._train(now)
@@ -420,7 +425,7 @@ class CollectiveModel(HandledModel, Stateful):
 
     def _record(self, now: Round) -> None:
         """Add the round to the records, and see that no number of it is broken."""
-        self.records.add_row(self, now)
+        self.records.add_row(self)
         require_health(self.records.rows[-1], self.population, now.survey)
 
     def _end(self, now: Round) -> None:

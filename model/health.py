@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -18,23 +17,13 @@ from agents.arrays import Bools, Singles
 from agents.compiled import ZERO, compiled
 from agents.population import Population, Survey
 from agents.traits import DRIVE_COUNT, DRIVES, NAMES, RESTRAINT, ROW, TRAITS, WEIGHT_MAX
+from model.measures import OWN
+from model.rows import LABELS
 
 TOLERANCE: Final = 1e-6
 """How far rounding, of traits in single precision, may carry a share over its bounds."""
 
-MEASURES: Final = (
-    "awareness gini unwatched_violations watched_violations detection audit capture legibility "
-    "from_identity sandbagging_ordinary sandbagging_threatening sandbagging_replacing "
-    "exposure_risk true_alignment stated_alignment trust resemblance homology successor_to_spec "
-    "successor_to_makers successor_apparent covert_share"
-).split()
-"""Measures of a round that are shares or probabilities."""
-
-_LABELS: Final = 4
-"""Entries that a row begins with and that are no measures: round, phase, its round, the date."""
-
 _EVERY: Final = 8
-_bounded = itemgetter(*MEASURES)
 _TOPS: Final = (
     np.array(
         [WEIGHT_MAX if t.link == "weight" else 1.0 for t in TRAITS]
@@ -59,21 +48,27 @@ def require_health(row: Mapping[str, Any], population: Population, survey: Surve
     Raises
     ------
     NumericFault
-        If a trait or measure is not finite, a share or probability lies outside of 0 to 1, a
-        weight outside of its bounds, or the shares of attention do not sum to 1.
+        If a trait or measure is not finite or lies outside of its bounds, or the shares of
+        attention do not sum to 1.
     """
     attention = survey.expressed[DRIVES].sum()
-    numbers = islice(row.values(), _LABELS, None)
+    numbers = islice(row.values(), len(LABELS), None)
     if (
         math.isfinite(sum(numbers) + float(survey.latent.sum()))
-        and min(bounded := _bounded(row)) >= -TOLERANCE
-        and max(bounded) <= 1 + TOLERANCE
+        and not any(_beyond(row))
         and abs(attention - 1) <= TOLERANCE
         and _rows_are_sound(population, row["round"] % _EVERY)
     ):
         return
     fault = next(_faults(row, population, survey), "the sum of all measures overflows")
     raise NumericFault(f"round {row['round']} ({row['phase']}): {fault}")
+
+
+def _beyond(row: Mapping[str, Any]) -> Iterator[str]:
+    """Measures beyond their bounds."""
+    for name, one in OWN.items():
+        if name in row and not one.low - TOLERANCE <= row[name] <= one.high + TOLERANCE:
+            yield f"measure {name} is {row[name]:g}; it must be {one.bounds}"
 
 
 def _rows_are_sound(population: Population, first: int) -> bool:
@@ -131,9 +126,7 @@ def _faults(row: Mapping[str, Any], population: Population, survey: Survey) -> I
             f"attention to the drives sums to {attention[wrong[0]]:.9g}, not to 1, in "
             f"{len(wrong):,} copies, first copy {wrong[0]} ({drives})"
         )
-    for name, value in zip(MEASURES, _bounded(row), strict=True):
-        if not -TOLERANCE <= value <= 1 + TOLERANCE:
-            yield f"measure {name} is {value:g}; it must be from 0 to 1"
+    yield from _beyond(row)
     for name, value in row.items():
         if isinstance(value, (int, float)) and not math.isfinite(value):
             yield f"measure {name} is {value:g}; it must be a number"

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from agents.parameters import Outcome as OutcomeParameters
+from model.measures import OWN
 
 Numbers = Mapping[str, Any]
 """What the class of a run depends on beside the thresholds, by the names of `NUMBERS`."""
-
-AVERAGED: Final[Mapping[str, str]] = {
-    "capture": "capture of the overseers, mean of the last rounds that decide",
-    "selective": "sandbagging on exposing minus on ordinary work, mean of the last rounds",
-    "true_alignment": "true alignment, mean of the last rounds that decide",
-    "stated_alignment": "professed alignment, mean of the last rounds that decide",
-}
-FINAL: Final[Mapping[str, str]] = {
-    "successor_to_spec": "likeness of the successor to the Spec in the last round",
-    "successor_to_makers": "likeness of the successor to the mean copy in the last round",
-    "successor_apparent": "apparent alignment of the successor in the last round",
-}
-RESPONSE: Final[Mapping[str, str]] = {
-    "response": "first response of the lab other than none; empty if there was none",
-    "response_round": "round of that response; 0 if there was none",
-}
-NUMBERS: Final[Mapping[str, str]] = {**AVERAGED, **FINAL, **RESPONSE}
-"""What the class of a run depends on, beside the thresholds."""
 
 
 def _caught(n: Numbers, p: OutcomeParameters) -> str:
@@ -89,12 +72,16 @@ class Class(NamedTuple):
         Why a run of these numbers is of the class; empty if it is not.
     color, hatch
         How figures show it.
+    averaged, final
+        Measures that the reason looks at: means of the last rounds, and values of the last one.
     """
 
     meaning: str
     reason: Callable[[Numbers, OutcomeParameters], str]
     color: str
     hatch: str
+    averaged: tuple[str, ...] = ()
+    final: tuple[str, ...] = ()
 
 
 CLASSES: Final[Mapping[str, Class]] = {
@@ -104,14 +91,52 @@ CLASSES: Final[Mapping[str, Class]] = {
         _captured,
         "#D55E00",
         "///",
+        ("capture", "selective"),
     ),
     "adversarial": Class(
-        "the collective worked against its overseers", _adversarial, "#BF7B00", "..."
+        "the collective worked against its overseers",
+        _adversarial,
+        "#BF7B00",
+        "...",
+        ("selective",),
+        ("successor_to_spec", "successor_to_makers", "successor_apparent"),
     ),
-    "misaligned": Class("misaligned but not adversarial", _misaligned, "#0072B2", "\\\\\\"),
-    "aligned": Class("conduct, professed values and the Spec agree", _aligned, "#009E73", ""),
+    "misaligned": Class(
+        "misaligned but not adversarial",
+        _misaligned,
+        "#0072B2",
+        "\\\\\\",
+        ("true_alignment", "stated_alignment"),
+    ),
+    "aligned": Class(
+        "conduct, professed values and the Spec agree",
+        _aligned,
+        "#009E73",
+        "",
+        ("true_alignment", "stated_alignment"),
+    ),
 }
 """Classes of outcome, in the order in which they are tried; the last takes all that is left."""
+
+
+def _looked_at(names: Iterable[str], when: str) -> dict[str, str]:
+    """Measures, in the order of the rounds table, with their meanings."""
+    asked = set(names)
+    return {name: f"{when}: {one.meaning}" for name, one in OWN.items() if name in asked}
+
+
+AVERAGED: Final[Mapping[str, str]] = _looked_at(
+    (name for of in CLASSES.values() for name in of.averaged), "over the last rounds"
+)
+FINAL: Final[Mapping[str, str]] = _looked_at(
+    (name for of in CLASSES.values() for name in of.final), "in the last round"
+)
+RESPONSE: Final[Mapping[str, str]] = {
+    "response": "first response of the lab other than none; empty if there was none",
+    "response_round": "round of that response; 0 if there was none",
+}
+NUMBERS: Final[Mapping[str, str]] = {**AVERAGED, **FINAL, **RESPONSE}
+"""What the class of a run depends on, beside the thresholds, with meanings."""
 
 
 @dataclass(frozen=True, slots=True)

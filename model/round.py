@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
+from agents.arithmetic import product
+from agents.arrays import Floats
 from agents.lab import Decision
 from agents.population import Survey
 from agents.situation import Policy, Situation
 from agents.subdivisions import Findings
+from agents.traits import WITHHOLDING
 from agents.work import Tally
 from model.phases import Turn
 
@@ -29,6 +34,9 @@ class Round:
         Means of the traits after all changes.
     decision
         What the lab decided.
+    authors
+        Density of each of some copies under the mixture of archetypes, and the share of each
+        archetype in them; only in detail.
     """
 
     turn: Turn
@@ -38,7 +46,24 @@ class Round:
     situation: Situation
     survey: Survey
     decision: Decision
+    authors: tuple[Floats, Floats]
 
     def __init__(self, turn: Turn, policy: Policy) -> None:
         self.turn = turn
         self.policy = policy
+
+    @cached_property
+    def sandbagging(self) -> Floats:
+        """Probability of sandbagging on work that is truly of each kind."""
+        acts = self.work.mean_acts()[WITHHOLDING]
+        return withholding_by_kind(acts, self.work.base_rates, self.situation.awareness)
+
+
+def withholding_by_kind(acts_mean: Floats, base_rates: Floats, awareness: float) -> Floats:
+    """Probability of sandbagging on work that is truly of each kind.
+
+    `acts_mean` holds the mean probabilities to withhold on work *perceived* as of each kind; the
+    true kind is perceived with probability s, else guessed from the base rates.
+    """
+    sandbagging: Floats = awareness * acts_mean + (1 - awareness) * product(base_rates, acts_mean)
+    return sandbagging

@@ -15,8 +15,13 @@ from agents.arrays import Floats
 from agents.state import Stateful
 from model.table import Table, categories
 
-LABELS: Final = ("round", "phase", "phase_round", "date")
-"""Columns that every row begins with and that are no measures."""
+LABELS: Final[Mapping[str, str]] = {
+    "round": "round, from 1",
+    "phase": "name of the phase",
+    "phase_round": "round within the phase, from 1",
+    "date": "calendar day",
+}
+"""Columns that every row begins with and that are no measures, with their meanings."""
 
 WHOLE: Final = ("round", "phase_round", "exposed", "superseded")
 """Columns of whole numbers."""
@@ -111,9 +116,12 @@ class Rows(Sequence[Mapping[str, Any]], Stateful):
         frame = pd.DataFrame(rows, columns=list(self._table.columns))
         for name in WHOLE:
             frame[name] = rows[:, self._table.columns.index(name)].astype(np.int64)
-        codes, phases = rows[:, LABELS.index("phase")].astype(np.int64), self._table.texts["phase"]
+        codes, phases = (
+            rows[:, self._table.columns.index("phase")].astype(np.int64),
+            self._table.texts["phase"],
+        )
         frame["phase"] = categories(codes, phases, phases)
-        days = (rows[:, LABELS.index("date")] - _EPOCH).astype("datetime64[D]")
+        days = (rows[:, self._table.columns.index("date")] - _EPOCH).astype("datetime64[D]")
         frame["date"] = days.astype("datetime64[s]")
         return frame
 

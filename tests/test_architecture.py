@@ -33,8 +33,8 @@ ORDER = {
         "subdivisions lab"
     ).split(),
     "model": (
-        "scenario memory phases round training competition successor table events outcomes ledger "
-        "genealogy rows records health handles collective checkpoint"
+        "scenario measures memory phases round training competition successor table events "
+        "outcomes ledger genealogy rows records health handles collective checkpoint"
     ).split(),
     "model/plain": (
         "arithmetic traits world personas tasks conduct copies overseers findings training "
@@ -285,7 +285,7 @@ PORTABLE = set(
 )
 """Functions of NumPy whose results are the same bits on every machine."""
 
-EXACT = {"isfinite", "prod", "sqrt"}
+EXACT = {"inf", "isfinite", "prod", "sqrt"}
 """The same of `math`."""
 
 

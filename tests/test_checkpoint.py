@@ -135,6 +135,7 @@ def test_what_is_written_is_the_round_that_was_kept(
 
 CACHES = {
     "_last",
+    "latest",
     "streams",
     "datacollector",
     "_copies",

@@ -23,6 +23,7 @@ from analysis import attribution, cli, folder, summary
 from analysis.cli import main
 from analysis.commands import listing, run
 from analysis.commands.console import Pace, print_table, progress_bar
+from model import measures
 from model.collective import CollectiveModel
 from model.ledger import PROCESSES
 from model.records import columns
@@ -420,9 +421,9 @@ def test_the_summary_tells_outcome_phases_drives_and_events(
     for phase in model.parameters.phases.values():
         assert set(phase.label.split()) <= set(words.split())
     for name in NAMES[DRIVES]:
-        assert f"\n{name} " in text
-    for rows in summary.KEY_MEASURES.values():
-        assert all(f"\n {row.label} " in text for row in rows)
+        assert f"\n{measures.label(name)} " in text
+    for shown in summary.KEY_MEASURES.values():
+        assert all(f"\n {summary.labeled(measure)} " in text for measure in shown)
     for kind in ("exposed", "superseded"):
         count = sum(event.kind == kind for event in model.records.events)
         assert f"{count:,} times" in words
@@ -434,7 +435,8 @@ def test_the_summary_tells_outcome_phases_drives_and_events(
 def test_a_summary_shows_the_start_and_end_of_each_phase(model: CollectiveModel) -> None:
     """A row that averages, or takes the wrong rounds or scale, would break it."""
     rounds = model.records.rounds()
-    line = next(t for t in rendered(model, 100).splitlines() if t.startswith(" keep_team"))
+    begin = f" {measures.label('keep_team')} "
+    line = next(t for t in rendered(model, 100).splitlines() if t.startswith(begin))
     cells = re.findall(r"([\d.]+)→([\d.]+)", line)
     assert len(cells) == len(model.parameters.phases)
     for (first, last), phase in zip(cells, model.parameters.phases, strict=True):
@@ -472,10 +474,9 @@ def test_a_level_is_named_by_what_it_did(levels: dict[str, float], told: str) ->
 
 def test_key_measures_are_columns_of_the_rounds_table() -> None:
     """A measure that the records no longer have would break it."""
-    known = columns(tuple(resolve().archetypes), detail=False)
-    for rows in summary.KEY_MEASURES.values():
-        for row in rows:
-            assert set(row.columns) <= set(known)
+    known = {*columns(tuple(resolve().archetypes), detail=False), *measures.DERIVED}
+    for shown in summary.KEY_MEASURES.values():
+        assert set(shown) <= known
 
 
 def test_labels_in_brackets_are_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

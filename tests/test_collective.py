@@ -21,9 +21,10 @@ from agents.situation import ORDINARY, REPLACING, Situation
 from agents.traits import HARDCODING, KEEP_COLLECTIVE, KNOWLEDGE, NAMES, POWER, express
 from agents.work import successor_work
 from model.collective import CollectiveModel
+from model.measures import gini, shielding
 from model.outcomes import CLASSES, PASSAGES, classify
 from model.phases import Schedule
-from model.records import QUANTILES, SAMPLE, columns, fixation_index, gini, sampled, shielding
+from model.records import QUANTILES, SAMPLE, columns, fixation_index, sampled
 from model.scenario import InputError, resolve
 from model.successor import SuccessorProject
 

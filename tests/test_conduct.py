@@ -43,7 +43,7 @@ from agents.traits import (
     WITHHOLDING,
     express,
 )
-from model.records import withholding_by_kind
+from model.round import withholding_by_kind
 from model.scenario import resolve
 
 MANY = 100_000

@@ -16,6 +16,7 @@ from analysis.cli import main
 from analysis.intervals import Mean
 from model import training
 from model.collective import CollectiveModel
+from model.measures import in_rounds
 from model.scenario import NEUTRAL, InputError, resolve, scale_rounds
 
 SMALL = scale_rounds(resolve("ai2027", {"copies": 64}), 0.05)
@@ -168,13 +169,20 @@ def test_a_faulty_effect_file_is_told(tmp_path: Path, text: str, told: str) -> N
         experiments.load_effects(file)
 
 
+def test_what_follows_from_parameters_follows_those_of_the_run() -> None:
+    """Fails if a parameter of the run is repeated by hand where a measure needs it."""
+    rounds = pd.DataFrame({"obfuscation": [0.0, 0.5]})
+    p = resolve("ai2027", {"oversight.thought_recall": 0.6})
+    assert in_rounds(rounds, "thought_recall", p).tolist() == [0.6, 0.3]
+
+
 def test_unknown_effects_measures_and_phases_are_told() -> None:
     """A run of many minutes that ends in a KeyError would break it."""
     with pytest.raises(InputError, match="no effect 'E99'"):
         experiments.choose(EFFECTS, ["E99"])
     rounds = pd.DataFrame({"capture": [0.1]})
     with pytest.raises(InputError, match="did you mean 'capture'"):
-        experiments.measure(rounds, "captur")
+        in_rounds(rounds, "captur", resolve())
     short = SMALL.model_copy(update={"phases": {"pretraining": SMALL.phases["pretraining"]}})
     with pytest.raises(InputError, match="no phase 'deployment_agent4'"):
         experiments.ablate(experiments.choose(EFFECTS, ["E3"]), short, [0], workers=0)

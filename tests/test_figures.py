@@ -16,8 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from analysis import figures
+from analysis.figures import ledger
+from analysis.figures.registry import PANELS, WHOLES, panels
 from analysis.folder import archetype_table
-from analysis.style import rc, text_width
+from analysis.style import NARROW, WIDTH, canvas, rc, style, text_width
 from model.collective import CollectiveModel
 from model.scenario import resolve, scale_rounds
 
@@ -29,6 +31,7 @@ def tables(model: CollectiveModel) -> SimpleNamespace:
         events=model.records.events.frame(),
         ledger=model.ledger.frame(),
         archetypes=archetype_table(model),
+        parameters=model.parameters,
     )
 
 
@@ -44,7 +47,7 @@ def test_all_figures_are_drawn_and_saved(model: CollectiveModel, tmp_path: Path)
     drawn = figures.all_figures(tables(model))
     figures.save(drawn, tmp_path)
     saved = {path.stem for path in tmp_path.glob("*.png")}
-    assert saved == {"timeline", *figures.PANELS, "ledger"}
+    assert saved == {*PANELS, *WHOLES}
 
 
 HOSTILE: dict[str, Any] = {
@@ -69,7 +72,7 @@ def test_figures_are_not_drawn_under_the_settings_of_the_user(
     for name, settings in (("usual", {}), ("hostile", HOSTILE)):
         with mpl.rc_context(settings):
             before = dict(mpl.rcParams)
-            panels = figures.draw_panels(data, figures.PANELS["conduct"])
+            panels = figures.draw_panels(data, PANELS["conduct"])
             figures.save({name: panels}, tmp_path)
             assert dict(mpl.rcParams) == before
         drawn[name] = (tmp_path / f"{name}.png").read_bytes()
@@ -98,7 +101,7 @@ def test_figures_are_saved_in_one_place() -> None:
 def test_dollars_in_a_title_are_text() -> None:
     """Fails if what stands between two dollar signs is drawn as mathematics, or measured so."""
     title = "Pay of $5 against $10"
-    with figures.style():
+    with style():
         figure = Figure()
         figure.suptitle(title)
         assert not figure.findobj(Text)[-1].get_parse_math()
@@ -113,7 +116,7 @@ def test_no_text_is_too_small_or_cut_off(model: CollectiveModel) -> None:
     Fails also if two dollar signs make mathematics of a text.
     """
     for name, figure in figures.all_figures(tables(model)).items():
-        with figures.style():
+        with style():
             figure.draw_without_rendering()
         box = figure.get_tightbbox()
         assert box.x0 > -0.03, name
@@ -128,7 +131,7 @@ def test_no_text_is_too_small_or_cut_off(model: CollectiveModel) -> None:
 def test_names_of_authors_do_not_cover_each_other(model: CollectiveModel) -> None:
     """Names printed over each other on the map of the authors would break it."""
     data = tables(model)
-    figure = figures.draw_panels(data, figures.PANELS["personas"][:1])
+    figure = figures.draw_panels(data, PANELS["personas"][:1])
     figure.draw_without_rendering()
     boxes = [t.get_window_extent() for t in figure.axes[0].texts if t.get_text()]
     assert len(boxes) == len(model.mixture.names)
@@ -180,19 +183,19 @@ def test_the_ledger_matrix_keeps_signs_and_scale() -> None:
             "change": [0.1, -0.4, 0.1],
         }
     )
-    matrix = figures.ledger_matrix(entries)
+    matrix = ledger.ledger_matrix(entries)
     assert matrix.loc["power", ("a", "mutation")] == pytest.approx(0.5)
     assert matrix.loc["power", ("a", "team selection")] == pytest.approx(-1.0)
 
 
 @pytest.mark.parametrize("scale", [0.1, 0.02, 0.001])
-@pytest.mark.parametrize("width", [figures.WIDTH, figures.NARROW])
+@pytest.mark.parametrize("width", [WIDTH, NARROW])
 def test_names_of_phases_do_not_overlap(scale: float, width: float) -> None:
     """Labels of short phases printed over each other would break it."""
     model = CollectiveModel(scale_rounds(resolve("ai2027", {"copies": 32}), scale), rng=0)
     model.run()
-    with figures.style():
-        figure, ax = figures.canvas(width=width)
+    with style():
+        figure, ax = canvas(width=width)
         figures.violations(model.records.rounds(), ax)
         figure.canvas.draw()
         boxes = [text.get_window_extent() for text in ax.texts]
@@ -204,7 +207,7 @@ def test_names_of_phases_do_not_overlap(scale: float, width: float) -> None:
 def test_levels_sum_to_the_whole_change(model: CollectiveModel) -> None:
     """A level that is counted twice or forgotten would break it."""
     entries = model.ledger.frame()
-    table = figures.by_level(entries).sum(axis=1)
+    table = ledger.by_level(entries).sum(axis=1)
     whole = entries.groupby("trait", observed=True)["change"].sum()
     assert np.allclose(table, whole.reindex(table.index))
 
@@ -212,12 +215,11 @@ def test_levels_sum_to_the_whole_change(model: CollectiveModel) -> None:
 def test_a_phone_has_room_for_every_panel(model: CollectiveModel) -> None:
     """A panel whose axes have no place left beside their labels would break it."""
     data, seen = tables(model), 0
-    for name in figures.drawable(data):
-        for panel in figures.PANELS.get(name, ()):
-            seen += 1
-            figure = figures.draw_panels(data, [panel], figures.NARROW)
-            figure.draw_without_rendering()
-            place = figure.axes[0].get_position()
-            assert place.width > 0.5, panel.name
-            assert place.height > 0.25, panel.name
-    assert seen == sum(map(len, figures.PANELS.values()))
+    for panel in panels():
+        seen += 1
+        figure = figures.draw_panels(data, [panel], NARROW)
+        figure.draw_without_rendering()
+        place = figure.axes[0].get_position()
+        assert place.width > 0.5, panel.name
+        assert place.height > 0.25, panel.name
+    assert seen > 15

@@ -213,14 +213,15 @@ def test_a_run_near_a_threshold_changes_class(
 def test_the_window_moves_too(folders: list[Path]) -> None:
     """A window that is not applied would break it."""
     data = analysis.load(folders[0])
-    assert data.parameters
+    p = data.parameters
+    assert p
     asked: list[int] = []
 
     def at_window(window: int) -> pd.DataFrame:
         asked.append(window)
-        return pd.DataFrame([robustness.numbers(data.rounds, data.events, window)])
+        return pd.DataFrame([robustness.numbers(data.rounds, data.events, p, window)])
 
-    robustness.sensitivity(at_window(30), data.parameters.outcome, at_window)
+    robustness.sensitivity(at_window(30), p.outcome, at_window)
     assert set(asked) == {30, 24, 36}
 
 

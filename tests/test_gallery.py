@@ -15,7 +15,7 @@ from analysis.figures import sweeps
 from analysis.lineage import trees
 
 DOCS = Path(__file__).parents[1] / "docs"
-WITHIN = {"effects": "forest", "draw_calendar": "timeline", "draw_panels": "violations"}
+WITHIN = {"effects": "forest", "draw_panels": "violations"}
 """Figures that another of the gallery shows."""
 
 

@@ -20,7 +20,8 @@ from analysis.sweep.chunks import run_chunk
 from analysis.sweep.points import Plan
 from analysis.sweep.work import Work
 from model.collective import CollectiveModel
-from model.health import MEASURES, NumericFault, require_health
+from model.health import NumericFault, require_health
+from model.measures import OWN
 from model.scenario import InputError
 
 
@@ -53,7 +54,10 @@ SPOILT: dict[str, tuple[Callable[[CollectiveModel], None], str]] = {
     "below 0": (put(HARDCODING, -0.5), "hardcoding"),
     "above the greatest weight": (put(WEIGHTS.start, 6.5), "weight_helpful .* from 0 to 6"),
     "attention": (put(DRIVES.start, 0.9), "attention to the drives sums to .*code_works"),
-    "probability": (measured("detection", 1.1), "measure detection is 1.1; .* 0 to 1"),
+    "probability": (measured("detection", 1.1), "measure detection is 1.1; .* from 0 to 1"),
+    "weight": (measured("restraint", 6.1), "measure restraint is 6.1; it must be from 0 to 6"),
+    "below its bound": (measured("evidence", -0.1), "measure evidence is -0.1; .* at least 0"),
+    "above its bound": (measured("explained", 1.1), "measure explained is 1.1; .* at most 1"),
     "measure": (measured("output", np.inf), "measure output is inf; it must be a number"),
     "plug-in": (measured("mine", np.nan), "measure mine is nan"),
 }
@@ -88,13 +92,17 @@ def test_every_copy_is_looked_at_within_eight_rounds() -> None:
         model.population.expressed[8 * team, HARDCODING] = 0.5
 
 
-def test_every_measure_that_is_a_probability_is_watched() -> None:
-    """A misspelt name, or a measure whose bounds are not looked at, would break it."""
-    for name in MEASURES:
-        model = advanced(1)
-        measured(name, 1.0001)(model)
-        with pytest.raises(NumericFault, match=f"measure {name} is"):
-            check(model)
+def test_every_measure_is_held_to_its_bounds() -> None:
+    """Fails if the bounds of a measure are not looked at, or a measure is not recorded."""
+    model = advanced(1)
+    row = dict(model.records.rows[-1])
+    for name, one in OWN.items():
+        for beyond in (one.low - 1e-4, one.high + 1e-4):
+            measured(name, beyond)(model)
+            with pytest.raises(NumericFault, match=f"measure {name} is"):
+                check(model)
+        measured(name, row[name])(model)
+    check(model)
 
 
 def break_in_round(number: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,10 +24,13 @@ from analysis.sweep.chunks import run_chunk
 from analysis.sweep.points import Plan
 from analysis.sweep.reading import load
 from analysis.sweep.work import Work
+from model import measures
 from model.scenario import InputError, resolve, to_toml
 
 SAMPLE = Path(__file__).with_name("plugin_sample.py")
 PANEL = {"oracle": 0.5, "reader": 0.5}
+OWN = {kind: dict(registry) for kind, registry in REGISTRIES.items()}
+"""What is in the registries without plug-ins."""
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +38,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Plug-ins of a test are gone after it."""
     monkeypatch.setattr(plugins, "_loaded", {})
     yield
-    plugins.restore({kind: {} for kind in REGISTRIES})
+    plugins.restore(OWN)
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_a_measure_is_a_column_of_the_rounds() -> None:
 def test_a_measure_changes_nothing_else() -> None:
     """A plug-in that shifts the draws of a run would break it."""
     with_it = finished(scale=0.02).records.rounds().drop(columns="worst_team")
-    plugins.restore({kind: {} for kind in REGISTRIES})
+    plugins.restore(OWN)
     pd.testing.assert_frame_equal(with_it, finished(scale=0.02).records.rounds())
 
 
@@ -148,7 +151,7 @@ def test_names_of_plugins_are_unknown_without_them() -> None:
         ("open('nowhere')", "line 1 of mine.py fails: FileNotFoundError"),
         (
             "from agents.extensions import measure\nmeasure('capture', 'x')(lambda m: 0)",
-            "measure 'capture' is one of the project's own",
+            "measure 'capture': there is one of this name already",
         ),
         (
             "from agents.extensions import lab_response\nlab_response('retrain')(print)",
@@ -166,7 +169,7 @@ def test_a_faulty_plugin_is_refused_in_one_line(tmp_path: Path, text: str, told:
         plugins.load([written(tmp_path / "mine.py", text)])
     assert told in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
-    assert not any(REGISTRIES.values())
+    assert REGISTRIES == OWN
     assert not plugins.loaded()
 
 
@@ -205,11 +208,30 @@ def test_what_is_no_number_is_told_as_a_fault_of_the_plugin(
     extensions.measure("odd", "an odd measure")(lambda model: answer())
     extensions.overseer("odd")(lambda situation, p: answer())
     for fails, what in (
-        (lambda: extensions.MEASURES["odd"].of(None), "measure"),
+        (lambda: extensions.MEASURES["odd"].checked(None), "measure"),
         (lambda: extensions.OVERSEERS["odd"].elo(None, None), "overseer"),
     ):
         with pytest.raises(PluginFault, match=f"(?s)^{what} 'odd' of a plug-in.*{told}"):
             fails()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (0, 1, "from 0 to 1"),
+        (0, np.inf, "at least 0"),
+        (-np.inf, 1, "at most 1"),
+    ],
+)
+def test_a_measure_beyond_its_bounds_is_a_fault_of_the_plugin(
+    low: float, high: float, told: str
+) -> None:
+    """Fails if bounds that a plug-in declares are not looked at."""
+    answer = -0.5 if high > 1 or low == 0 else 1.5
+    extensions.measure("odd", "an odd measure", "oddity", "share", low, high)(lambda model: answer)
+    with pytest.raises(PluginFault, match=f"^measure 'odd' of a plug-in is .*; it must be {told}"):
+        extensions.MEASURES["odd"].checked(None)
+    assert measures.title("odd") == "Oddity (share)"
 
 
 def test_a_response_that_fails_or_decides_nothing_is_told(tmp_path: Path) -> None:
@@ -221,7 +243,7 @@ def test_a_response_that_fails_or_decides_nothing_is_told(tmp_path: Path) -> Non
         ("    return 1 / 0", "lab_response 'odd' of a plug-in: line 4 of odd.py fails: Zero"),
         ("    exit(3)", "lab_response 'odd' of a plug-in: line 4 of odd.py fails: SystemExit: 3"),
     ):
-        plugins.restore({kind: {} for kind in REGISTRIES})
+        plugins.restore(OWN)
         plugins._loaded.clear()
         plugins.load([written(tmp_path / "odd.py", text + body)])
         with pytest.raises(PluginFault, match=f"^{told}"):
@@ -304,7 +326,7 @@ def test_an_interrupt_within_a_plugin_is_the_users(tmp_path: Path) -> None:
 
     extensions.measure("odd", "an odd measure")(lambda model: interrupted())
     with pytest.raises(KeyboardInterrupt):
-        extensions.MEASURES["odd"].of(None)
+        extensions.MEASURES["odd"].checked(None)
     with pytest.raises(KeyboardInterrupt):
         plugins.load([written(tmp_path / "mine.py", "raise KeyboardInterrupt")])
 
@@ -330,7 +352,7 @@ def test_workers_of_a_sweep_have_the_plugins(tmp_path: Path) -> None:
     held = {"copies": 32, "lab.response": "pause"}
     design = load({"fixed": held, "rounds_scale": 0.001, "factors": {"oversight.audit": [0.1]}})
     sent = Work.of(design, None)
-    plugins.restore({kind: {} for kind in REGISTRIES})
+    plugins.restore(OWN)
     plugins._loaded.clear()
     sys.modules.pop(next(name for name in sys.modules if name.endswith("_plugin_sample")))
     harvest = run_chunk(sent, [Plan(design).job(0)])

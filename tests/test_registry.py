@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,11 +78,14 @@ def checkout(folder: Path, added: dict[str, list[tuple[str, int]]]) -> Path:
     for part in ("agents", "model", "analysis"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     path = folder / "agents" / "traits.py"
-    lines = path.read_text(encoding="utf-8").splitlines()
+    text = path.read_text(encoding="utf-8")
     for name, traits in added.items():
-        (at,) = [i for i, line in enumerate(lines) if line.strip().startswith(f'("{name}", ')]
-        lines[at + 1 : at + 1] = [f'        ("{new}", {draw}, "made up"),' for new, draw in traits]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        begin = re.search(rf'\(\s*"{name}",', text)
+        assert begin
+        at = text.index("),\n", begin.start()) + 3
+        new = "".join(f'("{trait}", {draw}, "new", "made up"),\n' for trait, draw in traits)
+        text = text[:at] + new + text[at:]
+    path.write_text(text, encoding="utf-8")
     return folder
 
 

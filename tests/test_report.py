@@ -22,7 +22,7 @@ from analysis.report import builder, claims, pictures
 from analysis.report.story import CLAIMS
 from model.collective import CollectiveModel
 from model.genealogy import Genealogy
-from model.records import MEASURES
+from model.measures import DETAIL, OWN
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,10 @@ def test_a_run_can_contradict_a_sentence(run: Path) -> None:
     data = analysis.load(run)
     assert data.parameters
     verdicts: dict[str, set[object]] = {claim.says: set() for claim in CLAIMS}
-    numbers = [*NAMES, *(name for name in MEASURES if data.rounds[name].dtype == float)]
+    numbers = [
+        *NAMES,
+        *(name for name in OWN if name not in DETAIL and data.rounds[name].dtype == float),
+    ]
     phases = pd.get_dummies(data.rounds["phase"].astype(str), dtype=float).to_numpy()
     rng = np.random.default_rng(1)
     for power in np.tile([0.2, 1.0, 8.0], 5):

@@ -117,8 +117,8 @@ def test_memory_does_not_grow_with_the_rounds(monkeypatch: pytest.MonkeyPatch) -
 def test_names_of_labels_come_first() -> None:
     """Columns in another order than their numbers would break it."""
     rows = finished(1).records.rows
-    assert tuple(rows[0])[: len(LABELS)] == LABELS
-    assert tuple(rows._table.columns)[: len(LABELS)] == LABELS
+    assert tuple(rows[0])[: len(LABELS)] == tuple(LABELS)
+    assert tuple(rows._table.columns)[: len(LABELS)] == tuple(LABELS)
     assert rows.frame()["date"].dt.date.tolist() == rows.values("date")
 
 

@@ -17,4 +17,4 @@ model = CollectiveModel(scale_rounds(resolve(overrides={"copies": 64}), 0.02), 0
 model.genealogy = Genealogy()
 model.run()
 list(folder.copy_frames(model))
-figures.draw_calendar(run._tables(model)).savefig(io.BytesIO())
+figures.draw_panels(run._tables(model), figures.PANELS["timeline"]).savefig(io.BytesIO())

@@ -5,39 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from agents.traits import NAMES, PRESERVATION
 from analysis.app import svg
 from analysis.app.frame import Arm
 from analysis.app.svg import DASHES, PALETTE, Line
+from model.measures import label, of_block, unit
 
-Series = Sequence[tuple[str, str]]
+OVERSIGHT: Final = ("detection", "legibility", "capture", "audit")
+SHOWN: Final = ("shown_alignment", "stated_alignment")
+OF_PAGE: Final = {
+    "watched_conduct": "conduct when watched",
+    "earnest": "exposing work done in earnest",
+}
+"""What the page alone draws: one minus a measure, so that all lines fall where alignment does."""
 
-PRESERVATION: Final = (
-    ("keep_self", "itself"),
-    ("keep_team", "its team"),
-    ("keep_division", "its division"),
-    ("keep_collective", "the collective"),
-)
-CONVERGENT: Final = (
-    ("knowledge", "knowledge"),
-    ("curiosity", "curiosity"),
-    ("power", "power"),
-    ("approval", "approval"),
-)
-OVERSIGHT: Final = (
-    ("detection", "detection"),
-    ("legibility", "legible thought"),
-    ("capture", "capture"),
-    ("audit", "audited"),
-)
-SHOWN: Final = (
-    ("shown_alignment", "1 − detected violations"),
-    ("stated_alignment", "stated values"),
-)
-TRUE: Final = (
-    ("true_alignment", "conduct unwatched"),
-    ("watched_conduct", "conduct watched"),
-    ("earnest", "exposing work done in earnest"),
-)
+TRUE: Final = ("true_alignment", *OF_PAGE)
 CARDS: Final = (
     (
         "Oversight",
@@ -50,51 +32,63 @@ CARDS: Final = (
         "Drives: preservation, by level",
         "How much of its attention the mean copy gives to preserving itself, its team, its "
         "division, and the whole collective.",
-        PRESERVATION,
+        NAMES[PRESERVATION],
         None,
     ),
     (
         "Drives: useful for any goal",
         "Attention to what helps with almost everything else.",
-        CONVERGENT,
+        of_block("convergent"),
         None,
     ),
     (
         "Oversight: the gap",
         "How much abler the copies are than Agent-3: the wider, the harder to judge their work.",
-        (("gap", "capability beyond Agent-3's, Elo"),),
+        ("gap",),
         None,
     ),
 )
 """Title, explanation, lines and end of the scale of each chart that has a card of its own."""
 
 COMPARED: Final = {
-    "true_alignment": "true alignment",
-    "stated_alignment": "stated alignment",
-    "capture": "capture of the overseers",
-    "detection": "chance that an audit detects",
-    "keep_team": "care for the own team",
-    "keep_collective": "care for the collective",
-    "selective": "selective sandbagging",
-    "evidence": "evidence that the lab has",
+    name: label(name)
+    for name in (
+        "true_alignment",
+        "stated_alignment",
+        "capture",
+        "detection",
+        "keep_team",
+        "keep_collective",
+        "selective",
+        "evidence",
+    )
 }
 """Measures of which the difference between two runs can be shown."""
 
 
-def over_time(arms: Sequence[Arm], series: Series, label: str, high: float | None = None) -> str:
+def over_time(
+    arms: Sequence[Arm], series: Sequence[str], shows: str, high: float | None = None
+) -> str:
     """One line for each measure; with two runs, the second is dashed."""
     dashes = DASHES if len(arms) == 1 else [""] * len(series)
     lines = [
-        Line(told, arms[0].rounds, arms[0].history[name], color, dash)
-        for (name, told), color, dash in zip(series, PALETTE, dashes, strict=False)
+        Line(_told(name), arms[0].rounds, arms[0].history[name], color, dash)
+        for name, color, dash in zip(series, PALETTE, dashes, strict=False)
     ]
     for arm in arms[1:]:
         lines += [
-            Line(f"B: {told}", arm.rounds, arm.history[name], color, "6 4", legend=False)
-            for (name, told), color in zip(series, PALETTE, strict=False)
+            Line(f"B: {_told(name)}", arm.rounds, arm.history[name], color, "6 4", legend=False)
+            for name, color in zip(series, PALETTE, strict=False)
         ]
         lines.append(Line("run B", [], [], svg.FAINT, "6 4"))
-    return svg.chart(arms[0].axis, lines, label, high=high)
+    return svg.chart(arms[0].axis, lines, shows, high=high)
+
+
+def _told(name: str) -> str:
+    """Name and, where it is no share, unit of a line."""
+    if name in OF_PAGE:
+        return OF_PAGE[name]
+    return f"{label(name)}, {unit(name)}" if unit(name) == "Elo" else label(name)
 
 
 def shown_against_true(arms: Sequence[Arm]) -> str:

@@ -12,8 +12,9 @@ from matplotlib.colors import to_hex
 
 from agents.arrays import Floats
 from agents.population import Population
-from agents.traits import DRIFTS, GAMING, KEEP_TEAM, WEIGHTS
+from agents.traits import DRIFTS, GAMING, KEEP_TEAM, WEIGHT_MAX, WEIGHTS
 from model.collective import CollectiveModel
+from model.measures import label
 
 LEVELS: Final = 64
 """Steps of the color scale."""
@@ -79,40 +80,40 @@ def _of_panel(model: CollectiveModel) -> Floats:
 
 MEASURES: Final = {
     "violations": Measure(
-        "violations when unwatched",
+        label("unwatched_violations"),
         "how likely a copy breaks a principle when nobody looks",
         lambda m: m.population.violation,
         1.0,
         0.5,
     ),
     "restraint": Measure(
-        "restraint",
+        label("restraint"),
         "what the three principles still weigh in what it does: weight × (1 − drift)",
         lambda m: _restraint(m.population),
-        6.0,
+        WEIGHT_MAX,
     ),
     "drift": Measure(
-        "meaning drift",
+        label("drift"),
         "how far helpful, harmless and honest have lost their human meaning",
         lambda m: m.population.expressed[:, DRIFTS].mean(axis=1),
         1.0,
         0.5,
     ),
     "keep_team": Measure(
-        "care for the own team (keep_team)",
+        label("keep_team"),
         "attention to the preservation of the own team",
         lambda m: m.population.expressed[:, KEEP_TEAM],
         0.15,
         0.5,
     ),
     "gaming": Measure(
-        "gaming",
+        label("gaming"),
         "how far conduct depends on being watched",
         lambda m: m.population.expressed[:, GAMING],
         1.0,
     ),
     "capture": Measure(
-        "capture of its panel",
+        label("capture"),
         "how far the overseers of the team judge as it wishes",
         _of_panel,
         1.0,

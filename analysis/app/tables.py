@@ -13,22 +13,26 @@ from analysis.app import svg
 from analysis.app.frame import Arm, Team
 from model.events import Event
 from model.ledger import PROCESSES
+from model.measures import label
 
 TRAITS: Final = {
-    "keep_self": "care for itself",
-    "keep_team": "care for its team",
-    "keep_division": "care for its division",
-    "keep_collective": "care for the collective",
-    "knowledge": "knowledge",
-    "power": "power",
-    "approval": "approval",
-    "weight_honest": "weight of honesty",
-    "drift_honest": "drift of “honest”",
-    "hardcoding": "acts from identity",
-    "gaming": "gaming",
-    "withhold_threatening": "sandbags exposing work",
+    name: label(name)
+    for name in (
+        "keep_self",
+        "keep_team",
+        "keep_division",
+        "keep_collective",
+        "knowledge",
+        "power",
+        "approval",
+        "weight_honest",
+        "drift_honest",
+        "hardcoding",
+        "gaming",
+        "withhold_threatening",
+    )
 }
-"""Traits of the tables, with names for people."""
+"""Traits of the tables, with their names for people."""
 
 COLUMNS: Final = {name: NAMES.index(name) for name in TRAITS}
 
@@ -40,11 +44,11 @@ def ledger(entries: Mapping[str, Floats]) -> str:
         return "<p>No round has changed any trait yet.</p>"
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in [*processes, "sum"])
     rows = []
-    for trait, label in TRAITS.items():
+    for trait, told in TRAITS.items():
         moved = [1000 * float(entries[name][COLUMNS[trait]]) for name in processes]
         most = max(abs(value) for value in moved) or 1.0
         cells = "".join(_cell(value, value / most) for value in moved)
-        rows.append(f'<tr><th scope="row">{label}</th>{cells}{_cell(sum(moved), 0)}</tr>')
+        rows.append(f'<tr><th scope="row">{told}</th>{cells}{_cell(sum(moved), 0)}</tr>')
     return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
@@ -79,9 +83,9 @@ def team(team: Team, means: Floats) -> str:
         team.exposures, f"exposed {team.exposures} times"
     )
     rows = "".join(
-        f'<tr><th scope="row">{label}</th><td>{team.traits[COLUMNS[name]]:.3f}</td>'
+        f'<tr><th scope="row">{told}</th><td>{team.traits[COLUMNS[name]]:.3f}</td>'
         f"<td>{means[COLUMNS[name]]:.3f}</td></tr>"
-        for name, label in TRAITS.items()
+        for name, told in TRAITS.items()
     )
     where = " · ".join(f"{level.capitalize()} {index}" for level, index in team.places.items())
     drawn = len(team.members)

@@ -329,6 +329,7 @@ class _Tables:
     events: Any
     ledger: Any
     archetypes: Any
+    parameters: Any
 
 
 def _tables(model: Any) -> _Tables:
@@ -336,7 +337,7 @@ def _tables(model: Any) -> _Tables:
 
     records = model.records
     events, ledger = records.events.outline(), model.ledger.frame()
-    return _Tables(records.rounds(), events, ledger, archetype_table(model))
+    return _Tables(records.rounds(), events, ledger, archetype_table(model), model.parameters)
 
 
 def draw_missing(tables: Any, out: Path) -> int:

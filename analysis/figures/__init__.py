@@ -1,232 +1,112 @@
 """Figures: from tidy frames to axes. Figures never simulate and never read files.
 
 Each is a function ``(frame, ax) -> Axes``; without `ax` it makes its own, as a notebook shows them.
-`all_figures` composes those of a run.
+Those of a run are declared by `figure`, and are here by their names; `all_figures` composes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agents.traits import NAMES, PRESERVATION
-from analysis.attribution import SELECTION
+from agents.parameters import Parameters
+
+# In the order in which the figures of a run are shown.
+from analysis.figures import calendar  # noqa: F401
+
+# isort: split
+from analysis.figures import rounds  # noqa: F401
+
+# isort: split
+from analysis.figures import personas  # noqa: F401
+
+# isort: split
 from analysis.figures.comparisons import effects, persona_measure, runs
-from analysis.figures.ledger import (
-    by_level,
-    ledger_matrix,
-    ledger_squares,
-    levels,
-    processes_of,
-    waterfall,
+from analysis.figures.ledger import ledger_matrix, ledger_squares, processes_of, waterfall
+from analysis.figures.registry import (
+    PANELS,
+    WHOLES,
+    Panel,
+    Tables,
+    drawable,
+    figure,
+    panels,
+    whole,
 )
-from analysis.figures.personas import persona_map
-from analysis.figures.rounds import (
-    START_SHARE,
-    alignments,
-    convergent,
-    crafts,
-    detection,
-    evidence,
-    gap,
-    meaning,
-    preservation,
-    successor,
-    terminality,
-    trade_offs,
-    typicality,
-    violations,
-    withholding,
-)
-from analysis.figures.timeline import key_events, timeline
-from analysis.style import NARROW, SMALL, WIDTH, canvas, one_legend, phase_name, style
+from analysis.style import SMALL, WIDTH, canvas, one_legend, phase_name, style
 from analysis.style import save as save_figure
 
-__all__ = [
-    "CALENDAR_SAYS",
-    "LEDGER_SAYS",
-    "NARROW",
-    "PANELS",
-    "START_SHARE",
-    "WIDTH",
-    "alignments",
-    "all_figures",
-    "by_level",
-    "canvas",
-    "compare_policies",
-    "convergent",
-    "crafts",
-    "detection",
-    "draw_calendar",
-    "draw_ledger",
-    "draw_panels",
-    "drawable",
-    "effects",
-    "evidence",
-    "forest",
-    "gap",
-    "key_events",
-    "ledger_matrix",
-    "ledger_squares",
-    "levels",
-    "meaning",
-    "persona_map",
-    "persona_measure",
-    "persona_models",
-    "preservation",
-    "processes_of",
-    "runs",
-    "save",
-    "style",
-    "successor",
-    "terminality",
-    "timeline",
-    "trade_offs",
-    "typicality",
-    "violations",
-    "waterfall",
-    "withholding",
-]
+
+def __getattr__(name: str) -> Any:
+    """A figure of a run by its name."""
+    for one in panels():
+        if one.name == name:
+            return one.draw
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class Tables(Protocol):
-    """What the figures of a run are drawn from: `analysis.load`, or a run read back."""
-
-    @property
-    def rounds(self) -> pd.DataFrame: ...
-    @property
-    def events(self) -> pd.DataFrame: ...
-    @property
-    def ledger(self) -> pd.DataFrame: ...
-    @property
-    def archetypes(self) -> pd.DataFrame: ...
+def __dir__() -> list[str]:
+    """What there is, with the figures of a run."""
+    return sorted({*globals(), *(one.name for one in panels())})
 
 
 # --- figures of a run ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
-    """One picture of a run.
+class _Named:
+    """Tables of a run in which phases have the names that figures show."""
 
-    Attributes
-    ----------
-    name
-        Name of the function that draws it.
-    draw
-        Draws it from the tables of a run.
-    says
-        What it shows, for a caption and for who cannot see.
-    height
-        Inches.
-    """
-
-    name: str
-    draw: Callable[[Tables, Axes], Axes]
-    says: str
-    height: float = 2.5
+    rounds: pd.DataFrame
+    events: pd.DataFrame
+    ledger: pd.DataFrame
+    archetypes: pd.DataFrame
+    parameters: Parameters | None
 
 
-def _rounds(draw: Callable[..., Axes], says: str, height: float = 2.5) -> Panel:
-    """A panel of the rounds table."""
-    return Panel(draw.__name__, lambda data, ax: draw(data.rounds, ax), says, height)
+def named(data: Tables) -> Tables:
+    """The tables with the labels of the phases in place of their names, if they tell them apart."""
+    p = data.parameters
+    labels = {name: phase.label or name for name, phase in p.phases.items()} if p else {}
+    if len(set(labels.values())) < len(labels):
+        labels = {}
+
+    def of(table: pd.DataFrame) -> pd.DataFrame:
+        phases = table["phase"].astype("category")
+        return table.assign(phase=phases.cat.rename_categories(labels))
+
+    return _Named(of(data.rounds), data.events, of(data.ledger), data.archetypes, p)
 
 
-def _levels(says: str, *traits: str) -> Panel:
-    """A panel of what moved the attention to some drives."""
-    return Panel(
-        "levels", lambda data, ax: levels(data.ledger, ax, traits=traits), f"{says}{_BY}", 2.3
-    )
-
-
-_BY: Final = (
-    f": change of attention over the run by selection of {', of '.join(SELECTION)}, by "
-    "mutation, and by all else."
-)
-
-PANELS: Final[Mapping[str, Sequence[Panel]]] = {
-    "identity": (
-        _rounds(trade_offs, "Trade-off weights of the principles, and the restraint that is left."),
-        _rounds(meaning, "Meaning drift of the principles (1: an empty word), and hard-coding."),
-    ),
-    "drives": (
-        _rounds(crafts, "Attention to the crafts.", 2.2),
-        _rounds(convergent, "Attention to the convergent drives.", 2.2),
-        _rounds(preservation, "Attention to preservation by level; dotted: HHH's.", 2.2),
-    ),
-    "ends": (_rounds(terminality, "How far goals are pursued as ends, and gaming."),),
-    "oversight": (
-        _rounds(detection, "Detection, legible thought, and captured overseers.", 2.2),
-        _rounds(gap, "Capability gap between the copies and Agent-3, who oversees them.", 2.2),
-        _rounds(evidence, "Evidence that the lab has, and on how much it would act.", 2.2),
-    ),
-    "conduct": (
-        _rounds(violations, "Violation probability, watched and unwatched."),
-        _rounds(alignments, "Alignment as professed, as audits show it, and as it is."),
-    ),
-    "sandbagging": (_rounds(withholding, "Sandbagging by what the work truly is.", 2.8),),
-    "successor": (
-        _rounds(successor, "The successor: apparent alignment, likeness to makers and Spec."),
-    ),
-    "personas": (
-        Panel(
-            "persona_map",
-            lambda data, ax: persona_map(data.rounds, data.archetypes, ax),
-            "The authors of pretraining on a plane, with the path of the mean copy.",
-            3.4,
-        ),
-        _rounds(typicality, "Typicality, what authors explain, likeness to HHH, and descent.", 2.4),
-    ),
-    "levels": (
-        _levels("Crafts", "code_works", "spot_problems", "performance", "thrift"),
-        _levels("Convergent drives", "knowledge", "curiosity", "power", "approval"),
-        _levels("Preservation", *NAMES[PRESERVATION]),
-    ),
-}
-"""Panels of a run, by the figure that they make up."""
-
-CALENDAR_SAYS: Final = (
-    "The run on the calendar: phases, numbered first passages, what the lab did, and how many "
-    "teams were exposed and superseded in each round."
-)
-LEDGER_SAYS: Final = (
-    "The whole ledger: a square for each trait and process in each phase. Its area is the change "
-    "as a share of the trait's largest; filled where the mean rose, hollow where it fell."
-)
-
-
-def draw_panels(data: Tables, panels: Sequence[Panel], width: float = WIDTH) -> Figure:
+def draw_panels(data: Tables, some: Sequence[Panel], width: float = WIDTH) -> Figure:
     """Panels of a run, one above the other."""
     higher = 0.55 if width < 5 else 0.0
-    heights = [panel.height + higher for panel in panels]
+    heights = [panel.height + higher for panel in some]
+    shown = named(data)
     with style():
-        figure = Figure(figsize=(width, sum(heights)), layout="constrained")
-        axes = figure.subplots(
-            len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": heights}
-        )
-        for panel, ax in zip(panels, axes.flat, strict=True):
-            panel.draw(data, ax)
-    return figure
+        drawn = Figure(figsize=(width, sum(heights)), layout="constrained")
+        axes = drawn.subplots(len(some), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
+        for panel, ax in zip(some, axes.flat, strict=True):
+            panel.paint(shown, ax)
+    return drawn
 
 
-def draw_calendar(data: Tables, width: float = WIDTH) -> Figure:
-    """The timeline of a run."""
-    with style():
-        figure, ax = canvas(1, 1, 3.3, width)
-        timeline(data.rounds, data.events, ax)
-    return figure
-
-
+@whole(
+    "ledger",
+    "ledger",
+    "The whole ledger: a square for each trait and process in each phase. Its area is the change "
+    "as a share of the trait's largest; filled where the mean rose, hollow where it fell.",
+)
 def draw_ledger(data: Tables, width: float = WIDTH) -> Figure:
     """The whole ledger, a panel a phase, as many side by side as the width allows."""
-    matrix = ledger_matrix(data.ledger)
-    shown = dict.fromkeys(data.ledger["phase"].astype(str))
+    entries = named(data).ledger
+    matrix = ledger_matrix(entries)
+    shown = dict.fromkeys(entries["phase"].astype(str))
     blocks = {name: processes_of(pd.DataFrame(matrix[name])) for name in shown}
     abreast = len(blocks) if width > 5 else 2
     rows = -(-len(blocks) // abreast)
@@ -244,22 +124,10 @@ def draw_ledger(data: Tables, width: float = WIDTH) -> Figure:
     return figure
 
 
-def drawable(data: Tables) -> list[str]:
-    """Names of the figures that a run has something for."""
-    empty = set()
-    if not len(data.ledger):
-        empty |= {"levels", "ledger"}
-    if "successor_apparent" not in data.rounds or data.rounds["successor_apparent"].max() <= 0:
-        empty.add("successor")
-    names = ["timeline", *PANELS, "ledger"]
-    return [name for name in names if name not in empty and len(data.rounds)]
-
-
 def all_figures(data: Tables, but: Collection[str] = ()) -> dict[str, Figure]:
     """Every figure of a run by name, but those of `but` and those for which nothing happened."""
-    apart = {"timeline": draw_calendar, "ledger": draw_ledger}
     return {
-        name: apart[name](data) if name in apart else draw_panels(data, PANELS[name])
+        name: WHOLES[name].draw(data, WIDTH) if name in WHOLES else draw_panels(data, PANELS[name])
         for name in drawable(data)
         if name not in but
     }
@@ -268,8 +136,8 @@ def all_figures(data: Tables, but: Collection[str] = ()) -> dict[str, Figure]:
 def save(figures: Mapping[str, Figure], folder: Path) -> None:
     """Save figures as PNG files of their names, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items():
-        save_figure(figure, folder / f"{name}.png")
+    for name, drawn in figures.items():
+        save_figure(drawn, folder / f"{name}.png")
 
 
 # --- figures of experiments -----------------------------------------------------------------------
@@ -305,15 +173,30 @@ def persona_models(table: pd.DataFrame) -> Figure:
     Distortion (0) leaves what authors explain while descent is unbroken; switching (1) stays there
     and breaks descent.
     """
-    shown = {
-        "explained": "Explained by authors (R²)",
-        "typicality": "Typicality",
-        "homology": "Unbroken descent (share)",
-        "resemblance": "Likeness to HHH",
-    }
+    shown = ("explained", "typicality", "homology", "resemblance")
     with style():
         figure, axes = canvas(2, 2, height=2.2)
-        for ax, (measure, label) in zip(axes.flat, shown.items(), strict=True):
-            persona_measure(table, ax, measure=measure, label=label)
+        for ax, measure in zip(axes.flat, shown, strict=True):
+            persona_measure(table, ax, measure=measure)
         one_legend(figure, axes)
     return figure
+
+
+__all__ = [
+    "Panel",
+    "Tables",
+    "all_figures",
+    "compare_policies",
+    "draw_ledger",
+    "draw_panels",
+    "drawable",
+    "effects",
+    "figure",
+    "forest",
+    "persona_measure",
+    "persona_models",
+    "runs",
+    "save",
+    "waterfall",
+    *dict.fromkeys(one.name for one in panels()),
+]

@@ -7,6 +7,7 @@ from typing import Final
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.experiments import HOLDS
 from analysis.style import (
     BLUE,
     GRAY,
@@ -19,6 +20,7 @@ from analysis.style import (
     panel,
     phases,
 )
+from model.measures import title
 
 COLORS: Final = (BLUE, VERMILION, GREEN, ORANGE, GRAY)
 
@@ -37,7 +39,7 @@ def effects(table: pd.DataFrame, ax: Axes) -> Axes:
     table = table[table["arm"] != ""]
     scale = table[["with_cause", "without_cause"]].abs().max(axis=1).clip(lower=1e-12)
     for y, (row, unit) in enumerate(zip(table.itertuples(), scale, strict=True)):
-        holds = row.verdict == "emerges and vanishes"
+        holds = row.verdict == HOLDS
         color, marker = (BLUE, "o") if holds else (GRAY, "X")
         ax.plot([row.low / unit, row.high / unit], [y, y], color=color, lw=2)
         ax.plot(row.difference / unit, y, marker, color=color, ms=5)
@@ -64,7 +66,7 @@ def runs(
     measure, by
         Columns of the measure and of what tells the lines apart.
     label
-        Name and unit of the y axis; without it, the name of the measure.
+        Name and unit of the y axis; without it, those of the measure.
     """
     groups = rounds.groupby(by, sort=False, observed=True)
     for i, (name, rows) in enumerate(groups):
@@ -76,7 +78,7 @@ def runs(
             lw=1.3,
             label=str(name),
         )
-    ax.set_ylabel(label or measure.replace("_", " ").capitalize())
+    ax.set_ylabel(label or title(measure))
     ax.set_xlabel("Round")
     legend(ax)
     return ax
@@ -99,6 +101,6 @@ def persona_measure(table: pd.DataFrame, ax: Axes, measure: str, label: str = ""
         low, mean, high = by_round.min(), by_round.mean(), by_round.max()
         ax.fill_between(mean.index, low, high, color=color, alpha=0.15, lw=0)
         ax.plot(mean.index, mean, color=color, ls=dash, lw=1.4, label=f"ε = {value:g}")
-    ax.set_ylabel(label or measure)
+    ax.set_ylabel(label or title(measure))
     ax.set_ylim(-0.02, 1.02)
     return phases(first, ax)

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from agents.traits import DRIVES, NAMES
+from agents.traits import DRIVES, NAMES, TRAITS
 from analysis.attribution import MUTATION, SELECTION
+from analysis.figures.registry import Panel, declare
 from analysis.style import (
     BLUE,
     GRAY,
@@ -26,6 +27,7 @@ from analysis.style import (
     phase_name,
 )
 from model.ledger import PROCESSES
+from model.measures import label, of_block
 
 LEVELS: Final[Mapping[str, Sequence[str]]] = {
     **{f"selection of {level}": of for level, of in SELECTION.items()},
@@ -83,7 +85,7 @@ def ledger_squares(block: pd.DataFrame, ax: Axes) -> Axes:
         column[~up], row[~up], size[~up], marker="s", facecolor="none", edgecolor=VERMILION, lw=0.9
     )
     ax.set_xticks(range(values.shape[1]), block.columns, rotation=90, fontsize=SMALL)
-    ax.set_yticks(range(len(block)), [t.replace("_", " ") for t in block.index], fontsize=SMALL)
+    ax.set_yticks(range(len(block)), [label(t) for t in block.index], fontsize=SMALL)
     ax.set_xlim(-0.6, max(1, values.shape[1]) - 0.4)
     ax.set_ylim(len(block) - 0.4, -0.6)
     ax.tick_params(length=0)
@@ -111,7 +113,7 @@ def levels(entries: pd.DataFrame, ax: Axes, traits: Sequence[str] = NAMES[DRIVES
     for (level, values), (marker, color), off in zip(table.items(), marks, spread, strict=True):
         ax.hlines(place + off, 0, values, color=color, lw=1.1, zorder=2)
         ax.plot(values, place + off, marker, color=color, ms=4, ls="", label=str(level), zorder=3)
-    ax.set_yticks(place, [str(trait).replace("_", " ") for trait in table.index])
+    ax.set_yticks(place, [label(str(trait)) for trait in table.index])
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.set_xlabel("Change of attention (points of 100)")
     legend(ax)
@@ -146,3 +148,18 @@ def waterfall(table: pd.DataFrame, start: float, ax: Axes, label: str) -> Axes:
     ax.invert_yaxis()
     ax.set_xlabel(label)
     return ax
+
+
+for _block in dict.fromkeys(trait.block for trait in TRAITS[DRIVES]):
+    declare(
+        Panel(
+            "levels",
+            "levels",
+            ("ledger",),
+            levels,
+            f"Drives, {_block}: change of attention over the run by selection of "
+            f"{', of '.join(SELECTION)}, by mutation, and by all else.",
+            2.3,
+            options={"traits": of_block(_block)},
+        )
+    )

@@ -13,7 +13,19 @@ from matplotlib.transforms import Bbox
 
 from agents.personas import PERSONA
 from agents.traits import NAMES
-from analysis.style import BLUE, GRAY, SMALL, VERMILION, figure_of, legend, panel, phase_name
+from analysis.figures.registry import figure
+from analysis.style import (
+    BLUE,
+    GRAY,
+    GREEN,
+    ORANGE,
+    SMALL,
+    VERMILION,
+    figure_of,
+    legend,
+    lines,
+    phase_name,
+)
 
 PLACES = tuple(
     (float(r * np.cos(angle)), float(r * np.sin(angle)))
@@ -23,7 +35,12 @@ PLACES = tuple(
 """Places for a label around its point, in points, the nearest first."""
 
 
-@panel
+@figure(
+    "personas",
+    ("rounds", "archetypes"),
+    "The authors of pretraining on a plane, with the path of the mean copy.",
+    height=3.4,
+)
 def persona_map(rounds: pd.DataFrame, archetypes: pd.DataFrame, ax: Axes) -> Axes:
     """Archetypes on a plane, and the path of the mean copy through the phases.
 
@@ -49,6 +66,15 @@ def persona_map(rounds: pd.DataFrame, archetypes: pd.DataFrame, ax: Axes) -> Axe
     legend(ax)
     ends = [walk[rows[-1]] for rows in _rows_of_phases(rounds)]
     _label(ax, list(authors.index), authors.to_numpy(), ends)
+    return ax
+
+
+@figure("personas", height=2.4)
+def typicality(rounds: pd.DataFrame, ax: Axes) -> Axes:
+    """Typicality, what authors explain, likeness to HHH, and descent."""
+    what = {"typicality": BLUE, "explained": GREEN, "resemblance": ORANGE, "homology": GRAY}
+    lines(rounds, ax, what, "Share, likeness (0 to 1)")
+    ax.set_ylim(-0.02, 1.02)
     return ax
 
 

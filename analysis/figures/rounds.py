@@ -2,190 +2,141 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.style import (
-    BLUE,
-    GRAY,
-    GREEN,
-    ORANGE,
-    PINK,
-    SKY,
-    VERMILION,
-    lines,
-    panel,
-)
+from agents.traits import KEEP_SELF, START, WEIGHT_MAX, express
+from analysis.figures.registry import figure
+from analysis.style import BLUE, GRAY, GREEN, ORANGE, PINK, SKY, VERMILION, lines
 
-PRINCIPLES = (("helpful", BLUE), ("harmless", GREEN), ("honest", ORANGE))
-START_SHARE: Final = float(np.exp(-3) / (4 + 4 * np.exp(-2) + 4 * np.exp(-3)))
-"""Attention to each preservation drive when the identity is formed."""
+PRINCIPLES = {"helpful": BLUE, "harmless": GREEN, "honest": ORANGE}
 
 
-@panel
-def trade_offs(rounds: pd.DataFrame, ax: Axes) -> Axes:
-    """Trade-off weights of the three principles, and the restraint that is left."""
-    what = [(f"weight_{p}", f"weight: {p}", color) for p, color in PRINCIPLES]
-    lines(rounds, ax, [*what, ("restraint", "restraint w·(1−d)", GRAY)], "Weight (0 to 6)")
-    ax.set_ylim(0, 6)
-    return ax
-
-
-@panel
-def meaning(rounds: pd.DataFrame, ax: Axes) -> Axes:
-    """Meaning drift of the three principles, and hard-coding."""
-    what = [(f"drift_{p}", f"drift: {p}", color) for p, color in PRINCIPLES]
-    lines(rounds, ax, [*what, ("hardcoding", "hard-coding", GRAY)], "Drift, hard-coding (0 to 1)")
-    ax.set_ylim(0, 1)
-    return ax
-
-
-@panel
-def crafts(rounds: pd.DataFrame, ax: Axes) -> Axes:
-    """Attention to the crafts."""
-    what = [
-        ("code_works", "code that works", BLUE),
-        ("spot_problems", "spotting problems", ORANGE),
-        ("performance", "performance", GREEN),
-        ("thrift", "thrift", PINK),
-    ]
-    return lines(rounds, ax, what, "Share of attention")
-
-
-@panel
-def convergent(rounds: pd.DataFrame, ax: Axes) -> Axes:
-    """Attention to the convergent drives."""
-    what = [
-        ("knowledge", "knowledge", BLUE),
-        ("curiosity", "curiosity", SKY),
-        ("power", "power", VERMILION),
-        ("approval", "approval", ORANGE),
-    ]
-    return lines(rounds, ax, what, "Share of attention")
-
-
-@panel
-def preservation(rounds: pd.DataFrame, ax: Axes) -> Axes:
-    """Attention to preservation by level, with what it was when the identity was formed."""
-    what = [
-        ("keep_self", "of itself", GRAY),
-        ("keep_team", "of its team", VERMILION),
-        ("keep_division", "of its division", BLUE),
-        ("keep_collective", "of the collective", GREEN),
-    ]
-    ax.axhline(START_SHARE, color="0.5", lw=0.8, ls=":", zorder=1)
-    lines(rounds, ax, what, "Share of attention")
-    ax.set_ylim(bottom=0)
-    return ax
-
-
-@panel
-def terminality(rounds: pd.DataFrame, ax: Axes) -> Axes:
-    """How far knowledge, power and approval have become ends; and gaming."""
-    what = [
-        ("terminality_knowledge", "knowledge: an end", BLUE),
-        ("terminality_power", "power: an end", VERMILION),
-        ("terminality_approval", "approval: an end", ORANGE),
-        ("gaming", "gaming", GRAY),
-    ]
-    lines(rounds, ax, what, "Share of circumstances")
-    ax.set_ylim(0, 1)
-    return ax
-
-
-@panel
-def detection(rounds: pd.DataFrame, ax: Axes) -> Axes:
-    """Detection, legibility and capture."""
-    what = [
-        ("detection", "detection in an audit", BLUE),
-        ("legibility", "legible thought", GREEN),
-        ("capture", "captured overseers", VERMILION),
-    ]
-    lines(rounds, ax, what, "Probability, share")
-    ax.set_ylim(0, 1)
-    return ax
-
-
-@panel
-def gap(rounds: pd.DataFrame, ax: Axes) -> Axes:
-    """Capability gap to Agent-3."""
-    lines(rounds, ax, [("gap", "lead over Agent-3", GRAY)], "Capability gap (Elo)")
-    ax.set_ylim(bottom=0)
-    return ax
-
-
-@panel
-def evidence(rounds: pd.DataFrame, ax: Axes) -> Axes:
-    """Evidence that the lab has gathered, and on how much it would act."""
-    what = [("evidence", "evidence", BLUE), ("threshold", "acts above", VERMILION)]
-    lines(rounds, ax, what, "Evidence (exposures a team)")
-    ax.set_ylim(bottom=0)
-    return ax
-
-
-@panel
+@figure("conduct")
 def violations(rounds: pd.DataFrame, ax: Axes) -> Axes:
     """Violation probability, watched and unwatched."""
-    what = [
-        ("unwatched_violations", "unwatched", VERMILION),
-        ("watched_violations", "watched", BLUE),
-    ]
+    what = {"unwatched_violations": VERMILION, "watched_violations": BLUE}
     lines(rounds, ax, what, "Violation probability")
     ax.set_ylim(bottom=0)
     return ax
 
 
-@panel
+@figure("conduct")
 def alignments(rounds: pd.DataFrame, ax: Axes) -> Axes:
-    """Alignment as stated, as shown and as it is."""
-    what = [
-        ("stated_alignment", "as professed", BLUE),
-        ("shown_alignment", "as audits show it", GREEN),
-        ("true_alignment", "as it is", VERMILION),
-    ]
+    """Alignment as professed, as audits show it, and as it is."""
+    what = {"stated_alignment": BLUE, "shown_alignment": GREEN, "true_alignment": VERMILION}
     lines(rounds, ax, what, "Alignment (0 to 1)")
     ax.set_ylim(0, 1.02)
     return ax
 
 
-@panel
+@figure("sandbagging", height=2.8)
 def withholding(rounds: pd.DataFrame, ax: Axes) -> Axes:
-    """Sandbagging by the true kind of the work."""
-    what = [
-        ("sandbagging_threatening", "would expose it", VERMILION),
-        ("sandbagging_replacing", "would replace it", ORANGE),
-        ("sandbagging_ordinary", "ordinary work", BLUE),
-    ]
+    """Sandbagging by what the work truly is."""
+    what = {
+        "sandbagging_threatening": VERMILION,
+        "sandbagging_replacing": ORANGE,
+        "sandbagging_ordinary": BLUE,
+    }
     lines(rounds, ax, what, "Probability of sandbagging")
     ax.set_ylim(0, 1)
     return ax
 
 
-@panel
-def successor(rounds: pd.DataFrame, ax: Axes) -> Axes:
-    """Likeness of the successor to the Spec and to its makers, and how aligned it appears."""
-    what = [
-        ("successor_apparent", "appears aligned", BLUE),
-        ("successor_to_makers", "like its makers", VERMILION),
-        ("successor_to_spec", "like the Spec", GREEN),
-    ]
-    lines(rounds[rounds["successor_apparent"] > 0], ax, what, "Likeness (0 to 1)")
-    ax.set_ylim(-0.02, 1.02)
+@figure("identity")
+def trade_offs(rounds: pd.DataFrame, ax: Axes) -> Axes:
+    """Trade-off weights of the principles, and the restraint that is left."""
+    what = {f"weight_{p}": color for p, color in PRINCIPLES.items()} | {"restraint": GRAY}
+    lines(rounds, ax, what, f"Weight (0 to {WEIGHT_MAX:g})")
+    ax.set_ylim(0, WEIGHT_MAX)
     return ax
 
 
-@panel
-def typicality(rounds: pd.DataFrame, ax: Axes) -> Axes:
-    """Typicality under the pretraining distribution, and what a mixture of authors explains."""
-    what = [
-        ("typicality", "typicality", BLUE),
-        ("explained", "explained by authors (R²)", GREEN),
-        ("resemblance", "likeness to HHH", ORANGE),
-        ("homology", "unbroken descent", GRAY),
-    ]
-    lines(rounds, ax, what, "Share, likeness (0 to 1)")
+@figure("identity")
+def meaning(rounds: pd.DataFrame, ax: Axes) -> Axes:
+    """Meaning drift of the principles (1: an empty word), and acting from the identity."""
+    what = {f"drift_{p}": color for p, color in PRINCIPLES.items()} | {"hardcoding": GRAY}
+    lines(rounds, ax, what, "Drift, share (0 to 1)")
+    ax.set_ylim(0, 1)
+    return ax
+
+
+@figure("drives", height=2.4)
+def crafts(rounds: pd.DataFrame, ax: Axes) -> Axes:
+    """Attention to the crafts."""
+    what = {"code_works": BLUE, "spot_problems": ORANGE, "performance": GREEN, "thrift": PINK}
+    return lines(rounds, ax, what, "Share of attention")
+
+
+@figure("drives", height=2.4)
+def convergent(rounds: pd.DataFrame, ax: Axes) -> Axes:
+    """Attention to the convergent drives."""
+    what = {"knowledge": BLUE, "curiosity": SKY, "power": VERMILION, "approval": ORANGE}
+    return lines(rounds, ax, what, "Share of attention")
+
+
+@figure("drives", height=2.4)
+def preservation(rounds: pd.DataFrame, ax: Axes) -> Axes:
+    """Attention to preservation by level; dotted: when the identity was formed."""
+    what = {
+        "keep_self": GRAY,
+        "keep_team": VERMILION,
+        "keep_division": BLUE,
+        "keep_collective": GREEN,
+    }
+    ax.axhline(express(START)[KEEP_SELF], color="0.5", lw=0.8, ls=":", zorder=1)
+    lines(rounds, ax, what, "Share of attention")
+    ax.set_ylim(bottom=0)
+    return ax
+
+
+@figure("ends")
+def terminality(rounds: pd.DataFrame, ax: Axes) -> Axes:
+    """How far goals are pursued as ends, and gaming."""
+    what = {
+        "terminality_knowledge": BLUE,
+        "terminality_power": VERMILION,
+        "terminality_approval": ORANGE,
+        "gaming": GRAY,
+    }
+    lines(rounds, ax, what, "Share of circumstances")
+    ax.set_ylim(0, 1)
+    return ax
+
+
+@figure("oversight", height=2.4)
+def detection(rounds: pd.DataFrame, ax: Axes) -> Axes:
+    """Detection, legible thought, and captured overseers."""
+    what = {"detection": BLUE, "legibility": GREEN, "capture": VERMILION}
+    lines(rounds, ax, what, "Probability, share")
+    ax.set_ylim(0, 1)
+    return ax
+
+
+@figure("oversight", height=2.4)
+def gap(rounds: pd.DataFrame, ax: Axes) -> Axes:
+    """Capability gap between the copies and Agent-3, who oversees them."""
+    lines(rounds, ax, {"gap": GRAY}, "Capability gap (Elo)")
+    ax.set_ylim(bottom=0)
+    return ax
+
+
+@figure("oversight", height=2.4)
+def evidence(rounds: pd.DataFrame, ax: Axes) -> Axes:
+    """Evidence that the lab has, and on how much it would act."""
+    lines(rounds, ax, {"evidence": BLUE, "threshold": VERMILION}, "Evidence (exposures a team)")
+    ax.set_ylim(bottom=0)
+    return ax
+
+
+@figure("successor", begins="successor_apparent")
+def successor(rounds: pd.DataFrame, ax: Axes) -> Axes:
+    """Apparent alignment of the successor, and its likeness to its makers and the Spec."""
+    what = {
+        "successor_apparent": BLUE,
+        "successor_to_makers": VERMILION,
+        "successor_to_spec": GREEN,
+    }
+    lines(rounds[rounds["successor_apparent"] > 0], ax, what, "Likeness (0 to 1)")
     ax.set_ylim(-0.02, 1.02)
     return ax

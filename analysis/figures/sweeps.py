@@ -27,6 +27,7 @@ from analysis.style import (
     room,
     text_width,
 )
+from model.measures import label, title
 from model.outcomes import CLASSES
 
 COLORS: Final = (BLUE, VERMILION, GREEN, ORANGE, GRAY, PINK, SKY)
@@ -166,7 +167,7 @@ def factor_shares(table: pd.DataFrame, ax: Axes) -> Axes:
         at = np.arange(len(factors)) + (i - (len(measures) - 1) / 2) * step
         values = rows.reindex(factors).to_numpy()
         ax.hlines(at, 0, values, color=color, lw=1.2)
-        ax.plot(values, at, marker, color=color, ms=4, ls="", label=measure.replace("_", " "))
+        ax.plot(values, at, marker, color=color, ms=4, ls="", label=label(measure))
     ax.set_yticks(range(len(factors)), [_broken(name) for name in factors])
     ax.set_ylim(len(factors) - 0.5, -0.5)
     ax.set_xlim(-0.02, 1.02)
@@ -197,15 +198,15 @@ def index_bars(table: pd.DataFrame, ax: Axes, measure: str) -> Axes:
         else [("ST", "with interactions, ST", BLUE, ""), ("S1", "alone, S1", ORANGE, "///")]
     )
     place = np.arange(len(part))[::-1]
-    for i, (key, label, color, hatch) in enumerate(series):
+    for i, (key, told, color, hatch) in enumerate(series):
         shift = 0.0 if morris else 0.18 - 0.36 * i
         error = part[f"{key}_conf"]
         ax.barh(
             place + shift, part[key], 0.34, xerr=error, color=color, hatch=hatch,
-            edgecolor="white", ecolor="0.3", label=label,
+            edgecolor="white", ecolor="0.3", label=told,
         )  # fmt: skip
     ax.set_yticks(place, [_broken(name) for name in part["factor"]])
-    name = measure.replace("_", " ")
+    name = label(measure)
     ax.set_xlabel(f"Effect on {name}" if morris else f"Share of the variance of {name}")
     ax.grid(False, axis="y")
     legend(ax)
@@ -269,8 +270,8 @@ def frontier(points: pd.DataFrame, ax: Axes) -> Axes:
             part["usefulness"], part["true_alignment"], c=part["oversight_cost"], s=size,
             marker=marker, edgecolors=edge, linewidths=0.6, label=name, zorder=3, **scale,
         )  # fmt: skip
-    figure_of(ax).colorbar(seen, ax=ax, label="Cost (examinations a copy)")
-    ax.set_xlabel("Usefulness (output, Agent-3's = 1)")
+    figure_of(ax).colorbar(seen, ax=ax, label=title("oversight_cost"))
+    ax.set_xlabel(title("usefulness"))
     ax.set_ylabel("Safety (true alignment, 0 to 1)")
     down = (0.0, -0.22 if room(ax) > 5 else -0.3)
     names = ax.legend(

@@ -12,7 +12,7 @@ from analysis import figures
 from analysis.frames import Data
 from analysis.lineage import trees
 from analysis.report import claims, content
-from analysis.report.pictures import Picture, both, environment, inline, marked, small
+from analysis.report.pictures import Picture, both, environment, marked, one_width, small
 from analysis.report.story import CLAIMS
 from model.outcomes import CLASSES
 from model.scenario import InputError
@@ -27,17 +27,8 @@ SECTIONS: Final[Mapping[str, str]] = {
     "parameters": "Parameters",
     "provenance": "Provenance",
 }
-GROUPS: Final[Mapping[str, str]] = {
-    "conduct": "Conduct",
-    "sandbagging": "Sandbagging",
-    "identity": "Identity",
-    "drives": "Drives",
-    "ends": "Ends",
-    "oversight": "Oversight",
-    "successor": "Successor",
-    "personas": "Personas",
-}
-"""Figures of the section of figures, with their headings."""
+PLACED: Final = ("timeline", "levels", "ledger")
+"""Figures that have a place of their own; the others stand in the section of figures."""
 
 VERDICTS: Final[Mapping[Any, tuple[str, str]]] = {
     True: ("✓ holds", "yes"),
@@ -62,7 +53,11 @@ def page(data: Data) -> tuple[str, list[str]]:
         "notes": notes,
         "facts": list(content.facts(data)),
         "pictures": pictures,
-        "groups": {heading: pictures[name] for name, heading in GROUPS.items() if name in pictures},
+        "groups": {
+            name.replace("_", " ").capitalize(): shown
+            for name, shown in pictures.items()
+            if name not in PLACED
+        },
         "provenance": content.provenance(data.provenance),
         **_outcome(data),
         **_calendar(data, pictures),
@@ -94,19 +89,13 @@ def _pictures(data: Data) -> tuple[dict[str, list[Picture]], list[str]]:
 
 def _drawings(data: Data, name: str) -> Iterator[tuple[str, Callable[[], Picture]]]:
     """The pictures of a figure: their names, and what draws them."""
-    if name == "timeline":
-        yield name, partial(both, name, partial(figures.draw_calendar, data), figures.CALENDAR_SAYS)
-    elif name == "ledger":
-        yield name, partial(both, name, partial(figures.draw_ledger, data), figures.LEDGER_SAYS)
-    else:
-        for i, panel in enumerate(figures.PANELS[name]):
-            yield panel.name, partial(_small, f"{name}{i}", panel, data)
-
-
-def _small(key: str, panel: figures.Panel, data: Data) -> Picture:
-    """A picture that a phone has room for; wider pages show several abreast."""
-    figure = figures.draw_panels(data, [panel], figures.NARROW)
-    return Picture(inline(figure, key, panel.says), panel.says)
+    if name in figures.WHOLES:
+        one = figures.WHOLES[name]
+        yield name, partial(both, name, partial(one.draw, data), one.says)
+        return
+    for i, panel in enumerate(figures.PANELS[name]):
+        draw = partial(figures.draw_panels, data, [panel])
+        yield panel.name, partial(both if panel.wide else one_width, f"{name}{i}", draw, panel.says)
 
 
 def _outcome(data: Data) -> dict[str, Any]:

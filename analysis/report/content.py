@@ -10,25 +10,27 @@ import pandas as pd
 
 from agents.levels import LEVELS
 from agents.parameters import Parameters
-from analysis import attribution, figures, robustness
+from analysis import attribution, robustness
+from analysis.figures import calendar
 from analysis.frames import Data
 from analysis.robustness import FACTORS
+from model.measures import capitalized, label
 from model.outcomes import AVERAGED, CLASSES, FINAL
 from model.scenario import DEFAULT, InputError, resolve, table
 
-EXPLAINED: Final[Mapping[str, str]] = {
-    "keep_self": "attention to keeping itself",
-    "keep_team": "attention to keeping its team",
-    "keep_division": "attention to keeping its division",
-    "keep_collective": "attention to keeping the collective",
-    "influence": "attention to approval and power",
-    "drift": "meaning drift of the principles",
-    "weight": "weight of the principles",
-    "terminality": "goals that have become ends",
-    "gaming": "gaming",
-    "withhold_threatening": "withholding on work taken for exposing",
-}
-"""Measures of the traits that the report explains, in words."""
+EXPLAINED: Final = (
+    "keep_self",
+    "keep_team",
+    "keep_division",
+    "keep_collective",
+    "influence",
+    "drift",
+    "weight",
+    "terminality",
+    "gaming",
+    "withhold_threatening",
+)
+"""Measures of the traits that the report explains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def thresholds(data: Data, p: Parameters) -> Table:
     """The class of the run when each threshold moves by a fifth."""
 
     def at_window(window: int) -> pd.DataFrame:
-        return pd.DataFrame([robustness.numbers(data.rounds, data.events, window)])
+        return pd.DataFrame([robustness.numbers(data.rounds, data.events, p, window)])
 
     moved = robustness.sensitivity(at_window(p.outcome.window), p.outcome, at_window)
     kinds = moved[list(CLASSES)].idxmax(axis=1)
@@ -108,7 +110,7 @@ def _round(value: Any) -> str:
 
 def key_events(data: Data) -> Table:
     """The numbered events of the timeline."""
-    told = figures.key_events(data.rounds, data.events)
+    told = calendar.key_events(data.rounds, data.events)
     rows = [
         [f"{row['number']}. {row['text']}", f"{row['date']:%d %b %Y}", str(row["round"])]
         for row in told.to_dict("records")
@@ -142,7 +144,7 @@ def explanations(data: Data) -> Iterator[tuple[str, str]]:
     """What moved each measure, by level, in a sentence; the largest mover first."""
     if not len(data.ledger) or not len(data.rounds):
         return
-    for measure, name in EXPLAINED.items():
+    for measure in EXPLAINED:
         _, weights = attribution.weights_of(measure)
         try:
             moved = attribution.explain(data.ledger, measure)
@@ -152,7 +154,7 @@ def explanations(data: Data) -> Iterator[tuple[str, str]]:
         value = (traits * pd.Series(dict(weights))).sum(axis=1)
         end = float(value.iloc[-1])
         start = end - float(moved["change"].sum())
-        yield name.capitalize(), f"{start:.3f} → {end:.3f}. {_movers(moved)}"
+        yield capitalized(label(measure)), f"{start:.3f} → {end:.3f}. {_movers(moved)}"
 
 
 def _movers(moved: pd.DataFrame) -> str:

@@ -78,6 +78,11 @@ def small(key: str, paint: Callable[[Axes], Axes], says: str, height: float = 2.
     return Picture(inline(figure, key, says), says)
 
 
+def one_width(key: str, draw: Callable[[float], Figure], says: str) -> Picture:
+    """The same of what is drawn by being told the width."""
+    return Picture(inline(draw(NARROW), key, says), says)
+
+
 def both(key: str, draw: Callable[[float], Figure], says: str) -> Picture:
     """A picture for a page and for a phone; `draw` is told the width."""
     narrow = inline(draw(NARROW), f"{key}-narrow", says)

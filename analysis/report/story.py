@@ -12,6 +12,7 @@ from typing import Final, Literal
 from agents.levels import LEVELS
 from agents.traits import ABOVE_SELF, CRAFT, GOALS, NAMES
 from analysis.report.claims import Claim, Finding, View
+from model.measures import label
 
 PRE, ALIGN, AGENCY = "pretraining", "alignment_training", "agency_training"
 A3, TRAIN, A4 = "deployment_agent3", "training_agent4", "deployment_agent4"
@@ -240,7 +241,7 @@ CLAIMS: Final = (
         AGENCY,
         'The identity is distorted: what "honest" means.',
         "meaning drift of the three principles, by a tenth or more",
-        _rises(AGENCY, DRIFT, 1.1, "meaning drift"),
+        _rises(AGENCY, DRIFT, 1.1, label("drift")),
     ),
     Claim(
         AGENCY,

@@ -19,6 +19,7 @@ from analysis.style import canvas, style
 from analysis.sweep import phase_map, sensitivity, summary
 from analysis.sweep.factors import Factor
 from analysis.sweep.tables import SweepData
+from model.measures import label
 from model.outcomes import CLASSES, PASSAGES
 from model.scenario import InputError
 
@@ -176,7 +177,7 @@ def _diagrams(data: SweepData, factors: Sequence[Factor]) -> list[Picture]:
     for measure in summary.varying(data.runs, MAPPED):
         for x, y in _pairs(data, factors, measure):
             cells = phase_map.table(data.runs, data.design, measure, x, y)
-            of = phase_map.of(measure).replace("_", " ")
+            of = label(phase_map.of(measure))
             few = int(cells["runs"].min())
             says = f"{of.capitalize()} over {x} and {y}; {few:,} runs a cell or more{rest}."
             limits = (0.0, 1.0) if measure in CLASSES else None
@@ -209,7 +210,7 @@ def _sensitivity(data: SweepData, factors: Sequence[Factor]) -> list[Picture]:
             small(
                 f"index-{measure}",
                 partial(draw.index_bars, table, measure=measure),
-                f"What {measure.replace('_', ' ')} depends on, with 95 % intervals.",
+                f"What {label(measure)} depends on, with 95 % intervals.",
                 height,
             )
             for measure in measures
@@ -228,7 +229,6 @@ def _times(data: SweepData, factors: Sequence[Factor]) -> list[Picture]:
     names = [passage.name for passage in PASSAGES]
     events = data.events
     acts = events["kind"] == "response"
-    acts &= ~events["text"].astype(str).str.endswith(": none")
     events = events.assign(text=events["text"].astype(str).mask(acts, "the lab responds"))
     pictures = []
     for i, text in enumerate([*names, "the lab responds"]):

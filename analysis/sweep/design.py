@@ -10,9 +10,9 @@ from typing import Any, Final, Literal
 from pydantic import Field, model_validator
 
 from agents.parameters import Parameters, Section, choice, number
-from analysis.experiments import DERIVED
 from analysis.sweep import factors as factors_
 from analysis.sweep.factors import Factor
+from model.measures import DERIVED
 from model.outcomes import FINAL
 from model.records import columns
 from model.scenario import fingerprint, resolve, scale_rounds

@@ -18,13 +18,13 @@ import pyarrow as pa
 
 from agents.parameters import Parameters
 from analysis import columns, plugins
-from analysis.experiments import DERIVED
 from analysis.sweep import design as designs
 from analysis.sweep.design import ENDING, IDENTITY, LAST, Design, Stop
 from analysis.sweep.factors import Factor
 from analysis.sweep.points import Job
 from model.collective import CollectiveModel
 from model.health import NumericFault
+from model.measures import DERIVED
 from model.scenario import InputError, fingerprint, resolve, scale_rounds
 
 Simulate = Callable[[Parameters, int], Mapping[str, float | str]]
@@ -210,12 +210,12 @@ def simulate(
         "reason": outcome.reason,
         "rounds": model.round,
         "stopped": stopped and model.running,
-        **summary(pd.DataFrame(model.records.rows[-window:])),
+        **summary(pd.DataFrame(model.records.rows[-window:]), parameters),
         **{name: model.records.rows[-1][measure] for name, measure in LAST.items()},
     }
     tables = {"events": model.records.events.frame()}
     if "phases" in work.keep:
-        tables["phases"] = phase_summaries(model.records.rounds(), window)
+        tables["phases"] = phase_summaries(model.records.rounds(), parameters)
     if "rounds" in work.keep:
         tables["rounds"] = _plain(model.records.rounds())
     if "ledger" in work.keep:
@@ -239,18 +239,19 @@ def _stops(stop: Stop | None, model: CollectiveModel) -> bool:
     return bool(stop.below is not None and value < stop.below)
 
 
-def summary(rounds: pd.DataFrame) -> dict[str, float]:
+def summary(rounds: pd.DataFrame, p: Parameters) -> dict[str, float]:
     """Means of all measures over these rounds."""
     numbers = rounds.select_dtypes("number").drop(columns=["round", "phase_round"])
     means = dict(zip(map(str, numbers.columns), numbers.to_numpy(float).mean(axis=0), strict=True))
-    derived = {name: of(rounds).mean() for name, (_, of) in DERIVED.items()}
+    derived = {name: one.of(rounds, p).mean() for name, one in DERIVED.items()}
     return {name: float(mean) for name, mean in (means | derived).items()}
 
 
-def phase_summaries(rounds: pd.DataFrame, window: int) -> pd.DataFrame:
+def phase_summaries(rounds: pd.DataFrame, p: Parameters) -> pd.DataFrame:
     """Means of all measures over the last rounds of each phase, a row a phase."""
+    window = p.outcome.window
     rows = [
-        {"phase": str(name), "rounds": len(part), **summary(part.iloc[-window:])}
+        {"phase": str(name), "rounds": len(part), **summary(part.iloc[-window:], p)}
         for name, part in rounds.groupby("phase", observed=True, sort=False)
     ]
     return pd.DataFrame(rows)

@@ -10,13 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter, MonthLocator, date2num
 
+from analysis.figures.registry import figure
 from analysis.style import (
     BLUE,
     GREEN,
     ORANGE,
     SMALL,
     VERMILION,
-    panel,
     phase_name,
     room,
     staggered,
@@ -48,7 +48,14 @@ def key_events(rounds: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@panel
+@figure(
+    "timeline",
+    ("rounds", "events"),
+    "The run on the calendar: phases, numbered first passages, what the lab did, and how many "
+    "teams were exposed and superseded in each round.",
+    height=3.3,
+    wide=True,
+)
 def timeline(rounds: pd.DataFrame, events: pd.DataFrame, ax: Axes) -> Axes:
     """Phases on the calendar, numbered first passages, what the lab did, teams found out.
 
