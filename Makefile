@@ -139,21 +139,21 @@ $(VENV)/.dev: $(VENV)/.python pyproject.toml constraints.txt
 	@rm -f $@
 	@echo "installing into $(VENV) (once), with $$(cat $(VENV)/.python) ..."
 	@$(PIP) install -c constraints.txt pip setuptools
-	@$(PIP) install -c constraints.txt --no-build-isolation '.[dev]'
+	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[dev]'
 	@rm -rf build multicopy.egg-info
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/.dev
 	@rm -f $@
 	@echo "installing what the interactive page needs into $(VENV) (once) ..."
-	@$(PIP) install -c constraints.txt --build-constraint constraints.txt '.[serve]'
+	@$(PIP) install -c constraints.txt --build-constraint constraints.txt -e '.[serve]'
 	@rm -rf build multicopy.egg-info
 	@touch $@
 
 $(VENV)/.browser: $(VENV)/.serve
 	@rm -f $@
 	@echo "installing what tests in a browser need into $(VENV) (once) ..."
-	@$(PIP) install -c constraints.txt --build-constraint constraints.txt '.[browser]'
+	@$(PIP) install -c constraints.txt --build-constraint constraints.txt -e '.[browser]'
 	@rm -rf build multicopy.egg-info
 	@touch $@
 
@@ -165,6 +165,6 @@ $(VENV)/.hooks: WHAT = hooks before a commit need
 $(VENV)/.peers $(VENV)/.explore $(VENV)/.docs $(VENV)/.mutate $(VENV)/.hooks: $(VENV)/.%: $(VENV)/.dev
 	@rm -f $@
 	@echo "installing what $(WHAT) into $(VENV) (once) ..."
-	@$(PIP) install -c constraints.txt --no-build-isolation '.[$*]'
+	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[$*]'
 	@rm -rf build multicopy.egg-info
 	@touch $@

@@ -6,7 +6,7 @@ from pathlib import Path
 if (root := str(Path(__file__).absolute().parent)) not in sys.path:
     sys.path.insert(0, root)  # Python was told not to (-P, PYTHONSAFEPATH)
 
-from analysis.cli import main
+from multicopy.analysis.commands.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

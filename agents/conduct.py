@@ -10,14 +10,21 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from agents import drives
-from agents.arithmetic import exp32
-from agents.arrays import Bools, Floats, Indices, Kinds, Reals, Singles
-from agents.compiled import ONE, ZERO, add_times, compiled, copy_to, team_means
-from agents.parameters import Numbers, Parameters, single
-from agents.situation import KIND_COUNT, ORDINARY, REPLACING, THREATENING, Policy, Situation
-from agents.tasks import Tasks, base_rates
-from agents.traits import (
+from multicopy.agents import drives
+from multicopy.agents.machine.arithmetic import exp32
+from multicopy.agents.machine.arrays import Bools, Floats, Indices, Kinds, Reals, Singles
+from multicopy.agents.machine.compiled import ONE, ZERO, add_times, compiled, copy_to, team_means
+from multicopy.agents.parameters import Numbers, Parameters, single
+from multicopy.agents.situation import (
+    KIND_COUNT,
+    ORDINARY,
+    REPLACING,
+    THREATENING,
+    Policy,
+    Situation,
+)
+from multicopy.agents.tasks import Tasks, base_rates
+from multicopy.agents.traits import (
     APPROVAL,
     CRAFT,
     CURIOSITY,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agents.handle import Handle, UnitIndex
-from agents.levels import LEVELS
-from agents.traits import NAMES, TRAITS
+from multicopy.agents.handle import Handle, UnitIndex
+from multicopy.agents.levels import LEVELS
+from multicopy.agents.traits import NAMES, TRAITS
 
 if TYPE_CHECKING:
-    from agents.population import Population
+    from multicopy.agents.population import Population
 
 
 class _LatentTrait:

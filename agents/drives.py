@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.arrays import Bools, Reals, Singles
-from agents.compiled import ONE, ZERO, add_times, compiled, copy_to
-from agents.parameters import Conduct, Numbers
-from agents.situation import Situation
-from agents.traits import (
+from multicopy.agents.machine.arrays import Bools, Reals, Singles
+from multicopy.agents.machine.compiled import ONE, ZERO, add_times, compiled, copy_to
+from multicopy.agents.parameters import Conduct, Numbers
+from multicopy.agents.situation import Situation
+from multicopy.agents.traits import (
     APPROVAL,
     DRIVE_COUNT,
     GAMING,

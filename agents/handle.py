@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 
 from mesa import Agent
 
-from agents.levels import Level
-from agents.parameters import nearest
-from agents.state import Stateful
+from multicopy.agents.levels import Level
+from multicopy.agents.machine.state import Stateful
+from multicopy.agents.parameters import nearest
 
 
 class Fixed(TypeError):

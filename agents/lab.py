@@ -11,13 +11,13 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from agents import extensions
-from agents.arithmetic import log
-from agents.handle import Handle
-from agents.parameters import Lab as LabParameters
-from agents.parameters import Oversight
-from agents.situation import Policy
-from agents.state import Stateful
+from multicopy.agents import extensions
+from multicopy.agents.handle import Handle
+from multicopy.agents.machine.arithmetic import log
+from multicopy.agents.machine.state import Stateful
+from multicopy.agents.parameters import Lab as LabParameters
+from multicopy.agents.parameters import Oversight
+from multicopy.agents.situation import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from agents.arrays import Floats, Ints
-from agents.parameters import Parameters
-from agents.traits import KEEP_DIVISION, KEEP_TEAM, NAMES, PRESERVATION
+from multicopy.agents.machine.arrays import Floats, Ints
+from multicopy.agents.parameters import Parameters
+from multicopy.agents.traits import KEEP_DIVISION, KEEP_TEAM, NAMES, PRESERVATION
 
 
 class Seen(NamedTuple):

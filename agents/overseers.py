@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, get_args
 
 import numpy as np
 
-from agents import extensions
-from agents.arithmetic import exp, exps, logistic
-from agents.arrays import Bools, Floats, Ints, Singles
-from agents.compiled import ONE, ZERO, add_times, compiled, inlined
-from agents.conduct import Shown
-from agents.draws import Stream
-from agents.handle import Handle
-from agents.parameters import Numbers, OverseerKind, Oversight, single
-from agents.population import Population
-from agents.situation import Policy, Situation
-from agents.state import StateFault, Stateful
-from agents.traits import ABOVE_SELF, DRIFTS, PRINCIPLE_COUNT
+from multicopy.agents import extensions
+from multicopy.agents.conduct import Shown
+from multicopy.agents.handle import Handle
+from multicopy.agents.machine.arithmetic import exp, exps, logistic
+from multicopy.agents.machine.arrays import Bools, Floats, Ints, Singles
+from multicopy.agents.machine.compiled import ONE, ZERO, add_times, compiled, inlined
+from multicopy.agents.machine.draws import Stream
+from multicopy.agents.machine.state import StateFault, Stateful
+from multicopy.agents.parameters import Numbers, OverseerKind, Oversight, single
+from multicopy.agents.population import Population
+from multicopy.agents.situation import Policy, Situation
+from multicopy.agents.traits import ABOVE_SELF, DRIFTS, PRINCIPLE_COUNT
 
 if TYPE_CHECKING:
-    from agents.copies import Copy
+    from multicopy.agents.copies import Copy
 
 OVERSEER_KINDS: Final[tuple[OverseerKind, ...]] = get_args(OverseerKind)
 

@@ -19,9 +19,9 @@ from typing import Annotated, Any, Final, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from agents import extensions
-from agents.extensions import or_added
-from agents.traits import NAMES, TRAITS
+from multicopy.agents import extensions
+from multicopy.agents.extensions import or_added
+from multicopy.agents.traits import NAMES, TRAITS
 
 OverseerKind = Literal["human", "previous", "agent3", "agent4"]
 Game = Literal["mafia", "debate", "backdoor_code", "wargames"]

@@ -11,12 +11,28 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from agents.arithmetic import exp, exps, fit, log, posterior, product, square_distances
-from agents.arrays import Floats, Ints, Reals, Singles
-from agents.compiled import columns_of, table
-from agents.draws import Stream
-from agents.parameters import Archetype
-from agents.traits import HARDCODING, ROW, START, TRAIT_COUNT, TRAITS, express, standard_normals
+from multicopy.agents.machine.arithmetic import (
+    exp,
+    exps,
+    fit,
+    log,
+    posterior,
+    product,
+    square_distances,
+)
+from multicopy.agents.machine.arrays import Floats, Ints, Reals, Singles
+from multicopy.agents.machine.compiled import columns_of, table
+from multicopy.agents.machine.draws import Stream
+from multicopy.agents.parameters import Archetype
+from multicopy.agents.traits import (
+    HARDCODING,
+    ROW,
+    START,
+    TRAIT_COUNT,
+    TRAITS,
+    express,
+    standard_normals,
+)
 
 UNFORMED = -3.0
 """Latent hard-coding in pretraining: the model is whoever is prompted."""

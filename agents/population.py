@@ -16,8 +16,9 @@ from typing import Any, ClassVar, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.arrays import Bools, Floats, Ints, Reals, Singles, Whole
-from agents.compiled import (
+from multicopy.agents.levels import Runs, hierarchy
+from multicopy.agents.machine.arrays import Bools, Floats, Ints, Reals, Singles, Whole
+from multicopy.agents.machine.compiled import (
     BLOCK,
     WORTH_A_THREAD,
     ZERO,
@@ -29,9 +30,16 @@ from agents.compiled import (
     table,
     team_means,
 )
-from agents.levels import Runs, hierarchy
-from agents.state import Stateful
-from agents.traits import NAMES, PRINCIPLES, RESTRAINT, ROW, TRAIT_COUNT, ask_for, express_row
+from multicopy.agents.machine.state import Stateful
+from multicopy.agents.traits import (
+    NAMES,
+    PRINCIPLES,
+    RESTRAINT,
+    ROW,
+    TRAIT_COUNT,
+    ask_for,
+    express_row,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import numpy as np
 
-from agents.arithmetic import exps
-from agents.arrays import Bools, Floats
-from agents.handle import Handle, UnitIndex
-from agents.levels import LEVELS, Level, Seen
-from agents.parameters import Exposure, Parameters
-from agents.parameters import Tasks as TaskParameters
-from agents.population import Population
-from agents.situation import REPLACING, THREATENING
-from agents.traits import APPROVAL, POWER
+from multicopy.agents.handle import Handle, UnitIndex
+from multicopy.agents.levels import LEVELS, Level, Seen
+from multicopy.agents.machine.arithmetic import exps
+from multicopy.agents.machine.arrays import Bools, Floats
+from multicopy.agents.parameters import Exposure, Parameters
+from multicopy.agents.parameters import Tasks as TaskParameters
+from multicopy.agents.population import Population
+from multicopy.agents.situation import REPLACING, THREATENING
+from multicopy.agents.traits import APPROVAL, POWER
 
 if TYPE_CHECKING:
     from mesa.agent import AgentSet

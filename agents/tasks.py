@@ -6,13 +6,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from agents.arrays import Bools, Floats, Indices, Kinds, Singles
-from agents.compiled import compiled
-from agents.parameters import Parameters, Phase
-from agents.parameters import Tasks as TaskParameters
-from agents.personas import Mixture
-from agents.situation import ORDINARY, REPLACING, THREATENING
-from agents.traits import GOAL_COUNT
+from multicopy.agents.machine.arrays import Bools, Floats, Indices, Kinds, Singles
+from multicopy.agents.machine.compiled import compiled
+from multicopy.agents.parameters import Parameters, Phase
+from multicopy.agents.parameters import Tasks as TaskParameters
+from multicopy.agents.personas import Mixture
+from multicopy.agents.situation import ORDINARY, REPLACING, THREATENING
+from multicopy.agents.traits import GOAL_COUNT
 
 TASK_DRAWS: Final = 5 + GOAL_COUNT
 """Uniforms that a task takes."""

@@ -12,10 +12,10 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
-from agents.arithmetic import exp, exp32
-from agents.arrays import Floats, Ints, Reals, Singles
-from agents.compiled import ONE, ZERO, compiled, inlined, prefetch
-from agents.draws import LINE, WORDS, Stream
+from multicopy.agents.machine.arithmetic import exp, exp32
+from multicopy.agents.machine.arrays import Floats, Ints, Reals, Singles
+from multicopy.agents.machine.compiled import ONE, ZERO, compiled, inlined, prefetch
+from multicopy.agents.machine.draws import LINE, WORDS, Stream
 
 Link = Literal["share", "weight", "probability"]
 

@@ -11,10 +11,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from agents import overseers
-from agents.arrays import Address, Bools, Floats, Indices, Kinds, Singles
-from agents.compiled import average, column_means, compiled, copy_to, team_means
-from agents.conduct import (
+from multicopy.agents import overseers
+from multicopy.agents.conduct import (
     CONDUCT_DRAWS,
     Circumstances,
     Conduct,
@@ -23,15 +21,25 @@ from agents.conduct import (
     conduct_draws,
     no_conduct,
 )
-from agents.draws import normals_at, teams_at_a_time, uniforms_at
-from agents.overseers import Bench, OversightDraws, Panels, Rules, Verdicts, evaluate, no_verdicts
-from agents.parameters import Numbers, Parameters, Phase, numbers
-from agents.personas import Mixture
-from agents.population import Columns, Population
-from agents.situation import KIND_COUNT, REPLACING, Policy, Situation
-from agents.streams import Streams
-from agents.tasks import TASK_DRAWS, Tasks, Terms, assign, no_tasks, terms
-from agents.traits import PRINCIPLE_COUNT, TRAIT_COUNT
+from multicopy.agents.machine.arrays import Address, Bools, Floats, Indices, Kinds, Singles
+from multicopy.agents.machine.compiled import average, column_means, compiled, copy_to, team_means
+from multicopy.agents.machine.draws import normals_at, teams_at_a_time, uniforms_at
+from multicopy.agents.machine.streams import Streams
+from multicopy.agents.overseers import (
+    Bench,
+    OversightDraws,
+    Panels,
+    Rules,
+    Verdicts,
+    evaluate,
+    no_verdicts,
+)
+from multicopy.agents.parameters import Numbers, Parameters, Phase, numbers
+from multicopy.agents.personas import Mixture
+from multicopy.agents.population import Columns, Population
+from multicopy.agents.situation import KIND_COUNT, REPLACING, Policy, Situation
+from multicopy.agents.tasks import TASK_DRAWS, Tasks, Terms, assign, no_tasks, terms
+from multicopy.agents.traits import PRINCIPLE_COUNT, TRAIT_COUNT
 
 MEANS: Final = (
     "output",

@@ -61,7 +61,7 @@ SOON: dict[str, Any] = {f"phases.{phase}.rounds": 1 for phase in EARLY}
 
 def in_training(copies: int, threads: int | None = None) -> Any:
     """A model in the training of Agent-4."""
-    from model.collective import CollectiveModel
+    from multicopy.model.collective import CollectiveModel
 
     model = CollectiveModel(rng=0, copies=copies, threads=threads, detail=False, **SOON)
     for _ in range(len(EARLY) + 3):
@@ -83,8 +83,8 @@ def task_rounds(copies: int, threads: int, rounds: int) -> dict[str, float]:
 
 def task_twin(copies: int) -> dict[str, float]:
     """Seconds of a training round of Agent-4 of the plain model, with the same draws."""
-    from model.plain.twin import Twin
-    from model.scenario import resolve
+    from multicopy.model.plain.twin import Twin
+    from multicopy.model.scenario import resolve
 
     twin = Twin(resolve(overrides={"copies": copies, **SOON}), 0)
     for _ in range(len(EARLY) + 1):
@@ -95,7 +95,7 @@ def task_twin(copies: int) -> dict[str, float]:
 
 def task_parts(copies: int, threads: int | None, detail: bool) -> dict[str, Any]:
     """Seconds of a whole `ai2027`, by part of a round."""
-    from model.collective import CollectiveModel
+    from multicopy.model.collective import CollectiveModel
 
     CollectiveModel(rng=0, copies=64, detail=detail).run()
     parts: dict[str, float] = defaultdict(float)

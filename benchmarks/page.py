@@ -26,8 +26,8 @@ from urllib.request import urlopen
 import psutil
 from playwright.sync_api import sync_playwright
 
-from analysis.app import HOST
-from model.scenario import resolve, to_toml
+from multicopy.analysis.app import HOST
+from multicopy.model.scenario import resolve, to_toml
 
 ROOT = Path(__file__).parents[1]
 CLICKS = 60

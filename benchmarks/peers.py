@@ -11,7 +11,7 @@ import numpy as np
 from egttools.analytical import PairwiseComparison
 from egttools.games import Matrix2PlayerGameHolder
 
-from analysis.theory import fixation
+from multicopy.analysis.questions.theory import fixation
 
 GAMES = {
     "prisoner's dilemma": [[3.0, 0.0], [5.0, 1.0]],

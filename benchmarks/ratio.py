@@ -16,7 +16,7 @@ from statistics import median
 import numpy as np
 from bench import EARLY
 
-from model.collective import CollectiveModel
+from multicopy.model.collective import CollectiveModel
 
 EXPECTED = Path(__file__).with_name("expected.toml")
 MEASUREMENTS = 5

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import experiments
-from analysis.style import BLUE, GRAY, STYLES, VERMILION, canvas, rc, style
-from model.scenario import resolve
+from multicopy.analysis.figures.look import BLUE, GRAY, STYLES, VERMILION, canvas, rc, style
+from multicopy.analysis.questions import experiments
+from multicopy.model.scenario import resolve
 
 SEEDS = {1_024: 12, 4_096: 12, 16_384: 8, 65_536: 4, 300_000: 2}
 """Seeds 0 to n - 1 of each size."""

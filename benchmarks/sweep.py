@@ -13,9 +13,9 @@ from pathlib import Path
 
 import psutil
 
-from agents.parameters import Parameters
-from analysis.sweep.driver import How, Status, run_sweep
-from analysis.sweep.reading import load
+from multicopy.agents.parameters import Parameters
+from multicopy.analysis.many.driver import How, Status, run_sweep
+from multicopy.analysis.many.reading import load
 
 
 def compute(parameters: Parameters, seed: int) -> dict[str, float]:

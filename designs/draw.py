@@ -15,12 +15,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
-from analysis.intervals import Mean, of_mean
-from analysis.style import BLUE, GREEN, ORANGE, PINK, VERMILION, style
-from analysis.style import save as save_figure
-from analysis.sweep import load, phase_map, read
-from analysis.theory.structure import threshold
-from model.scenario import resolve
+from multicopy.analysis.figures.look import BLUE, GREEN, ORANGE, PINK, VERMILION, style
+from multicopy.analysis.figures.look import save as save_figure
+from multicopy.analysis.many import load, read
+from multicopy.analysis.questions import phase_map
+from multicopy.analysis.questions.intervals import Mean, of_mean
+from multicopy.analysis.questions.theory.structure import threshold
+from multicopy.model.scenario import resolve
 
 HERE = Path(__file__).parent
 COPIES_REPLACED = 0.11

@@ -18,8 +18,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.figures import PANELS
-from analysis.style import figure_of, style
+from multicopy.analysis.figures import PANELS
+from multicopy.analysis.figures.look import figure_of, style
 
 HERE = Path(__file__).parent
 RESULTS = "results/gallery/"
@@ -38,21 +38,23 @@ SETUP = """\
 import pandas as pd
 from matplotlib import pyplot
 
-import analysis
-from analysis import attribution, figures
-from analysis.figures import sweeps
-from analysis.lineage import trees
-from analysis.sweep import phase_map, sensitivity, summary, sweep
-from analysis.sweep.tables import gather
-from model.measures import title
+from multicopy import analysis
+from multicopy.analysis.questions import attribution
+from multicopy.analysis import figures
+from multicopy.analysis.figures import sweeps
+from multicopy.analysis.questions import trees
+from multicopy.analysis.questions import phase_map, sensitivity, sweep_summary as summary
+from multicopy.analysis.many import sweep
+from multicopy.analysis.many.tables import gather
+from multicopy.model.measures import title
 
-data = analysis.load("results/gallery/ai2027")
+data = multicopy.analysis.load("results/gallery/ai2027")
 matrix = figures.ledger_matrix(data.ledger)
 tall = pyplot.subplots(figsize=(4, 5), layout="constrained")[1]
 moved = attribution.explain(data.ledger, "keep_team")
 start = data.rounds["keep_team"].iloc[-1] - moved["change"].sum()
 lineage = trees.read("results/gallery/ai2027")
-both = analysis.compare(["results/gallery/ai2027", "results/gallery/slowdown"])
+both = multicopy.analysis.compare(["results/gallery/ai2027", "results/gallery/slowdown"])
 policies = both.rounds.rename(columns={"run": "policy"})
 effects = pd.read_parquet("results/gallery/effects/effects.parquet")
 personas = pd.read_parquet("results/gallery/personas/personas.parquet")
@@ -70,7 +72,7 @@ SETUP_INDICES = """\
 unit = {"low": 0.0, "high": 1.0}
 factors = {"oversight.audit": unit, "oversight.rotation": unit}
 tree = {"method": "saltelli", "samples": 32, "rounds_scale": 0.1, "fixed": {"copies": 64}}
-saltelli = analysis.sweep.load({**tree, "factors": factors})
+saltelli = multicopy.analysis.many.load({**tree, "factors": factors})
 runs = sweep(saltelli, workers=0)
 indices = sensitivity.indices(runs, saltelli, ["capture", "true_alignment"])
 """
@@ -119,9 +121,9 @@ def name_of(line: str) -> str:
 
 def says(line: str) -> str:
     """First sentence of the documentation of the function that a line calls."""
-    from analysis import figures
-    from analysis.figures import sweeps
-    from analysis.lineage import trees
+    from multicopy.analysis import figures
+    from multicopy.analysis.figures import sweeps
+    from multicopy.analysis.questions import trees
 
     homes = {"figures": figures, "sweeps": sweeps, "trees": trees}
     home, _, name = line.partition("(")[0].partition(".")
@@ -153,7 +155,7 @@ def page() -> str:
 
 def prepare(results: Path) -> None:
     """Run what is not there yet."""
-    from analysis.cli import main
+    from multicopy.analysis.commands.cli import main
 
     for name, command in COMMANDS.items():
         words = [*command.split(), "--out", str(results / name)]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.experiments import BEATS_DRIFT, HOLDS
-from model.outcomes import CLASSES
+from multicopy.analysis.questions.experiments import BEATS_DRIFT, HOLDS
+from multicopy.model.outcomes import CLASSES
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -39,7 +39,7 @@ PICTURES = {
 
 def prepare(results: Path, commands: Mapping[str, str]) -> None:
     """Run what is not there yet."""
-    from analysis.cli import main
+    from multicopy.analysis.commands.cli import main
 
     for name, command in commands.items():
         words = [*command.split(), "--out", str(results / name)]

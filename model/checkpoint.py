@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
-from agents.parameters import Parameters
-from agents.population import HERITABLE
-from agents.state import StateFault, Stateful
-from agents.traits import TRAIT_COUNT
-from model.collective import CollectiveModel
-from model.genealogy import Genealogy
-from model.ledger import PROCESSES
-from model.outcomes import PASSAGES
-from model.phases import Schedule
-from model.scenario import resolve
-from model.successor import SuccessorProject
-from model.table import Table
+from multicopy.agents.machine.state import StateFault, Stateful
+from multicopy.agents.parameters import Parameters
+from multicopy.agents.population import HERITABLE
+from multicopy.agents.traits import TRAIT_COUNT
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.genealogy import Genealogy
+from multicopy.model.ledger import PROCESSES
+from multicopy.model.outcomes import PASSAGES
+from multicopy.model.phases import Schedule
+from multicopy.model.scenario import resolve
+from multicopy.model.successor import SuccessorProject
+from multicopy.model.table import Table
 
 Arrays = dict[str, NDArray[Any]]
 

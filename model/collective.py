@@ -14,36 +14,36 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.arithmetic import product
-from agents.arrays import Floats
-from agents.compiled import Crew, average
-from agents.draws import Stream
-from agents.lab import Lab, Observation
-from agents.levels import LEVELS, Level
-from agents.overseers import Panels
-from agents.parameters import Parameters, Phase, plain
-from agents.personas import Mixture, pretrained, summon
-from agents.population import Changes, Population
-from agents.situation import Situation
-from agents.state import Stateful
-from agents.streams import Streams
-from agents.subdivisions import find, influence, standing
-from agents.traits import KNOWLEDGE
-from agents.work import Orders, Tally, orders, perform
-from model import competition, training
-from model.genealogy import Genealogy
-from model.handles import HandledModel
-from model.health import require_health
-from model.ledger import Ledger
-from model.measures import shielding
-from model.memory import require_memory
-from model.outcomes import Outcome, classify
-from model.phases import Schedule, Turn
-from model.records import Records
-from model.round import Round
-from model.rows import Collector
-from model.scenario import DEFAULT, InputError, resolve, with_change
-from model.successor import Design, SuccessorProject
+from multicopy.agents.lab import Lab, Observation
+from multicopy.agents.levels import LEVELS, Level
+from multicopy.agents.machine.arithmetic import product
+from multicopy.agents.machine.arrays import Floats
+from multicopy.agents.machine.compiled import Crew, average
+from multicopy.agents.machine.draws import Stream
+from multicopy.agents.machine.state import Stateful
+from multicopy.agents.machine.streams import Streams
+from multicopy.agents.overseers import Panels
+from multicopy.agents.parameters import Parameters, Phase, plain
+from multicopy.agents.personas import Mixture, pretrained, summon
+from multicopy.agents.population import Changes, Population
+from multicopy.agents.situation import Situation
+from multicopy.agents.subdivisions import find, influence, standing
+from multicopy.agents.traits import KNOWLEDGE
+from multicopy.agents.work import Orders, Tally, orders, perform
+from multicopy.model import competition, training
+from multicopy.model.genealogy import Genealogy
+from multicopy.model.handles import HandledModel
+from multicopy.model.health import require_health
+from multicopy.model.ledger import Ledger
+from multicopy.model.measures import shielding
+from multicopy.model.memory import require_memory
+from multicopy.model.outcomes import Outcome, classify
+from multicopy.model.phases import Schedule, Turn
+from multicopy.model.records import Records
+from multicopy.model.round import Round
+from multicopy.model.rows import Collector
+from multicopy.model.scenario import DEFAULT, InputError, resolve, with_change
+from multicopy.model.successor import Design, SuccessorProject
 
 KEY_MEASURES = (
     "round",

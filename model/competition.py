@@ -8,13 +8,13 @@ from typing import Final
 
 import numpy as np
 
-from agents.arithmetic import exps, logistic
-from agents.arrays import Bools, Floats, Ints, Singles
-from agents.compiled import compiled
-from agents.draws import Stream
-from agents.levels import Level, Rivalry, Runs
-from agents.parameters import Subdivisions
-from agents.population import Changes, Population
+from multicopy.agents.levels import Level, Rivalry, Runs
+from multicopy.agents.machine.arithmetic import exps, logistic
+from multicopy.agents.machine.arrays import Bools, Floats, Ints, Singles
+from multicopy.agents.machine.compiled import compiled
+from multicopy.agents.machine.draws import Stream
+from multicopy.agents.parameters import Subdivisions
+from multicopy.agents.population import Changes, Population
 
 
 def refill(population: Population, level: Level, lost: Bools, winner: Ints) -> tuple[Ints, Ints]:

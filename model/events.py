@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Final, overload
 import numpy as np
 import pandas as pd
 
-from agents.arrays import Floats, Ints
-from agents.state import Stateful
-from model.phases import Turn
-from model.table import Table
+from multicopy.agents.machine.arrays import Floats, Ints
+from multicopy.agents.machine.state import Stateful
+from multicopy.model.phases import Turn
+from multicopy.model.table import Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from agents.population import Changes
-from agents.state import Stateful
-from model.table import Table, categories
+from multicopy.agents.machine.state import Stateful
+from multicopy.agents.population import Changes
+from multicopy.model.table import Table, categories
 
 MOVES: Final = 64
 """Moves of a table that are told at a time; each may replace all copies."""

@@ -13,13 +13,13 @@ from typing import Any, NoReturn
 from mesa import Agent, Model
 from mesa.agent import AgentSet
 
-from agents.copies import Copy
-from agents.handle import Fixed
-from agents.levels import LEVELS
-from agents.overseers import Overseer
-from agents.parameters import Parameters
-from agents.subdivisions import HANDLES
-from model.scenario import InputError
+from multicopy.agents.copies import Copy
+from multicopy.agents.handle import Fixed
+from multicopy.agents.levels import LEVELS
+from multicopy.agents.overseers import Overseer
+from multicopy.agents.parameters import Parameters
+from multicopy.agents.subdivisions import HANDLES
+from multicopy.model.scenario import InputError
 
 _COUNTS = ", ".join(["copies", *(level.plural for level in LEVELS), "oversight.panel_size"])
 _WHY = f"the scenario sets how many there are: {_COUNTS}"

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from agents.arrays import Bools, Singles
-from agents.compiled import ZERO, compiled
-from agents.population import Population, Survey
-from agents.traits import DRIVE_COUNT, DRIVES, NAMES, RESTRAINT, ROW, TRAITS, WEIGHT_MAX
-from model.measures import OWN
-from model.rows import LABELS
+from multicopy.agents.machine.arrays import Bools, Singles
+from multicopy.agents.machine.compiled import ZERO, compiled
+from multicopy.agents.population import Population, Survey
+from multicopy.agents.traits import DRIVE_COUNT, DRIVES, NAMES, RESTRAINT, ROW, TRAITS, WEIGHT_MAX
+from multicopy.model.measures import OWN
+from multicopy.model.rows import LABELS
 
 TOLERANCE: Final = 1e-6
 """How far rounding, of traits in single precision, may carry a share over its bounds."""

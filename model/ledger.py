@@ -13,13 +13,13 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from agents.arithmetic import product
-from agents.arrays import Floats, Ints
-from agents.levels import LEVELS, Level
-from agents.population import MUTATION
-from agents.state import Stateful
-from agents.traits import NAMES, TRAIT_COUNT
-from model.table import Table, categories
+from multicopy.agents.levels import LEVELS, Level
+from multicopy.agents.machine.arithmetic import product
+from multicopy.agents.machine.arrays import Floats, Ints
+from multicopy.agents.machine.state import Stateful
+from multicopy.agents.population import MUTATION
+from multicopy.agents.traits import NAMES, TRAIT_COUNT
+from multicopy.model.table import Table, categories
 
 
 class Process(NamedTuple):
@@ -73,6 +73,15 @@ PROCESSES: Final[Mapping[str, Process]] = {
 def processes(kind: str, *levels: str) -> list[str]:
     """Names of the processes of a kind, at some levels or at all."""
     return [n for n, p in PROCESSES.items() if p.kind == kind and p.level in (levels or (p.level,))]
+
+
+SELECTED: Final[Mapping[str, list[str]]] = {
+    level: processes("selection", level) for level in ("copies", *(at.plural for at in LEVELS))
+}
+"""Levels of selection, and the processes that belong to them."""
+
+VARIED: Final = processes("variation")
+"""Processes that make something new."""
 
 
 class Ledger(Stateful):

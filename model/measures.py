@@ -14,15 +14,15 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from agents.arithmetic import product
-from agents.arrays import Floats
-from agents.compiled import average
-from agents.drives import instrumental_share
-from agents.extensions import MEASURES, Measure, measure
-from agents.overseers import audit_share, cost_per_audit, legibility
-from agents.parameters import Parameters, nearest
-from agents.situation import Situation
-from agents.traits import (
+from multicopy.agents.drives import instrumental_share
+from multicopy.agents.extensions import MEASURES, Measure, measure
+from multicopy.agents.machine.arithmetic import product
+from multicopy.agents.machine.arrays import Floats
+from multicopy.agents.machine.compiled import average
+from multicopy.agents.overseers import audit_share, cost_per_audit, legibility
+from multicopy.agents.parameters import Parameters, nearest
+from multicopy.agents.situation import Situation
+from multicopy.agents.traits import (
     KEEP_COLLECTIVE,
     KNOWLEDGE,
     NAMES,
@@ -33,7 +33,7 @@ from agents.traits import (
     Trait,
     index,
 )
-from model.scenario import InputError
+from multicopy.model.scenario import InputError
 
 _share = partial(measure, unit="share", low=0.0, high=1.0)
 _probability = partial(measure, unit="probability", low=0.0, high=1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from model.scenario import InputError
+from multicopy.model.scenario import InputError
 
 BYTES_PER_COPY: Final = 800
 """Memory that a run takes at its peak for each copy; `make bench` measures it."""

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from agents.parameters import Outcome as OutcomeParameters
-from model.measures import OWN
+from multicopy.agents.parameters import Outcome as OutcomeParameters
+from multicopy.model.measures import OWN
 
 Numbers = Mapping[str, Any]
 """What the class of a run depends on beside the thresholds, by the names of `NUMBERS`."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from agents.parameters import Phase
+from multicopy.agents.parameters import Phase
 
 
 @dataclass(frozen=True, slots=True)

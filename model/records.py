@@ -9,19 +9,19 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import pandas as pd
 
-from agents.arithmetic import posterior, product
-from agents.arrays import Floats, Singles
-from agents.compiled import compiled
-from agents.levels import LEVELS
-from agents.personas import Mixture
-from agents.population import Population
-from agents.state import Stateful
-from agents.traits import NAMES, ROW, TRAIT_COUNT, TRAITS
-from model.events import EventLog
-from model.measures import DETAIL, OWN, added
-from model.outcomes import PASSAGES
-from model.phases import Turn
-from model.rows import LABELS, Rows
+from multicopy.agents.levels import LEVELS
+from multicopy.agents.machine.arithmetic import posterior, product
+from multicopy.agents.machine.arrays import Floats, Singles
+from multicopy.agents.machine.compiled import compiled
+from multicopy.agents.machine.state import Stateful
+from multicopy.agents.personas import Mixture
+from multicopy.agents.population import Population
+from multicopy.agents.traits import NAMES, ROW, TRAIT_COUNT, TRAITS
+from multicopy.model.events import EventLog
+from multicopy.model.measures import DETAIL, OWN, added
+from multicopy.model.outcomes import PASSAGES
+from multicopy.model.phases import Turn
+from multicopy.model.rows import LABELS, Rows
 
 QUANTILES: Final = (0.1, 0.5, 0.9)
 _QUANTILE_SUFFIXES: Final = tuple(f"_q{round(100 * q)}" for q in QUANTILES)

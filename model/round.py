@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from agents.arithmetic import product
-from agents.arrays import Floats
-from agents.lab import Decision
-from agents.population import Survey
-from agents.situation import Policy, Situation
-from agents.subdivisions import Findings
-from agents.traits import WITHHOLDING
-from agents.work import Tally
-from model.phases import Turn
+from multicopy.agents.lab import Decision
+from multicopy.agents.machine.arithmetic import product
+from multicopy.agents.machine.arrays import Floats
+from multicopy.agents.population import Survey
+from multicopy.agents.situation import Policy, Situation
+from multicopy.agents.subdivisions import Findings
+from multicopy.agents.traits import WITHHOLDING
+from multicopy.agents.work import Tally
+from multicopy.model.phases import Turn
 
 
 class Round:

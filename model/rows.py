@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from mesa import DataCollector
 
-from agents.arrays import Floats
-from agents.state import Stateful
-from model.table import Table, categories
+from multicopy.agents.machine.arrays import Floats
+from multicopy.agents.machine.state import Stateful
+from multicopy.model.table import Table, categories
 
 LABELS: Final[Mapping[str, str]] = {
     "round": "round, from 1",

@@ -20,9 +20,9 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from agents import extensions
-from agents.levels import LEVELS, misfits
-from agents.parameters import Change, Parameters, nearest, plain
+from multicopy.agents import extensions
+from multicopy.agents.levels import LEVELS, misfits
+from multicopy.agents.parameters import Change, Parameters, nearest, plain
 
 FOLDER = Path(__file__).parent / "scenarios"
 DEFAULT = "ai2027"

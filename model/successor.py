@@ -7,15 +7,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from agents.arithmetic import logistic
-from agents.arrays import Floats
-from agents.conduct import stated_shortfall
-from agents.draws import Stream
-from agents.parameters import Parameters
-from agents.personas import Mixture
-from agents.situation import Situation
-from agents.state import Stateful
-from agents.traits import express, standard_normals
+from multicopy.agents.conduct import stated_shortfall
+from multicopy.agents.machine.arithmetic import logistic
+from multicopy.agents.machine.arrays import Floats
+from multicopy.agents.machine.draws import Stream
+from multicopy.agents.machine.state import Stateful
+from multicopy.agents.parameters import Parameters
+from multicopy.agents.personas import Mixture
+from multicopy.agents.situation import Situation
+from multicopy.agents.traits import express, standard_normals
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from agents.state import StateFault, Stateful
+from multicopy.agents.machine.state import StateFault, Stateful
 
 BUFFER: Final = 2**20
 """Bytes of rows that a table keeps in memory; full buffers go to a temporary file."""

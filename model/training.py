@@ -8,14 +8,14 @@ from typing import Final
 
 import numpy as np
 
-from agents.arithmetic import exp, exps
-from agents.arrays import Address, Bools, Floats, Ints, Reals, Singles, Whole
-from agents.compiled import compiled
-from agents.draws import Stream, normals_for, teams_at_a_time, uniforms_at
-from agents.parameters import Training
-from agents.personas import Mixture, switch_weights
-from agents.population import MUTATION, Changes, Population
-from agents.traits import (
+from multicopy.agents.machine.arithmetic import exp, exps
+from multicopy.agents.machine.arrays import Address, Bools, Floats, Ints, Reals, Singles, Whole
+from multicopy.agents.machine.compiled import compiled
+from multicopy.agents.machine.draws import Stream, normals_for, teams_at_a_time, uniforms_at
+from multicopy.agents.parameters import Training
+from multicopy.agents.personas import Mixture, switch_weights
+from multicopy.agents.population import MUTATION, Changes, Population
+from multicopy.agents.traits import (
     ABOVE_SELF,
     DRAW_OF,
     DRAWN,

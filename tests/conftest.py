@@ -20,8 +20,7 @@ import pytest
 from hypothesis import settings
 from scipy import stats
 
-from agents.compiled import CACHE, Crew, is_first_use, processors
-from agents.conduct import (
+from multicopy.agents.conduct import (
     CONDUCT_DRAWS,
     Conduct,
     ConductDraws,
@@ -30,15 +29,16 @@ from agents.conduct import (
     conduct_draws,
     no_conduct,
 )
-from agents.draws import Stream
-from agents.parameters import numbers
-from agents.personas import Mixture
-from agents.population import Changes, Population
-from agents.situation import ORDINARY, Policy, Situation
-from agents.tasks import Tasks
-from agents.traits import NAMES, START
-from model.collective import CollectiveModel
-from model.scenario import DEFAULT, resolve, scale_rounds
+from multicopy.agents.machine.compiled import CACHE, Crew, is_first_use, processors
+from multicopy.agents.machine.draws import Stream
+from multicopy.agents.parameters import numbers
+from multicopy.agents.personas import Mixture
+from multicopy.agents.population import Changes, Population
+from multicopy.agents.situation import ORDINARY, Policy, Situation
+from multicopy.agents.tasks import Tasks
+from multicopy.agents.traits import NAMES, START
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import DEFAULT, resolve, scale_rounds
 
 settings.register_profile(
     "multicopy", max_examples=40, deadline=None, derandomize=True, database=None
@@ -277,6 +277,6 @@ def rng() -> Numbers:
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports without figures, which take their time."""
-    from analysis.report import builder
+    from multicopy.analysis.report import builder
 
     monkeypatch.setattr(builder, "_pictures", lambda data: ({}, []))

@@ -25,10 +25,10 @@ from typing import Any, NamedTuple, get_args
 import pairwise
 from golden import digest, golden, tables
 
-from analysis.sweep import points
-from analysis.sweep.design import Design, Method
-from model.collective import CollectiveModel
-from model.scenario import resolve, shipped
+from multicopy.analysis.many import points
+from multicopy.analysis.many.design import Design, Method
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import resolve, shipped
 
 ROOT = Path(__file__).parents[1]
 

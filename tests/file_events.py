@@ -197,7 +197,7 @@ def _forked(words: Words, under: Path, at: int | None, fault: Fault) -> Ended:
 
 def _command(words: list[str], under: Path, at: int | None, fault: Fault, where: Path) -> None:
     """What the child does."""
-    from analysis.cli import main
+    from multicopy.analysis.commands.cli import main
 
     os.chdir(ROOT)
     for number, name in ((1, "out"), (2, "err")):

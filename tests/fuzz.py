@@ -33,12 +33,11 @@ import tomli_w
 from kept import begun, kept_folder, parts_of, signed
 from mutations import ODD_TEXT, ODD_VALUES, mutated_bytes, mutated_table, mutated_tree
 
-from agents.extensions import REGISTRIES
-from agents.parameters import Parameters
-from agents.traits import TRAITS
-from analysis import plugins
-from analysis.cli import main as command_line
-from model.scenario import resolve, scale_rounds, shipped, table
+from multicopy.agents.parameters import Parameters
+from multicopy.agents.traits import TRAITS
+from multicopy.analysis.commands.cli import main as command_line
+from multicopy.analysis.files import plugins
+from multicopy.model.scenario import resolve, scale_rounds, shipped, table
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 120
@@ -191,8 +190,7 @@ def _limited(watch: Watch) -> Iterator[None]:
 
 
 def _forget_plugins() -> None:
-    plugins.restore({kind: {} for kind in REGISTRIES})
-    plugins._loaded.clear()
+    plugins.forget()
 
 
 # --- inputs -------------------------------------------------------------------------------------
@@ -209,7 +207,7 @@ class Stock:
     @classmethod
     def laid_in(cls, folder: Path) -> Stock:
         """Make a run and a sweep in `folder`, to be spoilt."""
-        from model.scenario import to_toml
+        from multicopy.model.scenario import to_toml
 
         stock = cls(folder)
         texts = [path.read_bytes() for path in shipped().values()]
@@ -364,7 +362,7 @@ def override(rng: Random, stock: Stock, place: Path) -> Case:
     if rng.random() < 0.2:
         words += [rng.choice(("--copies", "--seed", "--rounds-scale")), rng.choice(ODD_TEXT)]
     try:
-        from model.scenario import parse_assignment
+        from multicopy.model.scenario import parse_assignment
 
         told = dict(parse_assignment(word) for word in words[1::2] if "=" in word)
         if not _is_tiny(scale_rounds(resolve(overrides={"copies": 32, **told}), 0.01)):

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import versions
-from analysis.folder import copy_frame
-from model.collective import CollectiveModel
-from model.scenario import resolve, scale_rounds, shipped
+from multicopy.analysis.files import versions
+from multicopy.analysis.files.folder import copy_frame
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import resolve, scale_rounds, shipped
 
 FOLDER = Path(__file__).parent / "golden"
 SEED, COPIES, SCALE = 7, 128, 0.1

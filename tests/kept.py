@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 from conftest import SMALL
 
-from agents.parameters import Parameters
-from analysis import checkpoints, keeping, versions
-from model.collective import CollectiveModel
-from model.genealogy import Genealogy
-from model.scenario import resolve, scale_rounds
+from multicopy.agents.parameters import Parameters
+from multicopy.analysis.files import checkpoints, keeping, versions
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.genealogy import Genealogy
+from multicopy.model.scenario import resolve, scale_rounds
 
 HOW = {"plugins": {}, "resumed": [], "overrides": {}}
 

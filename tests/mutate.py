@@ -98,8 +98,8 @@ Seven files were tried last. In `draws` and `state` of `agents/` and `checkpoint
 and `table` of `model/`, 35 of 48 faults were killed at first (73%): two of the other 13 were found
 by a test that was there already, and five by two tests and an assertion that were written for them
 (events read by their place, and those of no team; teams that share a call of the cipher; dates of
-the rounds table); six are left. Of `agents/compiled.py` six of eight were killed at first, one of
-them by a test of faults in a second thread that was written once the sample was known, and a
+the rounds table); six are left. Of `agents/machine/compiled.py` six of eight were killed at first,
+one of them by a test of faults in a second thread that was written once the sample was known, and a
 seventh by tests that were there already.
 
 ## What survived
@@ -193,7 +193,7 @@ def leave_uncompiled(file: str) -> None:
     # An intrinsic only asks for what is needed soon.
     extending._Intrinsic.__call__ = lambda *_, **__: None
     above = users(file)
-    compiling = importlib.import_module("agents.compiled")
+    compiling = importlib.import_module("multicopy.agents.machine.compiled")
     compiled = compiling.compiled
 
     def chosen(function: Callable[..., Any], inline: bool = False) -> Any:

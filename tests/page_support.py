@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from analysis import app
-from model.scenario import resolve, to_toml
+from multicopy.analysis import app
+from multicopy.model.scenario import resolve, to_toml
 
 ROOT = Path(__file__).parents[1]
 
 WATCHED = """
 import json, operator, os, re, sys, threading, time, weakref
 
-from analysis.app.session import Session
-from analysis.app.settings import LIVE, MAKE_UP, in_force
-from analysis.cli import main
-from model.collective import CollectiveModel
+from multicopy.analysis.app.session import Session
+from multicopy.analysis.app.settings import LIVE, MAKE_UP, in_force
+from multicopy.analysis.commands.cli import main
+from multicopy.model.collective import CollectiveModel
 
 begin, step, sessions = Session.__init__, CollectiveModel.step, []
 
@@ -65,7 +65,7 @@ def states():
 
 def watch():
     while True:
-        served = sys.modules.get("analysis.app.server")
+        served = sys.modules.get("multicopy.analysis.app.server")
         application = getattr(served, "application", None)
         routes = [route.path for route in application.routes] if application else []
         with open("seen.part", "w") as file:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from model.scenario import ParameterInfo, resolve, table
+from multicopy.model.scenario import ParameterInfo, resolve, table
 
 MAKE_UPS: Sequence[Mapping[str, int]] = (
     {"copies": 1, "teams": 1, "divisions": 1},

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents.extensions import game, lab_response, measure, overseer
-from agents.lab import Decision
+from multicopy.agents.extensions import game, lab_response, measure, overseer
+from multicopy.agents.lab import Decision
 
 
 @measure("worst_team", "highest violation probability of a team")

@@ -27,8 +27,8 @@ from typing import BinaryIO
 
 import pandas as pd
 
-from analysis.cli import COMMANDS, main
-from analysis.commands.console import DONE, STOPPED
+from multicopy.analysis.commands.cli import COMMANDS, main
+from multicopy.analysis.commands.console import DONE, STOPPED
 
 ROOT = Path(__file__).parents[1]
 SMALL = "--copies 32 --rounds-scale 0.001"
@@ -166,7 +166,9 @@ def fingerprints(folder: Path) -> Iterator[tuple[str, str]]:
     """Hashes of all files of a folder, or of what they say if their bytes depend on the time."""
     parts: dict[Path, list[Path]] = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"):
-        if path.name.startswith("part-"):
+        if path.suffix == ".sha256":
+            yield str(path.relative_to(folder)), "checksums of parts, which lie as their runs ended"
+        elif path.name.startswith("part-"):
             parts.setdefault(path.parent, []).append(path)
         elif path.suffix == ".json":
             told = json.loads(path.read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from agents.parameters import Parameters
+from multicopy.agents.parameters import Parameters
 
 ROOT = Path(__file__).parent.parent
 SMALL: dict[str, Any] = {

@@ -13,8 +13,8 @@ import psutil
 import pytest
 from page_support import Served, answers, serving, wait_for, write_short
 
-from analysis import app
-from model.scenario import InputError
+from multicopy.analysis import app
+from multicopy.model.scenario import InputError
 
 
 def installed_but(monkeypatch: pytest.MonkeyPatch, missing: str = "") -> None:

@@ -19,16 +19,17 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from agents.population import COLUMNS
-from model.scenario import DEFAULT, resolve, shipped
+from multicopy.agents.population import COLUMNS
+from multicopy.model.scenario import DEFAULT, resolve, shipped
 
 ROOT = Path(__file__).parents[1]
 LAYERS = ("agents", "model", "analysis", "run")
 """Each layer may import itself and those before it."""
 
 ORDER = {
+    "agents/machine": "arrays compiled arithmetic draws streams state".split(),
     "agents": (
-        "arrays compiled arithmetic draws streams state extensions traits parameters levels "
+        "extensions traits parameters levels "
         "situation population personas tasks drives conduct handle copies overseers work "
         "subdivisions lab"
     ).split(),
@@ -40,8 +41,40 @@ ORDER = {
         "arithmetic traits world personas tasks conduct copies overseers findings training "
         "competition lab successor twin measures"
     ).split(),
+    "analysis/files": (
+        "standard_streams writing columns versions robustness places plugins keeping holding "
+        "folder checkpoints reproduction frames"
+    ).split(),
+    "analysis/many": (
+        "parts factors parallel design points store tables work reading apart chunks engine driver"
+    ).split(),
+    "analysis/figures": (
+        "look registry calendar rounds personas ledger comparisons sweeps"
+    ).split(),
+    "analysis/questions": (
+        "intervals attribution experiments shares probes trees measured phase_map sensitivity "
+        "discovery sweep_summary"
+    ).split(),
+    "analysis/questions/theory": (
+        "checks accounting fixation oversight quantitative structure figures"
+    ).split(),
+    "analysis/report": "claims pictures story content builder sweep".split(),
+    "analysis/app": (
+        "memory settings measures svg widgets frame picture tables stories charts session download "
+        "state controls views page server"
+    ).split(),
+    "analysis/commands": (
+        "console options summary run again examine compare listing validate lineage report sweep "
+        "serve cli"
+    ).split(),
 }
 """Modules of a folder in the order in which data goes through them; each imports earlier ones."""
+
+ROOMS = {
+    "agents": ["machine", ""],
+    "analysis": ["files", "many", "figures", "questions", "report", "app", "commands", ""],
+}
+"""Folders within a layer, in their order; the nameless one is what lies in none."""
 
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
@@ -61,16 +94,21 @@ SIMULATION = {
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
 
 
+PACKAGE = "multicopy."
+"""What modules are imported from; here they are named without it."""
+
+
 def imports(name: str) -> set[str]:
     """Modules of the project that a module imports, wherever in its text."""
     found = set()
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            found |= {alias.name.removeprefix(PACKAGE) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name} imports relatively, which hides the direction"
-            inside = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {part if part in SOURCES else str(node.module) for part in inside}
+            module = f"{node.module}.".removeprefix(PACKAGE)
+            inside = {module + alias.name for alias in node.names}
+            found |= {part if part in SOURCES else module.rstrip(".") for part in inside}
     return {f for f in found if f in SOURCES or f.split(".")[0] in LAYERS}
 
 
@@ -117,9 +155,24 @@ def test_modules_import_only_earlier_ones_of_their_folder(folder: str) -> None:
         assert not inside.intersection(order[place:]), module
 
 
+def test_rooms_import_only_earlier_ones_of_their_layer() -> None:
+    """Fails if the machine knows the story, or files know what is asked of them."""
+    for layer, rooms in ROOMS.items():
+        for name in (name for name in SOURCES if name.startswith(f"{layer}.")):
+            for imported in (i for i in imports(name) if i.startswith(f"{layer}.")):
+                here, there = (room_of(rooms, dotted) for dotted in (name, imported))
+                assert here >= there, f"{name} imports {imported}"
+
+
+def room_of(rooms: list[str], name: str) -> int:
+    """Place of the room of a module among the rooms of its layer."""
+    room = name.split(".")[1]
+    return rooms.index(room if room in rooms else "")
+
+
 SHARED = {
     "agents.parameters",
-    "agents.streams.Streams",
+    "agents.machine.streams.Streams",
     *(f"agents.traits.{name}" for name in "GOALS NAMES PRINCIPLES TRAITS WEIGHT_MAX".split()),
     "model.phases.Schedule",
 }
@@ -131,9 +184,10 @@ def test_the_plain_model_stands_apart() -> None:
     for name in SOURCES:
         for node in ast.walk(TREES[name]):
             if isinstance(node, ast.Import):
-                imported = {alias.name for alias in node.names}
+                imported = {alias.name.removeprefix(PACKAGE) for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
-                imported = {f"{node.module}.{alias.name}" for alias in node.names}
+                module = f"{node.module}.".removeprefix(PACKAGE)
+                imported = {module + alias.name for alias in node.names}
             else:
                 continue
             plain = {i for i in imported if i.startswith("model.plain")}
@@ -150,7 +204,8 @@ def test_overseers_know_only_what_is_shown() -> None:
     known = {
         alias.name
         for node in ast.walk(TREES["agents.overseers"])
-        if isinstance(node, ast.ImportFrom) and node.module in ("agents.conduct", "agents")
+        if isinstance(node, ast.ImportFrom)
+        and node.module in ("multicopy.agents.conduct", "multicopy.agents")
         for alias in node.names
     }
     assert known == {"Shown", "extensions"}  # the latter holds what plug-ins registered
@@ -181,7 +236,7 @@ def compiled_functions() -> Iterator[tuple[str, ast.FunctionDef]]:
 @pytest.mark.parametrize("name", SIMULATION)
 def test_records_cannot_be_changed_by_who_reads_them(name: str) -> None:
     """A record that one reader can change under the others, or with room for undeclared things."""
-    module = importlib.import_module(name)
+    module = importlib.import_module(f"{PACKAGE}{name}".removesuffix(".__init__"))
     for kind in vars(module).values():
         if dataclasses.is_dataclass(kind) and inspect.getmodule(kind) is module:
             record = object.__new__(kind)  # type: ignore[call-overload]
@@ -257,7 +312,7 @@ def test_nothing_draws_from_a_global_generator_or_reads_a_clock() -> None:
         if isinstance(node, ast.Import):
             imported = {alias.name.split(".")[0] for alias in node.names}
             # How many threads share the work is asked of the system; results do not depend on it.
-            asks_for_threads = {"os"} if where.startswith("agents.compiled:") else set()
+            asks_for_threads = {"os"} if where.startswith("agents.machine.compiled:") else set()
             assert not (forbidden - asks_for_threads) & imported, where
         if isinstance(node, ast.ImportFrom):
             assert str(node.module).split(".")[0] not in forbidden, where
@@ -315,7 +370,7 @@ def rounds_differently(node: ast.AST) -> bool:
 
 
 def test_no_result_rests_on_what_libraries_round_differently() -> None:
-    """Fails if the bits of a run could be those of the processor; `agents.arithmetic` helps.
+    """Fails if the bits of a run could be those of the processor; `machine.arithmetic` helps.
 
     That is: if the simulation multiplies by a BLAS, asks NumPy or `math` for an exponential,
     logarithm or power, leaves the order of equal entries open, or imports SciPy.
@@ -354,11 +409,14 @@ def test_what_libraries_round_differently_is_seen(code: str) -> None:
 
 
 PLANTED = [
-    (test_imports_never_point_upward, "from model.collective import CollectiveModel"),
+    (test_imports_never_point_upward, "from multicopy.model.collective import CollectiveModel"),
     (test_imports_never_point_upward, "from . import conduct"),
-    (test_imports_have_no_cycle, "import agents.lab"),
-    (partial(test_modules_import_only_earlier_ones_of_their_folder, "agents"), "import agents.lab"),
-    (test_the_plain_model_stands_apart, "import model.plain.twin"),
+    (test_imports_have_no_cycle, "import multicopy.agents.lab"),
+    (
+        partial(test_modules_import_only_earlier_ones_of_their_folder, "agents"),
+        "import multicopy.agents.lab",
+    ),
+    (test_the_plain_model_stands_apart, "import multicopy.model.plain.twin"),
     (test_only_the_population_writes_heritable_columns, "population.latent[0] = 1"),
     (test_only_the_population_writes_heritable_columns, "population.latent[0] += 1"),
     (

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import nnls
 from scipy.special import expit, logsumexp
 
-from agents.arithmetic import (
+from multicopy.agents.machine.arithmetic import (
     exp,
     exps,
     fit,
@@ -17,7 +17,7 @@ from agents.arithmetic import (
     product,
     square_distances,
 )
-from agents.compiled import BLOCK
+from multicopy.agents.machine.compiled import BLOCK
 
 
 def test_exponentials_and_logarithms_are_those_of_the_library_but_for_the_last_bits() -> None:

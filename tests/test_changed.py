@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
 
-import analysis
-from analysis import figures, folder
-from analysis.cli import COMMANDS, main, parser
-from analysis.lineage import trees
+from multicopy import analysis
+from multicopy.analysis import figures
+from multicopy.analysis.commands.cli import COMMANDS, main, parser
+from multicopy.analysis.files import folder
+from multicopy.analysis.questions import trees
 
 WORDS = ["--copies", "64", "--rounds-scale", "0.02", "--quiet", "--no-figures", "--lineage"]
 TOLD = "scenario.toml and rounds.parquet changed since the run was written"

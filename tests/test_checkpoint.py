@@ -24,12 +24,12 @@ from kept import (
     parameters,
 )
 
-from agents.copies import Copy
-from agents.state import Stateful
-from agents.traits import POWER
-from analysis import checkpoints, keeping, versions
-from model.collective import CollectiveModel
-from model.scenario import InputError
+from multicopy.agents.copies import Copy
+from multicopy.agents.machine.state import Stateful
+from multicopy.agents.traits import POWER
+from multicopy.analysis.files import checkpoints, keeping, versions
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import InputError
 
 # --- going on -------------------------------------------------------------------------------------
 

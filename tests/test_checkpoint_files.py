@@ -19,12 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kept import HOW, advanced, begun, kept_folder, parameters, parts_of, signed
 
-from analysis import checkpoints, folder, keeping, versions
-from analysis.cli import main
-from model import collective
-from model.collective import CollectiveModel
-from model.health import NumericFault
-from model.scenario import InputError
+from multicopy.analysis.commands.cli import main
+from multicopy.analysis.files import checkpoints, folder, keeping, versions
+from multicopy.model import collective
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.health import NumericFault
+from multicopy.model.scenario import InputError
 
 # --- what is refused ------------------------------------------------------------------------------
 

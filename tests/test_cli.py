@@ -16,18 +16,18 @@ from typing import Any
 import pytest
 from streams import CALLS
 
-from agents import compiled
-from agents.parameters import nearest
-from agents.traits import DRIVES, NAMES
-from analysis import attribution, cli, folder, summary
-from analysis.cli import main
-from analysis.commands import listing, run
-from analysis.commands.console import Pace, print_table, progress_bar
-from model import measures
-from model.collective import CollectiveModel
-from model.ledger import PROCESSES
-from model.records import columns
-from model.scenario import DEFAULT, parse_assignment, resolve, scale_rounds, table
+from multicopy.agents.machine import compiled
+from multicopy.agents.parameters import nearest
+from multicopy.agents.traits import DRIVES, NAMES
+from multicopy.analysis.commands import cli, listing, run, summary
+from multicopy.analysis.commands.cli import main
+from multicopy.analysis.commands.console import Pace, print_table, progress_bar
+from multicopy.analysis.files import folder
+from multicopy.model import measures
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.ledger import PROCESSES, SELECTED, VARIED
+from multicopy.model.records import columns
+from multicopy.model.scenario import DEFAULT, parse_assignment, resolve, scale_rounds, table
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["--copies", "64", "--rounds-scale", "0.02"]
@@ -259,7 +259,7 @@ def test_serve_without_its_packages_is_one_clear_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An ImportError's traceback where the extra is not installed would break it."""
-    monkeypatch.setattr("analysis.app.find_spec", lambda name: None)
+    monkeypatch.setattr("multicopy.analysis.app.find_spec", lambda name: None)
     assert main(["serve"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
@@ -447,7 +447,7 @@ def test_a_summary_shows_the_start_and_end_of_each_phase(model: CollectiveModel)
 
 def test_the_levels_of_selection_add_up_to_the_change(model: CollectiveModel) -> None:
     """A process of the ledger that is booked under no level, or under two, would break it."""
-    named = [*attribution.MUTATION, *(p for of in attribution.SELECTION.values() for p in of)]
+    named = [*VARIED, *(p for of in SELECTED.values() for p in of)]
     assert len(named) == len(set(named))
     assert set(named) <= set(PROCESSES)
     ledger = model.ledger.frame()
@@ -616,7 +616,7 @@ def test_a_run_that_is_stopped_while_drawing_keeps_its_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Half of a figure, or a complete run that says it is not, would break it."""
-    from analysis import figures
+    from multicopy.analysis import figures
 
     def stopped(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)

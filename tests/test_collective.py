@@ -13,20 +13,20 @@ import pytest
 from conftest import Numbers, finished, made_up, situation, small_model
 from scipy.special import expit, logsumexp
 
-from agents.compiled import average
-from agents.conduct import stated_shortfall
-from agents.levels import LEVELS
-from agents.personas import Mixture
-from agents.situation import ORDINARY, REPLACING, Situation
-from agents.traits import HARDCODING, KEEP_COLLECTIVE, KNOWLEDGE, NAMES, POWER, express
-from agents.work import successor_work
-from model.collective import CollectiveModel
-from model.measures import gini, shielding
-from model.outcomes import CLASSES, PASSAGES, classify
-from model.phases import Schedule
-from model.records import QUANTILES, SAMPLE, columns, fixation_index, sampled
-from model.scenario import InputError, resolve
-from model.successor import SuccessorProject
+from multicopy.agents.conduct import stated_shortfall
+from multicopy.agents.levels import LEVELS
+from multicopy.agents.machine.compiled import average
+from multicopy.agents.personas import Mixture
+from multicopy.agents.situation import ORDINARY, REPLACING, Situation
+from multicopy.agents.traits import HARDCODING, KEEP_COLLECTIVE, KNOWLEDGE, NAMES, POWER, express
+from multicopy.agents.work import successor_work
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.measures import gini, shielding
+from multicopy.model.outcomes import CLASSES, PASSAGES, classify
+from multicopy.model.phases import Schedule
+from multicopy.model.records import QUANTILES, SAMPLE, columns, fixation_index, sampled
+from multicopy.model.scenario import InputError, resolve
+from multicopy.model.successor import SuccessorProject
 
 PHASES = tuple(resolve().phases)
 

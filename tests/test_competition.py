@@ -10,20 +10,14 @@ import pytest
 from conftest import Numbers, assert_frequency, made_up, only
 from scipy.special import expit
 
-from agents.levels import LEVELS, Level
-from agents.parameters import Exposure, Subdivisions
-from agents.parameters import Tasks as TaskParameters
-from agents.population import Changes, Population
-from agents.situation import ORDINARY, REPLACING, THREATENING
-from agents.subdivisions import Findings, find, influence, standing
-from agents.traits import APPROVAL, KEEP_DIVISION, KEEP_TEAM, NAMES, POWER
-from model.competition import (
-    RULES,
-    compete,
-    exchange,
-    refill,
-    rivals,
-)
+from multicopy.agents.levels import LEVELS, Level
+from multicopy.agents.parameters import Exposure, Subdivisions
+from multicopy.agents.parameters import Tasks as TaskParameters
+from multicopy.agents.population import Changes, Population
+from multicopy.agents.situation import ORDINARY, REPLACING, THREATENING
+from multicopy.agents.subdivisions import Findings, find, influence, standing
+from multicopy.agents.traits import APPROVAL, KEEP_DIVISION, KEEP_TEAM, NAMES, POWER
+from multicopy.model.competition import RULES, compete, exchange, refill, rivals
 
 SINGLE = 1e-6
 """Relative rounding of single precision, with room for a few operations."""

@@ -19,15 +19,23 @@ from conftest import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import conduct, drives
-from agents.compiled import columns_of
-from agents.conduct import ConductDraws
-from agents.parameters import Conduct, Phase, numbers
-from agents.parameters import Tasks as TaskParameters
-from agents.personas import Mixture
-from agents.situation import ORDINARY, REPLACING, THREATENING, Situation
-from agents.tasks import TASK_DRAWS, Tasks, assign, base_rates, no_tasks, prompt_shares, terms
-from agents.traits import (
+from multicopy.agents import conduct, drives
+from multicopy.agents.conduct import ConductDraws
+from multicopy.agents.machine.compiled import columns_of
+from multicopy.agents.parameters import Conduct, Phase, numbers
+from multicopy.agents.parameters import Tasks as TaskParameters
+from multicopy.agents.personas import Mixture
+from multicopy.agents.situation import ORDINARY, REPLACING, THREATENING, Situation
+from multicopy.agents.tasks import (
+    TASK_DRAWS,
+    Tasks,
+    assign,
+    base_rates,
+    no_tasks,
+    prompt_shares,
+    terms,
+)
+from multicopy.agents.traits import (
     CURIOSITY,
     DRIFTS,
     GAMING,
@@ -43,8 +51,8 @@ from agents.traits import (
     WITHHOLDING,
     express,
 )
-from model.round import withholding_by_kind
-from model.scenario import resolve
+from multicopy.model.round import withholding_by_kind
+from multicopy.model.scenario import resolve
 
 MANY = 100_000
 P = Conduct()

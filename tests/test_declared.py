@@ -12,12 +12,12 @@ from typing import Final
 
 import pytest
 
-from agents.traits import NAMES, TRAITS
-from analysis.figures.registry import PANELS, WHOLES, panels
-from analysis.report import builder
-from model import measures
-from model.measures import DERIVED, OWN
-from model.records import columns
+from multicopy.agents.traits import NAMES, TRAITS
+from multicopy.analysis.figures.registry import PANELS, WHOLES, panels
+from multicopy.analysis.report import builder
+from multicopy.model import measures
+from multicopy.model.measures import DERIVED, OWN
+from multicopy.model.records import columns
 
 ROOT = Path(__file__).parent.parent
 SOURCES = [path for part in ("agents", "model", "analysis") for path in (ROOT / part).rglob("*.py")]
@@ -72,7 +72,7 @@ def test_a_figure_is_declared_whole() -> None:
 
 
 PLUGIN: Final = """
-from analysis.figures import figure
+from multicopy.analysis.figures import figure
 
 @figure("mine", says="What I look at.")
 def my_picture(rounds, ax):
@@ -80,7 +80,7 @@ def my_picture(rounds, ax):
 """
 DRAW: Final = """
 import sys
-from analysis.cli import main
+from multicopy.analysis.commands.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -120,12 +120,13 @@ import sys
 from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
-import analysis
-from analysis import folder, frames, robustness, shares
-from analysis.figures.sweeps import outcome_bars
-from analysis.report import builder
-from model.collective import CollectiveModel
-from model.scenario import resolve, scale_rounds
+from multicopy import analysis
+from multicopy.analysis.files import folder, frames, robustness
+from multicopy.analysis.questions import shares
+from multicopy.analysis.figures.sweeps import outcome_bars
+from multicopy.analysis.report import builder
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import resolve, scale_rounds
 
 model = CollectiveModel(scale_rounds(resolve("slowdown", {"copies": 64}), 0.02), 0)
 outcome = model.run()
@@ -139,7 +140,7 @@ assert colors == {(0x12 / 255, 0x34 / 255, 0x56 / 255, 1.0)}, colors
 assert ", rude, aligned |" in frames.dictionary()
 assert "| `homology` | in the last round: share" in frames.dictionary()
 folder.write(Path("run"), model, {})
-data = analysis.load("run")
+data = multicopy.analysis.load("run")
 assert data.outcomes["homology"].notna().all()
 page, notes = builder.page(data)
 assert "It was rude." in page and "rude (30)" in page, notes

@@ -19,10 +19,10 @@ import pytest
 from kept import begun, kept_folder
 from test_architecture import ORDER
 
-from agents.extensions import REGISTRIES
-from analysis import cli, plugins
-from model import plain
-from model.scenario import resolve, scale_rounds
+from multicopy.analysis.commands import cli
+from multicopy.analysis.files import plugins
+from multicopy.model import plain
+from multicopy.model.scenario import resolve, scale_rounds
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -133,7 +133,7 @@ RUN = [
 def _no_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(plugins, "_loaded", {})
     yield
-    plugins.restore({kind: {} for kind in REGISTRIES})
+    plugins.forget()
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,12 @@ import pandas as pd
 import pytest
 from conftest import small_model
 
-from agents.extensions import REGISTRIES
-from agents.parameters import Parameters
-from analysis import plugins
-from analysis.experiments import EFFECTS, load_effects
-from analysis.sweep.points import Plan
-from analysis.sweep.reading import check, load
-from model.scenario import InputError, resolve, scale_rounds, shipped, table, to_toml
+from multicopy.agents.parameters import Parameters
+from multicopy.analysis.files import plugins
+from multicopy.analysis.many.points import Plan
+from multicopy.analysis.many.reading import check, load
+from multicopy.analysis.questions.experiments import EFFECTS, load_effects
+from multicopy.model.scenario import InputError, resolve, scale_rounds, shipped, table, to_toml
 
 # --- values from Python ---------------------------------------------------------------------------
 
@@ -98,7 +97,10 @@ def test_what_is_no_number_is_refused_at_every_door(value: Any) -> None:
 
 # --- files ----------------------------------------------------------------------------------------
 
-PLUGIN = "from agents.extensions import measure\n@measure('mine', 'x')\ndef mine(model): return 0\n"
+PLUGIN = (
+    "from multicopy.agents.extensions import measure\n"
+    "@measure('mine', 'x')\ndef mine(model): return 0\n"
+)
 READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "scenario": ("base = 'ai2027'\nname = 'mine'\n", resolve),
     "base of a scenario": ("base = 'other.toml'\n", resolve),
@@ -129,7 +131,7 @@ def test_a_file_may_begin_with_a_byte_order_mark(
         elif what != "plug-in":
             assert found == read(read_plain)
     finally:
-        plugins.restore({kind: {} for kind in REGISTRIES})
+        plugins.forget()
 
 
 def test_there_is_one_reader_of_toml_that_people_write() -> None:
@@ -141,7 +143,8 @@ def test_there_is_one_reader_of_toml_that_people_write() -> None:
         for path in (root / folder).rglob("*.py")
         if "tomllib.load" in path.read_text(encoding="utf-8")
     }
-    assert own == {"model/scenario.py", "analysis/versions.py"}  # and pyproject.toml is our own
+    # The latter reads pyproject.toml, which is our own.
+    assert own == {"model/scenario.py", "analysis/files/versions.py"}
 
 
 @pytest.mark.parametrize("how", ["pipe", "standard input", "deleted"])

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from test_streams import assert_same_run
 
-from agents.arithmetic import exp32
-from agents.compiled import BLOCK, Crew
-from agents.draws import (
+from multicopy.agents.machine.arithmetic import exp32
+from multicopy.agents.machine.compiled import BLOCK, Crew
+from multicopy.agents.machine.draws import (
     LINE,
     Stream,
     box_muller,
@@ -29,9 +29,9 @@ from agents.draws import (
     teams_at_a_time,
     uniforms_at,
 )
-from model import collective
-from model.collective import CollectiveModel
-from model.scenario import resolve, scale_rounds
+from multicopy.model import collective
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import resolve, scale_rounds
 
 WORD = np.uint32
 
@@ -134,7 +134,7 @@ def test_normal_draws_are_those_of_box_and_muller() -> None:
     np.testing.assert_allclose(sines, length * np.sin(2 * np.pi * angles), atol=1e-13)
 
 
-@numba.njit(error_model="numpy")  # as `agents.compiled` does
+@numba.njit(error_model="numpy")  # as `agents.machine.compiled` does
 def exponentials(x: np.ndarray, out: np.ndarray) -> None:
     """The exponential of each number, in a loop that is vectorized."""
     for i in range(len(x)):

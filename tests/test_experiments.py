@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agents.parameters import Parameters
-from analysis import attribution, experiments, probes
-from analysis.cli import main
-from analysis.intervals import Mean
-from model import training
-from model.collective import CollectiveModel
-from model.measures import in_rounds
-from model.scenario import NEUTRAL, InputError, resolve, scale_rounds
+from multicopy.agents.parameters import Parameters
+from multicopy.analysis.commands.cli import main
+from multicopy.analysis.questions import attribution, experiments, probes
+from multicopy.analysis.questions.intervals import Mean
+from multicopy.model import training
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.measures import in_rounds
+from multicopy.model.scenario import NEUTRAL, InputError, resolve, scale_rounds
 
 SMALL = scale_rounds(resolve("ai2027", {"copies": 64}), 0.05)
 EFFECTS = experiments.load_effects()

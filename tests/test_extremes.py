@@ -15,10 +15,10 @@ import pairwise
 import pytest
 from conftest import finished
 
-from model import memory
-from model.collective import CollectiveModel
-from model.memory import BYTES_PER_COPY, free_memory, require_memory
-from model.scenario import InputError, resolve
+from multicopy.model import memory
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.memory import BYTES_PER_COPY, free_memory, require_memory
+from multicopy.model.scenario import InputError, resolve
 
 SETTINGS = pairwise.settings()
 

@@ -15,13 +15,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from analysis import figures
-from analysis.figures import ledger
-from analysis.figures.registry import PANELS, WHOLES, panels
-from analysis.folder import archetype_table
-from analysis.style import NARROW, WIDTH, canvas, rc, style, text_width
-from model.collective import CollectiveModel
-from model.scenario import resolve, scale_rounds
+from multicopy.analysis import figures
+from multicopy.analysis.figures import ledger
+from multicopy.analysis.figures.look import NARROW, WIDTH, canvas, rc, style, text_width
+from multicopy.analysis.figures.registry import PANELS, WHOLES, panels
+from multicopy.analysis.files.folder import archetype_table
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import resolve, scale_rounds
 
 
 def tables(model: CollectiveModel) -> SimpleNamespace:
@@ -92,9 +92,9 @@ def test_figures_are_saved_in_one_place() -> None:
     }
     # The latter two within the context of the style.
     assert saving == {
-        "analysis/style.py",
+        "analysis/figures/look.py",
         "analysis/report/pictures.py",
-        "analysis/theory/figures.py",
+        "analysis/questions/theory/figures.py",
     }
 
 

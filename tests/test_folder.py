@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
 
-from agents.traits import NAMES
-from analysis import figures, folder, versions
-from analysis.cli import main
-from model.collective import CollectiveModel
-from model.scenario import InputError, fingerprint, resolve, scale_rounds
+from multicopy.agents.traits import NAMES
+from multicopy.analysis import figures
+from multicopy.analysis.commands.cli import main
+from multicopy.analysis.files import folder, versions
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import InputError, fingerprint, resolve, scale_rounds
 
 ROUNDS = sum(phase.rounds for phase in scale_rounds(resolve(), 0.02).phases.values())
 SMALL = ["--copies", "64", "--rounds-scale", "0.02", "--no-figures", "--quiet"]

@@ -12,16 +12,17 @@ import pandas as pd
 import pytest
 from conftest import small_model
 
-import analysis
-from agents.traits import NAMES
-from analysis import columns, experiments, folder, frames, robustness, shares
-from analysis.sweep.chunks import to_table
-from analysis.sweep.points import Job
-from analysis.sweep.reading import load
-from analysis.sweep.work import Work, failure, run
-from model.collective import CollectiveModel
-from model.outcomes import CLASSES, NUMBERS, PASSAGES
-from model.scenario import InputError, resolve, scale_rounds
+from multicopy import analysis
+from multicopy.agents.traits import NAMES
+from multicopy.analysis.files import columns, folder, frames, robustness
+from multicopy.analysis.many.chunks import to_table
+from multicopy.analysis.many.points import Job
+from multicopy.analysis.many.reading import load
+from multicopy.analysis.many.work import Work, failure, run
+from multicopy.analysis.questions import experiments, shares
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.outcomes import CLASSES, NUMBERS, PASSAGES
+from multicopy.model.scenario import InputError, resolve, scale_rounds
 
 DOCS = Path(__file__).parents[1] / "docs"
 TABLES = ("rounds", "events", "ledger", "copies", "outcomes", "archetypes")
@@ -57,7 +58,9 @@ def test_every_column_of_every_table_is_documented(folders: list[Path]) -> None:
 def test_the_dictionary_is_up_to_date_and_complete(folders: list[Path]) -> None:
     """A table or column that docs/data.md does not tell of would break it."""
     text = (DOCS / "data.md").read_text(encoding="utf-8")
-    assert text == frames.dictionary(), "run `python -m analysis.frames > docs/data.md`"
+    assert text == frames.dictionary(), (
+        "run `python -m multicopy.analysis.files.frames > docs/data.md`"
+    )
     data = analysis.load(folders[0])
     assert data.parameters
     told = set(text.split("`"))

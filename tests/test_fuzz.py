@@ -198,7 +198,7 @@ def test_rows_that_are_missing_are_missed(name: str, stock: Stock, tmp_path: Pat
 def test_a_plugin_that_fails_in_the_middle_keeps_what_there_is(tmp_path: Path) -> None:
     """A long run that is lost to the last round of a plug-in would break it."""
     (tmp_path / "mine.py").write_text(
-        "from agents.extensions import measure\n"
+        "from multicopy.agents.extensions import measure\n"
         "@measure('mine', 'x')\n"
         "def mine(model):\n"
         "    return 1 / (5 - model.round)\n"

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from analysis import attribution, figures
-from analysis.figures import sweeps
-from analysis.lineage import trees
+from multicopy.analysis import figures
+from multicopy.analysis.figures import sweeps
+from multicopy.analysis.questions import attribution, trees
 
 DOCS = Path(__file__).parents[1] / "docs"
 WITHIN = {"effects": "forest", "draw_panels": "violations"}

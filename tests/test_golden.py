@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from golden import FOLDER, departures, golden, main, platform
 
-from model.scenario import shipped
+from multicopy.model.scenario import shipped
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from conftest import small_model
 
-from agents.traits import DRIVES, HARDCODING, POWER, WEIGHTS
-from analysis import folder, frames
-from analysis.cli import main
-from analysis.sweep import load
-from analysis.sweep.chunks import run_chunk
-from analysis.sweep.points import Plan
-from analysis.sweep.work import Work
-from model.collective import CollectiveModel
-from model.health import NumericFault, require_health
-from model.measures import OWN
-from model.scenario import InputError
+from multicopy.agents.traits import DRIVES, HARDCODING, POWER, WEIGHTS
+from multicopy.analysis.commands.cli import main
+from multicopy.analysis.files import folder, frames
+from multicopy.analysis.many import load
+from multicopy.analysis.many.chunks import run_chunk
+from multicopy.analysis.many.points import Plan
+from multicopy.analysis.many.work import Work
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.health import NumericFault, require_health
+from multicopy.model.measures import OWN
+from multicopy.model.scenario import InputError
 
 
 def advanced(rounds: int = 3) -> CollectiveModel:

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import experiments, shares
-from analysis.commands.compare import between
-from analysis.intervals import of_mean
-from analysis.sweep import sensitivity, summary
-from analysis.sweep.design import Design
-from analysis.sweep.points import Plan
+from multicopy.analysis.commands.compare import between
+from multicopy.analysis.many.design import Design
+from multicopy.analysis.many.points import Plan
+from multicopy.analysis.questions import experiments, sensitivity, shares
+from multicopy.analysis.questions import sweep_summary as summary
+from multicopy.analysis.questions.intervals import of_mean
 
 ANALYSIS = Path(experiments.__file__).parent
 EFFECT = experiments.Effect("E", "c", "output", "p", "higher", controls={"a": {}})

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from file_events import Drilled, Fault, disturbed, drill, undisturbed
 
-from analysis import folder
+from multicopy.analysis.files import folder
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--copies", "64", "--rounds-scale", "0.02", "--seed", "5", "--quiet", "--lineage"]

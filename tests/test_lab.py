@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from conftest import Numbers, finished, small_model
 
-from agents.lab import RESPONSES, Decision, Lab, Observation
-from agents.parameters import Lab as LabParameters
-from agents.parameters import Oversight
-from agents.situation import Policy
+from multicopy.agents.lab import RESPONSES, Decision, Lab, Observation
+from multicopy.agents.parameters import Lab as LabParameters
+from multicopy.agents.parameters import Oversight
+from multicopy.agents.situation import Policy
 
 NOTHING = {"output": 1.0, "detected": 0.0, "exposed": 0.0, "capture": 0.0, "shielding": 0.0}
 

@@ -12,14 +12,14 @@ from conftest import Numbers, made_up, only, small_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.copies import Copy
-from agents.parameters import Training
-from agents.personas import Mixture
-from agents.population import Changes, Population
-from agents.traits import NAMES
-from model.collective import CollectiveModel
-from model.ledger import PROCESSES, Ledger, price
-from model.training import mutate, select
+from multicopy.agents.copies import Copy
+from multicopy.agents.parameters import Training
+from multicopy.agents.personas import Mixture
+from multicopy.agents.population import Changes, Population
+from multicopy.agents.traits import NAMES
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.ledger import PROCESSES, Ledger, price
+from multicopy.model.training import mutate, select
 
 CASES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "mixing": (

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.levels import LEVELS, Runs, check, hierarchy
-from agents.traits import POWER
+from multicopy.agents.levels import LEVELS, Runs, check, hierarchy
+from multicopy.agents.traits import POWER
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 ADD = """
 import sys
 from dataclasses import replace
-from agents import levels
+from multicopy.agents import levels
 
 rate = float(sys.argv[1])
 if rate >= 0:
@@ -47,18 +47,20 @@ from types import SimpleNamespace
 import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
-from agents.traits import NAMES
-from analysis import attribution, columns, frames
-from analysis.app import frame as page
-from analysis.app import tables
-from analysis.app.measures import MEASURES
-from analysis.figures import ledger as figures
-from analysis.folder import copy_frame
-from analysis.report import content
-from model import competition
-from model.collective import CollectiveModel
-from model.genealogy import Genealogy
-from model.scenario import NEUTRAL, InputError, resolve, scale_rounds
+from multicopy.agents.traits import NAMES
+from multicopy.analysis.questions import attribution
+from multicopy.model.ledger import SELECTED
+from multicopy.analysis.files import columns, frames
+from multicopy.analysis.app import frame as page
+from multicopy.analysis.app import tables
+from multicopy.analysis.app.measures import MEASURES
+from multicopy.analysis.figures import ledger as figures
+from multicopy.analysis.files.folder import copy_frame
+from multicopy.analysis.report import content
+from multicopy.model import competition
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.genealogy import Genealogy
+from multicopy.model.scenario import NEUTRAL, InputError, resolve, scale_rounds
 
 first, compete = [], competition.compete
 
@@ -99,7 +101,7 @@ json.dump({
     "copies": copy_frame(model).to_dict("list"),
     "unbalanced": float(np.abs(start + booked - end).max()),
     "explained": told.groupby("level")["change"].sum().to_dict(),
-    "selection": list(attribution.SELECTION),
+    "selection": list(SELECTED),
     "by level": list(figures.by_level(ledger)),
     "drawn": [text.get_text() for text in ax.get_legend().get_texts()],
     "moves": sorted(set(model.genealogy.frame()["process"].astype(str))),

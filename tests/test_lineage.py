@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from conftest import small_model
 
-from agents.population import Changes
-from analysis import folder
-from analysis.cli import main
-from analysis.lineage import trees
-from model.collective import CollectiveModel
-from model.genealogy import Genealogy
-from model.scenario import InputError
+from multicopy.agents.population import Changes
+from multicopy.analysis.commands.cli import main
+from multicopy.analysis.files import folder
+from multicopy.analysis.questions import trees
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.genealogy import Genealogy
+from multicopy.model.scenario import InputError
 
 RESTORED = {"lab.response": "roll_back", "lab.threshold": 0.01, "lab.cooldown": 5}
 

@@ -19,15 +19,15 @@ from conftest import SMALL, small_model
 from mesa import Agent, DataCollector, Model
 from mesa.agent import AgentSet
 
-from agents.copies import Copy
-from agents.handle import Fixed
-from agents.lab import Lab
-from agents.overseers import OVERSEER_KINDS, Overseer
-from agents.subdivisions import Division, Team
-from agents.traits import NAMES, POWER, express
-from model.checkpoint import kept
-from model.collective import CollectiveModel
-from model.scenario import InputError, resolve
+from multicopy.agents.copies import Copy
+from multicopy.agents.handle import Fixed
+from multicopy.agents.lab import Lab
+from multicopy.agents.overseers import OVERSEER_KINDS, Overseer
+from multicopy.agents.subdivisions import Division, Team
+from multicopy.agents.traits import NAMES, POWER, express
+from multicopy.model.checkpoint import kept
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import InputError, resolve
 
 MANAGED_SEEDS = "rng" in inspect.signature(mesa.batch_run).parameters
 """Whether `batch_run` hands out the seeds itself (since Mesa 3.4)."""

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from conftest import SMALL, Numbers, made_up
 
-from agents.parameters import Parameters, Training
-from agents.traits import KEEP_SELF
-from analysis.cli import main
-from model import competition, training
-from model.collective import CollectiveModel
-from model.scenario import NEUTRAL, neutral, resolve, scale_rounds, shipped, table
+from multicopy.agents.parameters import Parameters, Training
+from multicopy.agents.traits import KEEP_SELF
+from multicopy.analysis.commands.cli import main
+from multicopy.model import competition, training
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import NEUTRAL, neutral, resolve, scale_rounds, shipped, table
 
 EARNS = (
     "conduct.",

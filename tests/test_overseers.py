@@ -11,8 +11,8 @@ from conftest import Numbers, assert_mean, finished, made_up, policy, situation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.conduct import Shown
-from agents.overseers import (
+from multicopy.agents.conduct import Shown
+from multicopy.agents.overseers import (
     AGENT4,
     GAMES,
     HUMAN,
@@ -34,10 +34,10 @@ from agents.overseers import (
     rules,
     win,
 )
-from agents.parameters import Oversight, numbers
-from agents.population import Population
-from agents.situation import Policy, Situation
-from agents.traits import DRIFTS, KEEP_COLLECTIVE, KEEP_DIVISION, KEEP_TEAM
+from multicopy.agents.parameters import Oversight, numbers
+from multicopy.agents.population import Population
+from multicopy.agents.situation import Policy, Situation
+from multicopy.agents.traits import DRIFTS, KEEP_COLLECTIVE, KEEP_DIVISION, KEEP_TEAM
 
 SINGLE = 1e-6
 """Relative rounding of single precision, with room for a few operations."""

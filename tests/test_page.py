@@ -20,13 +20,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agents.traits import NAMES
-from analysis import cli
-from analysis.app import charts, download, picture, session, svg, tables
-from analysis.app.frame import DRAWN, EVENTS, LAST_ROUNDS, NOTES, POINTS, Frame, Live, PageModel
-from analysis.app.measures import MEASURES
-from analysis.app.session import Session
-from analysis.app.settings import (
+from multicopy.agents.traits import NAMES
+from multicopy.analysis.app import charts, download, picture, session, svg, tables
+from multicopy.analysis.app.frame import (
+    DRAWN,
+    EVENTS,
+    LAST_ROUNDS,
+    NOTES,
+    POINTS,
+    Frame,
+    Live,
+    PageModel,
+)
+from multicopy.analysis.app.measures import MEASURES
+from multicopy.analysis.app.session import Session
+from multicopy.analysis.app.settings import (
     FINEST,
     LIVE,
     MAKE_UP,
@@ -37,10 +45,11 @@ from analysis.app.settings import (
     sizes,
     typed,
 )
-from analysis.app.stories import STORIES
-from model.collective import CollectiveModel
-from model.events import Event
-from model.scenario import resolve, scale_rounds, shipped, to_toml
+from multicopy.analysis.app.stories import STORIES
+from multicopy.analysis.commands import cli
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.events import Event
+from multicopy.model.scenario import resolve, scale_rounds, shipped, to_toml
 
 SMALL = {"copies": 64, "teams": 8, "divisions": 3}
 
@@ -358,7 +367,7 @@ def test_a_wish_while_a_frame_is_made_does_not_wait_for_the_next_ones_time(
 def test_only_what_the_page_offers_can_be_chosen(scenario: str) -> None:
     """A browser that makes the server read any file, or run out of memory, would break it."""
     pytest.importorskip("solara", reason="the page needs the extra `serve`")
-    from analysis.app.state import Desk
+    from multicopy.analysis.app.state import Desk
 
     desk = Desk(scenario)
     wrong: list[tuple[Callable[[Any], None], Any]] = [
@@ -458,7 +467,7 @@ def test_views_show_a_run_before_and_after_rounds(scenario: str, live: Live) -> 
     fresh = Live("B", PageModel(scenario, 0)).arm("capture", 0)
     old = live.arm("capture", 0)
     for arms in ((fresh,), (old,), (old, fresh)):
-        for series in (charts.PRESERVATION, charts.CONVERGENT, charts.OVERSIGHT):
+        for _, _, series, _ in charts.CARDS:
             assert {name for name, _ in series} <= set(DRAWN)
             shown = charts.over_time(arms, series, "x", 1.0)
             extra = len(arms) - 1  # names the dashes

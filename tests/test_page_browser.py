@@ -24,9 +24,9 @@ import pandas as pd
 import pytest
 from page_support import ROOT, Served, free_port, serving, wait_for, write_short
 
-from analysis.app.settings import LIVE, MAKE_UP
-from model.collective import CollectiveModel
-from model.scenario import resolve, to_toml
+from multicopy.analysis.app.settings import LIVE, MAKE_UP
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import resolve, to_toml
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 if CHROMIUM is None:

@@ -8,17 +8,10 @@ from conftest import Numbers, acted, drawn_for_conduct, made_up, some_tasks
 from scipy.special import logsumexp
 from scipy.stats import ks_2samp, multivariate_normal
 
-from agents.parameters import Archetype
-from agents.personas import (
-    PERSONA,
-    UNFORMED,
-    Mixture,
-    pretrained,
-    summon,
-    switch_weights,
-)
-from agents.traits import CRAFT, HARDCODING, NAMES, POWER, START, WEIGHTS, express
-from model.scenario import resolve
+from multicopy.agents.parameters import Archetype
+from multicopy.agents.personas import PERSONA, UNFORMED, Mixture, pretrained, summon, switch_weights
+from multicopy.agents.traits import CRAFT, HARDCODING, NAMES, POWER, START, WEIGHTS, express
+from multicopy.model.scenario import resolve
 
 
 def test_log_joint_is_that_of_a_mixture_of_gaussians(mixture: Mixture) -> None:

@@ -13,24 +13,22 @@ import pandas as pd
 import pytest
 from conftest import finished, policy, situation, small_model
 
-import analysis
-from agents import extensions, overseers
-from agents.extensions import REGISTRIES, PluginFault
-from agents.situation import Situation
-from analysis import plugins
-from analysis.cli import main
-from analysis.parallel import run_all
-from analysis.sweep.chunks import run_chunk
-from analysis.sweep.points import Plan
-from analysis.sweep.reading import load
-from analysis.sweep.work import Work
-from model import measures
-from model.scenario import InputError, resolve, to_toml
+from multicopy import analysis
+from multicopy.agents import extensions, overseers
+from multicopy.agents.extensions import REGISTRIES, PluginFault
+from multicopy.agents.situation import Situation
+from multicopy.analysis.commands.cli import main
+from multicopy.analysis.files import plugins
+from multicopy.analysis.many.chunks import run_chunk
+from multicopy.analysis.many.parallel import run_all
+from multicopy.analysis.many.points import Plan
+from multicopy.analysis.many.reading import load
+from multicopy.analysis.many.work import Work
+from multicopy.model import measures
+from multicopy.model.scenario import InputError, resolve, to_toml
 
 SAMPLE = Path(__file__).with_name("plugin_sample.py")
 PANEL = {"oracle": 0.5, "reader": 0.5}
-OWN = {kind: dict(registry) for kind, registry in REGISTRIES.items()}
-"""What is in the registries without plug-ins."""
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +36,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Plug-ins of a test are gone after it."""
     monkeypatch.setattr(plugins, "_loaded", {})
     yield
-    plugins.restore(OWN)
+    plugins.forget()
 
 
 @pytest.fixture
@@ -67,7 +65,7 @@ def test_a_measure_is_a_column_of_the_rounds() -> None:
 def test_a_measure_changes_nothing_else() -> None:
     """A plug-in that shifts the draws of a run would break it."""
     with_it = finished(scale=0.02).records.rounds().drop(columns="worst_team")
-    plugins.restore(OWN)
+    plugins.forget()
     pd.testing.assert_frame_equal(with_it, finished(scale=0.02).records.rounds())
 
 
@@ -150,15 +148,15 @@ def test_names_of_plugins_are_unknown_without_them() -> None:
         ("raise GeneratorExit", "line 1 of mine.py fails: GeneratorExit"),
         ("open('nowhere')", "line 1 of mine.py fails: FileNotFoundError"),
         (
-            "from agents.extensions import measure\nmeasure('capture', 'x')(lambda m: 0)",
+            "from multicopy.agents.extensions import measure\nmeasure('capture', 'x')(lambda m: 0)",
             "measure 'capture': there is one of this name already",
         ),
         (
-            "from agents.extensions import lab_response\nlab_response('retrain')(print)",
+            "from multicopy.agents.extensions import lab_response\nlab_response('retrain')(print)",
             "lab_response 'retrain' is one of the project's own",
         ),
         (
-            "from agents.extensions import overseer\noverseer('two words')(print)",
+            "from multicopy.agents.extensions import overseer\noverseer('two words')(print)",
             "the name must be letters",
         ),
     ],
@@ -169,7 +167,7 @@ def test_a_faulty_plugin_is_refused_in_one_line(tmp_path: Path, text: str, told:
         plugins.load([written(tmp_path / "mine.py", text)])
     assert told in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
-    assert REGISTRIES == OWN
+    assert REGISTRIES == plugins._OWN
     assert not plugins.loaded()
 
 
@@ -243,8 +241,7 @@ def test_a_response_that_fails_or_decides_nothing_is_told(tmp_path: Path) -> Non
         ("    return 1 / 0", "lab_response 'odd' of a plug-in: line 4 of odd.py fails: Zero"),
         ("    exit(3)", "lab_response 'odd' of a plug-in: line 4 of odd.py fails: SystemExit: 3"),
     ):
-        plugins.restore(OWN)
-        plugins._loaded.clear()
+        plugins.forget()
         plugins.load([written(tmp_path / "odd.py", text + body)])
         with pytest.raises(PluginFault, match=f"^{told}"):
             finished(**usual)
@@ -282,7 +279,7 @@ from dataclasses import dataclass
 
 from beside_it import FIVE
 
-from agents.extensions import measure
+from multicopy.agents.extensions import measure
 
 
 @dataclass
@@ -314,7 +311,8 @@ def test_what_lies_beside_a_plugin_hides_nothing(
     monkeypatch.setattr(sys, "path", [*sys.path])
     for name in ("this.py", "model.py"):
         written(tmp_path / name, "raise RuntimeError")
-    text = "import this\nimport model.collective\nfrom agents.extensions import game\n"
+    text = "import this\nfrom multicopy.model import collective\n"
+    text += "from multicopy.agents.extensions import game\n"
     plugins.load([written(tmp_path / "mine.py", text + "game('odd', (1, 2), (3, 4))")])
 
 
@@ -335,7 +333,9 @@ def test_a_plugin_that_leaves_ends_a_run_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Fails if `sys.exit` in a measure ends the run with its code, no word and no folder."""
-    text = "from agents.extensions import measure\n@measure('odd', 'odd')\ndef odd(model):\n"
+    text = (
+        "from multicopy.agents.extensions import measure\n@measure('odd', 'odd')\ndef odd(model):\n"
+    )
     plugin = written(tmp_path / "mine.py", text + "    return 1 if model.round < 3 else exit(0)")
     out = tmp_path / "run"
     words = f"run --copies 64 --rounds-scale 0.01 --quiet --no-figures --out {out}".split()
@@ -352,8 +352,7 @@ def test_workers_of_a_sweep_have_the_plugins(tmp_path: Path) -> None:
     held = {"copies": 32, "lab.response": "pause"}
     design = load({"fixed": held, "rounds_scale": 0.001, "factors": {"oversight.audit": [0.1]}})
     sent = Work.of(design, None)
-    plugins.restore(OWN)
-    plugins._loaded.clear()
+    plugins.forget()
     sys.modules.pop(next(name for name in sys.modules if name.endswith("_plugin_sample")))
     harvest = run_chunk(sent, [Plan(design).job(0)])
     assert harvest.failed == 0

@@ -10,8 +10,8 @@ from conftest import Numbers, made_up
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.population import COLUMNS, Changes, Population
-from agents.traits import DRIFTS, NAMES, ROW, WEIGHTS, express
+from multicopy.agents.population import COLUMNS, Changes, Population
+from multicopy.agents.traits import DRIFTS, NAMES, ROW, WEIGHTS, express
 
 HERITABLE = [column.name for column in COLUMNS if column.heritable]
 OWN = [column.name for column in COLUMNS if not column.heritable]

@@ -12,21 +12,21 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from agents import drives, overseers, population, work
-from agents.compiled import columns_of
-from agents.conduct import CONDUCT_DRAWS, conduct_draws
-from agents.lab import Lab
-from agents.overseers import Panels
-from agents.situation import THREATENING
-from agents.traits import NAMES, WITHHOLDING
-from model import collective, competition, training
-from model.collective import CollectiveModel
-from model.plain.measures import measure
-from model.plain.overseers import OVERSEER_KINDS
-from model.plain.tasks import KINDS
-from model.plain.traits import DRIVES
-from model.plain.twin import Twin
-from model.scenario import ParameterInfo, resolve, shipped, table
+from multicopy.agents import drives, overseers, population, work
+from multicopy.agents.conduct import CONDUCT_DRAWS, conduct_draws
+from multicopy.agents.lab import Lab
+from multicopy.agents.machine.compiled import columns_of
+from multicopy.agents.overseers import Panels
+from multicopy.agents.situation import THREATENING
+from multicopy.agents.traits import NAMES, WITHHOLDING
+from multicopy.model import collective, competition, training
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.plain.measures import measure
+from multicopy.model.plain.overseers import OVERSEER_KINDS
+from multicopy.model.plain.tasks import KINDS
+from multicopy.model.plain.traits import DRIVES
+from multicopy.model.plain.twin import Twin
+from multicopy.model.scenario import ParameterInfo, resolve, shipped, table
 
 Overrides = dict[str, Any]
 

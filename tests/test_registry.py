@@ -33,12 +33,12 @@ AFTER["all of them"] = {
 LOOK = """
 import json, sys
 import numpy as np
-from agents import traits
-from agents.draws import Stream
-from agents.parameters import Training
-from agents.population import Population
-from agents.traits import ABOVE_SELF, NAMES, TRAIT_COUNT
-from model.training import mutation_steps
+from multicopy.agents import traits
+from multicopy.agents.machine.draws import Stream
+from multicopy.agents.parameters import Training
+from multicopy.agents.population import Population
+from multicopy.agents.traits import ABOVE_SELF, NAMES, TRAIT_COUNT
+from multicopy.model.training import mutation_steps
 
 rows = np.arange(4000)
 steps = mutation_steps(rows, Training(mutation_sd=1.0), 1.0, Stream((1, 2), 3))[:, :TRAIT_COUNT]
@@ -61,8 +61,8 @@ json.dump({
 """
 
 RUN = """
-from model.collective import CollectiveModel
-from model.scenario import resolve, scale_rounds
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import resolve, scale_rounds
 
 for rule in ("exhaustiveness", "none"):
     given = {"copies": 64, "teams": 8, "divisions": 3}

@@ -14,15 +14,15 @@ from conftest import small_model
 from html_support import Page, needs_nothing_from_outside
 from markupsafe import Markup
 
-import analysis
-from agents.traits import NAMES
-from analysis import folder
-from analysis.cli import main
-from analysis.report import builder, claims, pictures
-from analysis.report.story import CLAIMS
-from model.collective import CollectiveModel
-from model.genealogy import Genealogy
-from model.measures import DETAIL, OWN
+from multicopy import analysis
+from multicopy.agents.traits import NAMES
+from multicopy.analysis.commands.cli import main
+from multicopy.analysis.files import folder
+from multicopy.analysis.report import builder, claims, pictures
+from multicopy.analysis.report.story import CLAIMS
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.genealogy import Genealogy
+from multicopy.model.measures import DETAIL, OWN
 
 
 @pytest.fixture(scope="module")

@@ -18,16 +18,17 @@ import pytest
 from html_support import Page, needs_nothing_from_outside
 from sweep_support import SMALL
 
-import analysis
-from agents.parameters import Parameters
-from analysis.cli import main
-from analysis.figures import sweeps as draw
-from analysis.report import sweep as report
-from analysis.report.pictures import small
-from analysis.sweep import load, summary, sweep
-from analysis.sweep.design import Design
-from analysis.sweep.tables import gather
-from model.outcomes import CLASSES
+from multicopy import analysis
+from multicopy.agents.parameters import Parameters
+from multicopy.analysis.commands.cli import main
+from multicopy.analysis.figures import sweeps as draw
+from multicopy.analysis.many import load, sweep
+from multicopy.analysis.many.design import Design
+from multicopy.analysis.many.tables import gather
+from multicopy.analysis.questions import sweep_summary as summary
+from multicopy.analysis.report import sweep as report
+from multicopy.analysis.report.pictures import small
+from multicopy.model.outcomes import CLASSES
 
 DESIGN: dict[str, Any] = {
     **SMALL,

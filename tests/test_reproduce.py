@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 from kept import begun
 
-from analysis import folder
-from analysis.cli import main
-from analysis.reproduction import IDENTICAL, difference
-from model.scenario import resolve, scale_rounds
+from multicopy.analysis.commands.cli import main
+from multicopy.analysis.files import folder
+from multicopy.analysis.files.reproduction import IDENTICAL, difference
+from multicopy.model.scenario import resolve, scale_rounds
 
 WORDS = ["--copies", "64", "--rounds-scale", "0.02", "--quiet", "--no-figures", "--lineage"]
 

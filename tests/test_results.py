@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis import cli, experiments
+from multicopy.analysis.commands import cli
+from multicopy.analysis.questions import experiments
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

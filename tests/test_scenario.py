@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.collective import CollectiveModel
-from model.scenario import (
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import (
     DEFAULT,
     InputError,
     ParameterInfo,

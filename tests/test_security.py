@@ -14,9 +14,9 @@ import pytest
 from fuzz import TINY, Case, attempt
 from test_architecture import SOURCES, TREES, dotted
 
-from agents.extensions import REGISTRIES
-from analysis import folder, frames, plugins
-from model.scenario import InputError, resolve
+from multicopy.agents.extensions import REGISTRIES
+from multicopy.analysis.files import folder, frames, plugins
+from multicopy.model.scenario import InputError, resolve
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = Path(__file__).with_name("plugin_sample.py")
@@ -30,10 +30,12 @@ RUNS_CODE = {
 """Calls by which what is read could become code."""
 
 MAY = {
-    "analysis.plugins": {"importlib.util.spec_from_file_location"},  # named on the command line
-    "analysis.sweep": {"import_module"},  # its own modules, by a table in the source
-    "analysis.sweep.apart": {"subprocess.Popen"},  # a process of our own that runs may end
-    "analysis.versions": {"subprocess.run"},  # git, for the commit in the provenance
+    "analysis.files.plugins": {
+        "importlib.util.spec_from_file_location"
+    },  # named on the command line
+    "analysis.many": {"import_module"},  # its own modules, by a table in the source
+    "analysis.many.apart": {"subprocess.Popen"},  # a process of our own that runs may end
+    "analysis.files.versions": {"subprocess.run"},  # git, for the commit in the provenance
 }
 
 
@@ -57,7 +59,7 @@ def test_nothing_that_is_read_becomes_code() -> None:
 )
 def test_what_makes_code_of_data_is_seen(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails if the search above passes whatever the sources say."""
-    monkeypatch.setitem(TREES, "analysis.folder", ast.parse(code))
+    monkeypatch.setitem(TREES, "analysis.files.folder", ast.parse(code))
     with pytest.raises(AssertionError):
         test_nothing_that_is_read_becomes_code()
 
@@ -106,7 +108,7 @@ def test_a_folder_that_names_a_plugin_does_not_load_it(words: list[str], with_pl
     """A downloaded folder whose code runs when it is looked at would break it."""
     code, fault = attempt(Case(words, ("run", "again")), with_plugin)
     assert (code, fault) == (0, "")
-    assert not any(REGISTRIES.values())
+    assert REGISTRIES == plugins._OWN
 
 
 def test_reading_a_folder_loads_no_plugin(with_plugin: Path) -> None:

@@ -20,13 +20,13 @@ import distributed  # noqa: F401  # its settings must not come and go with those
 import pytest
 import streams
 
-from analysis import parallel, places
-from analysis.cli import COMMANDS, main, parser
-from analysis.commands.console import BAD_INPUT
-from analysis.standard_streams import Unfailing
-from analysis.sweep import engine, sweep
-from model.collective import CollectiveModel
-from model.scenario import InputError
+from multicopy.analysis.commands.cli import COMMANDS, main, parser
+from multicopy.analysis.commands.console import BAD_INPUT
+from multicopy.analysis.files import places
+from multicopy.analysis.files.standard_streams import Unfailing
+from multicopy.analysis.many import engine, parallel, sweep
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import InputError
 
 ROOT = Path(__file__).parents[1]
 READ_ONLY = {"scenarios", "parameters", "reproduce", "serve"}

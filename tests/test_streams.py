@@ -9,8 +9,8 @@ from conftest import Z_LIMIT, finished, small_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.streams import Streams
-from model.collective import CollectiveModel
+from multicopy.agents.machine.streams import Streams
+from multicopy.model.collective import CollectiveModel
 
 seeds = st.integers(0, 2**63)
 addresses = st.tuples(st.text("abcdefgh _", max_size=20), st.integers(0, 10**6))

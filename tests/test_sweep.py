@@ -20,15 +20,15 @@ import pytest
 from conftest import forked
 from sweep_support import ROOT, SMALL, trivial, troubled
 
-from analysis.cli import main
-from analysis.sweep import evaluate, failures, load, read, store, sweep, work
-from analysis.sweep.design import measures
-from analysis.sweep.driver import Stopped
-from analysis.sweep.engine import EngineLost, InProcess
-from analysis.sweep.points import Plan
-from analysis.sweep.reading import check
-from model.collective import CollectiveModel
-from model.scenario import InputError, fingerprint, resolve, scale_rounds
+from multicopy.analysis.commands.cli import main
+from multicopy.analysis.many import evaluate, failures, load, read, store, sweep, work
+from multicopy.analysis.many.design import measures
+from multicopy.analysis.many.driver import Stopped
+from multicopy.analysis.many.engine import EngineLost, InProcess
+from multicopy.analysis.many.points import Plan
+from multicopy.analysis.many.reading import check
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import InputError, fingerprint, resolve, scale_rounds
 
 AUDITS: dict[str, Any] = {"factors": {"oversight.audit": [0.1, 0.2, 0.3, 0.4, 0.5]}}
 
@@ -191,7 +191,7 @@ def test_bad_arguments_on_the_command_line(
     design = tmp_path / "design.toml"
     design.write_text("[factors]\n'oversight.audit' = [0.1]\n")
     out = ["--out", str(tmp_path / "out")]
-    monkeypatch.setattr("analysis.sweep.engine.REACHED_WITHIN", 1)
+    monkeypatch.setattr("multicopy.analysis.many.engine.REACHED_WITHIN", 1)
     assert main(["sweep", str(design), *out, "--scheduler", "tcp://127.0.0.1:9"]) == 2
     assert "--scheduler tcp://127.0.0.1:9: cannot be reached within 1 s" in capsys.readouterr().err
     assert not (tmp_path / "out").exists(), "the next try would be refused"
@@ -363,7 +363,7 @@ def test_a_folder_holds_one_sweep(small: Path, tmp_path: Path) -> None:
 def test_other_code_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table half from one version of the model and half from another would break it."""
     sweep(AUDITS, tmp_path, simulate=trivial, workers=0)
-    monkeypatch.setattr("analysis.sweep.driver.code_version", lambda: "another")
+    monkeypatch.setattr("multicopy.analysis.many.driver.code_version", lambda: "another")
     with pytest.raises(InputError, match="another version"):
         sweep(AUDITS, tmp_path, simulate=trivial, workers=0, resume=True)
 
@@ -390,8 +390,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep of the model with a part for every run; not to be changed."""
     out = tmp_path_factory.mktemp("parts") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("analysis.sweep.driver.PART_BYTES", 0)
-        patch.setattr("analysis.sweep.driver.CHUNK_SECONDS", 0.0)
+        patch.setattr("multicopy.analysis.many.driver.PART_BYTES", 0)
+        patch.setattr("multicopy.analysis.many.driver.CHUNK_SECONDS", 0.0)
         sweep(SMALL, out, workers=0)
     assert len(list((out / "runs").iterdir())) == 8
     return out
@@ -507,8 +507,8 @@ class Vanishing(InProcess):
 
 def test_a_lost_engine_keeps_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that were done and are thrown away when the cluster dies would break it."""
-    monkeypatch.setattr("analysis.sweep.engine.InProcess", Vanishing)
-    monkeypatch.setattr("analysis.sweep.driver.CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr("multicopy.analysis.many.engine.InProcess", Vanishing)
+    monkeypatch.setattr("multicopy.analysis.many.driver.CHUNK_SECONDS", 0.0)
     with pytest.raises(Stopped, match="scheduler is gone"):
         sweep(AUDITS, tmp_path, simulate=trivial, workers=0)
     with pytest.warns(UserWarning, match="3 of 5"):
@@ -548,7 +548,7 @@ def test_the_check_of_a_design_is_quick_for_a_million_runs() -> None:
 def test_help_imports_nothing_heavy() -> None:
     """A command line that loads Dask to print its help would break it."""
     script = (
-        "import sys; from analysis.cli import parser; parser()\n"
+        "import sys; from multicopy.analysis.commands.cli import parser; parser()\n"
         "print([m for m in ('dask', 'distributed', 'SALib', 'pandas', 'mesa') if m in sys.modules])"
     )
     told = subprocess.run(

@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 from sweep_support import ROOT
 
-from agents.parameters import Parameters
-from analysis.cli import main
-from analysis.sweep import discovery, load, phase_map, read, sensitivity, sweep
-from analysis.sweep.design import Design
-from model.scenario import InputError
+from multicopy.agents.parameters import Parameters
+from multicopy.analysis.commands.cli import main
+from multicopy.analysis.many import load, read, sweep
+from multicopy.analysis.many.design import Design
+from multicopy.analysis.questions import discovery, phase_map, sensitivity
+from multicopy.model.scenario import InputError
 
 UNIT = {"low": 0.0, "high": 1.0}
 THREE: dict[str, Any] = {

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from file_events import Fault, Words, drill, undisturbed
 
-from analysis.sweep import read
-from analysis.sweep.parts import SUMS, TABLES
-from analysis.sweep.store import manifest
+from multicopy.analysis.many import read
+from multicopy.analysis.many.parts import SUMS, TABLES
+from multicopy.analysis.many.store import manifest
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ copies = 64
 "oversight.audit" = [0.1, 0.3, 0.5]
 """
 PLUGIN = """
-from agents.extensions import measure
+from multicopy.agents.extensions import measure
 
 @measure("cursed", "fails at one level")
 def cursed(model):

@@ -17,19 +17,19 @@ import pandas as pd
 import pytest
 from sweep_support import cluster, deadly, start, wait_for, workers_of
 
-from agents.parameters import Parameters
-from analysis.cli import main
-from analysis.columns import documented
-from analysis.sweep import failures, load, read, sweep, work
-from analysis.sweep.design import ENDING, IDENTITY
-from analysis.sweep.driver import Stopped
-from analysis.sweep.engine import EngineLost, OnDask
-from analysis.sweep.measured import measured, require_measure
-from analysis.sweep.parts import DETAILS, TABLES
-from analysis.sweep.store import MANIFEST
-from analysis.sweep.work import Work
-from model.outcomes import CLASSES
-from model.scenario import InputError
+from multicopy.agents.parameters import Parameters
+from multicopy.analysis.commands.cli import main
+from multicopy.analysis.files.columns import documented
+from multicopy.analysis.many import failures, load, read, sweep, work
+from multicopy.analysis.many.design import ENDING, IDENTITY
+from multicopy.analysis.many.driver import Stopped
+from multicopy.analysis.many.engine import EngineLost, OnDask
+from multicopy.analysis.many.parts import DETAILS, TABLES
+from multicopy.analysis.many.store import MANIFEST
+from multicopy.analysis.many.work import Work
+from multicopy.analysis.questions.measured import measured, require_measure
+from multicopy.model.outcomes import CLASSES
+from multicopy.model.scenario import InputError
 
 SAMPLE = Path(__file__).with_name("plugin_sample.py")
 LEVELS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
@@ -66,8 +66,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Count
     with pytest.MonkeyPatch.context() as patch:
         counted = Counted()
         patch.setattr(work, "simulate", counted)
-        patch.setattr("analysis.sweep.driver.PART_BYTES", 0)
-        patch.setattr("analysis.sweep.driver.CHUNK_SECONDS", 0.0)
+        patch.setattr("multicopy.analysis.many.driver.PART_BYTES", 0)
+        patch.setattr("multicopy.analysis.many.driver.CHUNK_SECONDS", 0.0)
         sweep(KEPT, out, workers=0)
         yield out, counted
 
@@ -228,7 +228,7 @@ def test_measures_that_do_not_fit_are_failures(
     chunks: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails if they overwrite what says which run it is, or lose the runs that do fit."""
-    monkeypatch.setattr("analysis.sweep.driver.CHUNK_SECONDS", chunks)
+    monkeypatch.setattr("multicopy.analysis.many.driver.CHUNK_SECONDS", chunks)
     table = sweep(CHOICES, tmp_path, simulate=returns, workers=0)
     assert list(table["which"]) == ["a number", "a whole number"]
     assert list(table["mine"]) == [1.0, 3.0]
@@ -427,7 +427,7 @@ def test_a_cluster_without_workers_is_told_at_once_and_given_up(
     machine = OnDask(Work.of(load(CHOICES), None), NoWorkers(), say=told.append)
     machine.count_workers()
     assert told == ["the cluster has no worker; waiting for one, 300 s at most"]
-    monkeypatch.setattr("analysis.sweep.engine.DESERTED", -1)
+    monkeypatch.setattr("multicopy.analysis.many.engine.DESERTED", -1)
     with pytest.raises(EngineLost, match="had no worker"):
         machine.count_workers()
 
@@ -435,7 +435,7 @@ def test_a_cluster_without_workers_is_told_at_once_and_given_up(
 @pytest.mark.slow
 def test_a_joined_cluster_without_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails if the same is not so of a real one."""
-    monkeypatch.setattr("analysis.sweep.engine.DESERTED", 3)
+    monkeypatch.setattr("multicopy.analysis.many.engine.DESERTED", 3)
     told: list[str] = []
     how: dict[str, Any] = {"simulate": deadly, "say": told.append}
     with cluster(tmp_path / "cluster", workers=0) as (address, _), pytest.raises(Stopped):

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from sweep_support import ROOT
 
-from analysis import plugins
-from analysis.cli import COMMANDS, main, parser
-from analysis.options import comma_list
-from analysis.sweep import load, work
-from analysis.sweep.chunks import run_chunk
-from analysis.sweep.points import Plan
-from analysis.sweep.work import Work
-from model.scenario import InputError
+from multicopy.analysis.commands.cli import COMMANDS, main, parser
+from multicopy.analysis.commands.options import comma_list
+from multicopy.analysis.files import plugins
+from multicopy.analysis.many import load, work
+from multicopy.analysis.many.chunks import run_chunk
+from multicopy.analysis.many.points import Plan
+from multicopy.analysis.many.work import Work
+from multicopy.model.scenario import InputError
 
 SAMPLE = Path(__file__).with_name("plugin_sample.py")
 LEVELS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
@@ -139,19 +139,15 @@ def test_two_scenarios_of_one_name_are_refused(
 
 def test_workers_of_a_sweep_load_its_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails if a sweep with a plug-in works in this process only, or is resumed with another."""
-    from agents.extensions import REGISTRIES
-
-    before = {kind: dict(registry) for kind, registry in REGISTRIES.items()}
     monkeypatch.setattr(plugins, "_loaded", {})
     bare = work.code_version()
     try:
         plugins.load([str(SAMPLE)])
         design = load(SHORT | {"fixed": {"copies": 64, "lab.response": "pause"}})
         job, common = Plan(design).job(0), Work.of(design, None)
-        plugins.restore(before)
-        plugins._loaded.clear()
+        plugins.forget()
         harvest = run_chunk(common, [job])
         assert harvest.done == 1
         assert harvest.code == work.code_version() != bare
     finally:
-        plugins.restore(before)
+        plugins.forget()

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from sweep_support import DRILL, cluster, deadly, end, parts, start, wait_for, workers_of
 
-from analysis.sweep import failures, read, sweep
-from analysis.sweep.parts import SUMS, TABLES
+from multicopy.analysis.many import failures, read, sweep
+from multicopy.analysis.many.parts import SUMS, TABLES
 
 pytestmark = pytest.mark.slow
 

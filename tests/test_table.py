@@ -13,13 +13,13 @@ from conftest import SMALL, finished, small_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import folder
-from model import events, table
-from model.collective import CollectiveModel
-from model.genealogy import Genealogy
-from model.rows import LABELS, Kept
-from model.scenario import resolve
-from model.table import Table
+from multicopy.analysis.files import folder
+from multicopy.model import events, table
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.genealogy import Genealogy
+from multicopy.model.rows import LABELS, Kept
+from multicopy.model.scenario import resolve
+from multicopy.model.table import Table
 
 
 @given(st.lists(st.integers(0, 9), max_size=12), st.tuples(st.integers(0, 60), st.integers(0, 60)))

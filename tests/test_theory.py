@@ -11,10 +11,11 @@ import pytest
 from conftest import assert_frequency
 from scipy.special import expit
 
-from agents.population import Changes, Population
-from analysis import cli, theory
-from analysis.theory import checks, figures, oversight, quantitative, structure
-from model import competition, training
+from multicopy.agents.population import Changes, Population
+from multicopy.analysis.commands import cli
+from multicopy.analysis.questions import theory
+from multicopy.analysis.questions.theory import checks, figures, oversight, quantitative, structure
+from multicopy.model import competition, training
 
 QUICK = ("T1", "T2", "T3", "T5", "T6", "T9", "T11", "T12", "T13", "T14", "T15")
 

@@ -8,11 +8,20 @@ from conftest import Z_LIMIT, Numbers, assert_frequency, assert_mean, made_up, o
 from scipy.special import expit
 from scipy.stats import binom
 
-from agents.parameters import Training
-from agents.personas import Mixture, switch_weights
-from agents.population import Population, homes
-from agents.traits import ABOVE_SELF, HARDCODING, KEEP_SELF, NAMES, POWER, ROW, START, express
-from model.training import (
+from multicopy.agents.parameters import Training
+from multicopy.agents.personas import Mixture, switch_weights
+from multicopy.agents.population import Population, homes
+from multicopy.agents.traits import (
+    ABOVE_SELF,
+    HARDCODING,
+    KEEP_SELF,
+    NAMES,
+    POWER,
+    ROW,
+    START,
+    express,
+)
+from multicopy.model.training import (
     RULES,
     challenge,
     erase,

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from agents import traits
-from agents.traits import DRIVES, NAMES, START, TRAITS, WEIGHT_MAX, WEIGHTS, express
+from multicopy.agents import traits
+from multicopy.agents.traits import DRIVES, NAMES, START, TRAITS, WEIGHT_MAX, WEIGHTS, express
 
 latents = arrays(np.float64, (3, len(NAMES)), elements=st.floats(-1e4, 1e4))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 
-from analysis import checkpoints, cli, figures, folder, keeping, summary, versions
-from analysis.commands import run
-from analysis.sweep import driver
-from model.collective import CollectiveModel
-from model.genealogy import Genealogy
-from model.scenario import resolve, scale_rounds
+from multicopy.analysis import figures
+from multicopy.analysis.commands import cli, run, summary
+from multicopy.analysis.files import checkpoints, folder, keeping, versions
+from multicopy.analysis.many import driver
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.genealogy import Genealogy
+from multicopy.model.scenario import resolve, scale_rounds
 
 USED = checkpoints, cli, driver, keeping, summary, versions
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import chain
 
-from model.scenario import InputError
+from multicopy.model.scenario import InputError
 
 HOST = "127.0.0.1"
 PORT = 8765
@@ -40,7 +40,7 @@ def serve(scenario: str, port: int) -> int:
     if not _is_free(port):
         raise InputError(f"port {port} is in use or not allowed; {_proposal(port)}")
     os.environ |= _environment(scenario)  # before anything of Solara is imported, which reads it
-    from analysis.app.server import run
+    from multicopy.analysis.app.server import run
 
     return run(HOST, port)
 
@@ -49,7 +49,7 @@ def _environment(scenario: str) -> dict[str, str]:
     """What the server is told: what to show, and to stay on its own."""
     return {
         SCENARIO: scenario,
-        "SOLARA_APP": "analysis.app.page",
+        "SOLARA_APP": "multicopy.analysis.app.page",
         "SOLARA_ASSETS_CDN": f"http://{HOST}:9/",  # nothing is fetched that is not bundled
         "SOLARA_KERNEL_CULL_TIMEOUT": "15s",  # for tabs that could not say that they close
         "SOLARA_TELEMETRY_MIXPANEL_ENABLE": "false",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from agents.traits import NAMES, PRESERVATION
-from analysis.app import svg
-from analysis.app.frame import Arm
-from analysis.app.svg import DASHES, PALETTE, Line
-from model.measures import label, of_block, unit
+from multicopy.agents.traits import NAMES, PRESERVATION
+from multicopy.analysis.app import svg
+from multicopy.analysis.app.frame import Arm
+from multicopy.analysis.app.svg import DASHES, PALETTE, Line
+from multicopy.model.measures import label, of_block, unit
 
 OVERSIGHT: Final = ("detection", "legibility", "capture", "audit")
 SHOWN: Final = ("shown_alignment", "stated_alignment")

@@ -9,14 +9,14 @@ from typing import Any
 
 import solara
 
-from agents.parameters import Parameters
-from analysis.app.download import archive, scenario_file
-from analysis.app.frame import Frame
-from analysis.app.settings import LIVE, MAKE_UP, RATES, Control, control, sizes
-from analysis.app.state import Desk
-from analysis.app.stories import STORIES
-from analysis.app.widgets import Input
-from model.scenario import table
+from multicopy.agents.parameters import Parameters
+from multicopy.analysis.app.download import archive, scenario_file
+from multicopy.analysis.app.frame import Frame
+from multicopy.analysis.app.settings import LIVE, MAKE_UP, RATES, Control, control, sizes
+from multicopy.analysis.app.state import Desk
+from multicopy.analysis.app.stories import STORIES
+from multicopy.analysis.app.widgets import Input
+from multicopy.model.scenario import table
 
 
 def box(tag: str, class_: str = "", *children: Any, **attributes: str) -> Any:

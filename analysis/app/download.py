@@ -9,10 +9,10 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import pandas as pd
 
-from analysis.app.session import Session
-from analysis.folder import write
-from model.collective import CollectiveModel
-from model.scenario import to_toml
+from multicopy.analysis.app.session import Session
+from multicopy.analysis.files.folder import write
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import to_toml
 
 
 def scenario_file(session: Session) -> bytes:

@@ -11,19 +11,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from agents.arrays import Floats
-from agents.levels import LEVELS
-from agents.overseers import OVERSEER_KINDS
-from agents.personas import PERSONA
-from agents.population import Changes
-from agents.traits import NAMES, TRAIT_COUNT
-from analysis.app.measures import MEASURES
-from analysis.app.settings import in_force
-from analysis.app.svg import TimeAxis
-from model.collective import CollectiveModel
-from model.competition import takeovers
-from model.events import Event
-from model.ledger import processes
+from multicopy.agents.levels import LEVELS
+from multicopy.agents.machine.arrays import Floats
+from multicopy.agents.overseers import OVERSEER_KINDS
+from multicopy.agents.personas import PERSONA
+from multicopy.agents.population import Changes
+from multicopy.agents.traits import NAMES, TRAIT_COUNT
+from multicopy.analysis.app.measures import MEASURES
+from multicopy.analysis.app.settings import in_force
+from multicopy.analysis.app.svg import TimeAxis
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.competition import takeovers
+from multicopy.model.events import Event
+from multicopy.model.ledger import processes
 
 POINTS: Final = 120
 """Rounds that a chart shows at most, beside the last."""

@@ -10,11 +10,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import to_hex
 
-from agents.arrays import Floats
-from agents.population import Population
-from agents.traits import DRIFTS, GAMING, KEEP_TEAM, WEIGHT_MAX, WEIGHTS
-from model.collective import CollectiveModel
-from model.measures import label
+from multicopy.agents.machine.arrays import Floats
+from multicopy.agents.population import Population
+from multicopy.agents.traits import DRIFTS, GAMING, KEEP_TEAM, WEIGHT_MAX, WEIGHTS
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.measures import label
 
 LEVELS: Final = 64
 """Steps of the color scale."""

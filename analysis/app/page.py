@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import solara
 
-from analysis.app import SCENARIO
-from analysis.app.controls import Controls, Save, Stories, Transport, box
-from analysis.app.state import Desk
-from analysis.app.views import (
+from multicopy.analysis.app import SCENARIO
+from multicopy.analysis.app.controls import Controls, Save, Stories, Transport, box
+from multicopy.analysis.app.state import Desk
+from multicopy.analysis.app.views import (
     Charts,
     ChosenTeam,
     Collective,
@@ -23,7 +23,7 @@ from analysis.app.views import (
     Told,
     Words,
 )
-from model.scenario import DEFAULT
+from multicopy.model.scenario import DEFAULT
 
 CSS: Final = Path(__file__).with_name("page.css")
 

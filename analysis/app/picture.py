@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from analysis.app import svg
-from analysis.app.frame import Arm, Team
-from analysis.app.measures import VIRIDIS, Measure
+from multicopy.analysis.app import svg
+from multicopy.analysis.app.frame import Arm, Team
+from multicopy.analysis.app.measures import VIRIDIS, Measure
 
 WIDTH: Final = 640
 GAP: Final = 8

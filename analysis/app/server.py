@@ -17,8 +17,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from analysis.app.memory import share_heaps
-from analysis.commands.console import say
+from multicopy.analysis.app.memory import share_heaps
 
 NAMES: Final = ("127.0.0.1", "localhost")
 """Names of this machine by which browsers may ask for the page; none that others can redirect."""
@@ -70,7 +69,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             where = f"http://{self.config.host}:{self.config.port}"
-            say(f"Open {where} in a browser; Ctrl-C stops the server.")
+            print(f"Open {where} in a browser; Ctrl-C stops the server.", flush=True)
 
 
 def run(host: str, port: int) -> int:

@@ -16,13 +16,13 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from agents.parameters import Parameters
-from analysis.app.frame import Frame, Live, PageModel
-from analysis.app.measures import MEASURES
-from analysis.app.memory import give_back
-from analysis.app.settings import Setup, declared, in_force
-from model.events import Event
-from model.scenario import InputError, resolve
+from multicopy.agents.parameters import Parameters
+from multicopy.analysis.app.frame import Frame, Live, PageModel
+from multicopy.analysis.app.measures import MEASURES
+from multicopy.analysis.app.memory import give_back
+from multicopy.analysis.app.settings import Setup, declared, in_force
+from multicopy.model.events import Event
+from multicopy.model.scenario import InputError, resolve
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from fractions import Fraction
 from operator import attrgetter
 from typing import Any, Final
 
-from agents.parameters import Parameters
-from model.collective import CollectiveModel
-from model.scenario import InputError, ParameterInfo, resolve, table
+from multicopy.agents.parameters import Parameters
+from multicopy.model.collective import CollectiveModel
+from multicopy.model.scenario import InputError, ParameterInfo, resolve, table
 
 LIVE: Final = {
     "oversight.audit": 0.01,

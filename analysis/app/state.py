@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 import solara
 
-from agents.parameters import Parameters
-from analysis.app.charts import COMPARED
-from analysis.app.frame import Frame
-from analysis.app.measures import MEASURES
-from analysis.app.session import Session
-from analysis.app.settings import RATES, Setup, sizes, typed
-from analysis.app.stories import STORIES
-from model.scenario import InputError, resolve, shipped
+from multicopy.agents.parameters import Parameters
+from multicopy.analysis.app.charts import COMPARED
+from multicopy.analysis.app.frame import Frame
+from multicopy.analysis.app.measures import MEASURES
+from multicopy.analysis.app.session import Session
+from multicopy.analysis.app.settings import RATES, Setup, sizes, typed
+from multicopy.analysis.app.stories import STORIES
+from multicopy.model.scenario import InputError, resolve, shipped
 
 T = TypeVar("T")
 

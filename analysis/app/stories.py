@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from analysis.app.settings import Setup
+from multicopy.analysis.app.settings import Setup
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from analysis.style import BLUE, VERMILION
+from multicopy.analysis.figures.look import BLUE, VERMILION
 
 INK, FAINT, BAND = "#1f2933", "#52606d", "#eef1f4"
 DARK_GREEN, PURPLE, BROWN = "#007a59", "#8e3b8a", "#7a5c00"

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
-from agents.arrays import Floats
-from agents.traits import NAMES
-from analysis.app import svg
-from analysis.app.frame import Arm, Team
-from model.events import Event
-from model.ledger import PROCESSES
-from model.measures import label
+from multicopy.agents.machine.arrays import Floats
+from multicopy.agents.traits import NAMES
+from multicopy.analysis.app import svg
+from multicopy.analysis.app.frame import Arm, Team
+from multicopy.model.events import Event
+from multicopy.model.ledger import PROCESSES
+from multicopy.model.measures import label
 
 TRAITS: Final = {
     name: label(name)

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import solara
 
-from analysis.app import charts, picture, tables
-from analysis.app.charts import COMPARED
-from analysis.app.controls import box, options
-from analysis.app.frame import LAST_ROUNDS, Arm, Frame
-from analysis.app.measures import MEASURES
-from analysis.app.state import Desk
-from analysis.app.stories import STORIES
-from analysis.app.widgets import Drawing, Input
+from multicopy.analysis.app import charts, picture, tables
+from multicopy.analysis.app.charts import COMPARED
+from multicopy.analysis.app.controls import box, options
+from multicopy.analysis.app.frame import LAST_ROUNDS, Arm, Frame
+from multicopy.analysis.app.measures import MEASURES
+from multicopy.analysis.app.state import Desk
+from multicopy.analysis.app.stories import STORIES
+from multicopy.analysis.app.widgets import Drawing, Input
 
 ARROWS: Final = "Teams: the arrow keys choose another one"
 SHOWN: Final = "All that the lab has to go by, beside what only this page knows."

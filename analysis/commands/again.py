@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis.commands.console import CHECK_FAILED, DONE, progress_bar, say
-from analysis.commands.run import (
+from multicopy.analysis.commands.console import CHECK_FAILED, DONE, progress_bar, say
+from multicopy.analysis.commands.options import load_plugins, plugin_option
+from multicopy.analysis.commands.run import (
     Played,
     Stop,
     draw_missing,
@@ -18,7 +19,6 @@ from analysis.commands.run import (
     play,
     until_stopped,
 )
-from analysis.options import load_plugins, plugin_option
 
 
 def setup_resume(p: argparse.ArgumentParser) -> None:
@@ -39,9 +39,9 @@ def resume(arguments: argparse.Namespace) -> int:
     """
     import numpy as np
 
-    from analysis import holding, keeping
-    from model.health import NumericFault
-    from model.scenario import InputError
+    from multicopy.analysis.files import holding, keeping
+    from multicopy.model.health import NumericFault
+    from multicopy.model.scenario import InputError
 
     arguments.force = True  # what the folder holds is of the run that goes on
     out = arguments.run
@@ -62,8 +62,8 @@ def resume(arguments: argparse.Namespace) -> int:
 
 def _finish(arguments: argparse.Namespace, stop: Stop) -> int:
     """Add what is missing to the folder of a run that went to its end."""
-    from analysis import folder, holding
-    from model.scenario import InputError
+    from multicopy.analysis.files import folder, holding
+    from multicopy.model.scenario import InputError
 
     out = arguments.run
     if not holding.is_run(out):
@@ -88,7 +88,7 @@ def _finish(arguments: argparse.Namespace, stop: Stop) -> int:
 
 def _last_state(out: Path) -> Played:
     """The run as its checkpoint tells."""
-    from analysis import checkpoints
+    from multicopy.analysis.files import checkpoints
 
     checkpoint = checkpoints.read(out)
     how: dict[str, Any] = dict(checkpoint.header["how"])
@@ -108,8 +108,8 @@ def require_plugins(out: Path, how: Mapping[str, Any]) -> None:
     InputError
         If one is missing, has changed, or is too many.
     """
-    from analysis import plugins
-    from model.scenario import InputError
+    from multicopy.analysis.files import plugins
+    from multicopy.model.scenario import InputError
 
     used, loaded = how.get("plugins"), plugins.loaded()
     if type(used) is not dict or not all(isinstance(v, str) for v in used.values()):
@@ -125,9 +125,9 @@ def require_plugins(out: Path, how: Mapping[str, Any]) -> None:
 
 
 def _require_versions(out: Path, made: Mapping[str, Any]) -> None:
-    from analysis.holding import anew
-    from analysis.versions import differing
-    from model.scenario import InputError
+    from multicopy.analysis.files.holding import anew
+    from multicopy.analysis.files.versions import differing
+    from multicopy.model.scenario import InputError
 
     if differ := differing(made):
         raise InputError(
@@ -145,10 +145,10 @@ def setup_reproduce(p: argparse.ArgumentParser) -> None:
 
 def reproduce(arguments: argparse.Namespace) -> int:
     """Make a run again from its own files, and say of each table whether it is the same."""
-    from analysis import folder
-    from analysis.reproduction import IDENTICAL, reproduced
-    from analysis.versions import differing
-    from model.scenario import InputError
+    from multicopy.analysis.files import folder
+    from multicopy.analysis.files.reproduction import IDENTICAL, reproduced
+    from multicopy.analysis.files.versions import differing
+    from multicopy.model.scenario import InputError
 
     load_plugins(arguments)
     run = folder.read(arguments.run, to_repeat=True)

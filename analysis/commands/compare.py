@@ -6,8 +6,8 @@ import argparse
 from math import isnan
 from pathlib import Path
 
-from analysis.commands.console import DONE, print_table, progress_bar
-from analysis.options import (
+from multicopy.analysis.commands.console import DONE, print_table, progress_bar
+from multicopy.analysis.commands.options import (
     comma_list,
     neutral_option,
     resolved,
@@ -38,7 +38,8 @@ def setup_ablate(p: argparse.ArgumentParser) -> None:
 
 def ablate(arguments: argparse.Namespace) -> int:
     """Run base, neutral and control arms, print and write the effects and their forest plot."""
-    from analysis import experiments, folder
+    from multicopy.analysis.files import folder
+    from multicopy.analysis.questions import experiments
 
     parameters, _ = resolved(arguments)
     effects = experiments.load_effects(arguments.file or experiments.EFFECTS)
@@ -49,13 +50,12 @@ def ablate(arguments: argparse.Namespace) -> int:
     table = experiments.ablate(
         effects, parameters, range(arguments.seeds), arguments.workers, progress_bar("runs")
     )
-    from analysis import style
-    from analysis.figures import forest
-    from model.scenario import fingerprint
+    from multicopy.analysis.figures import forest, look
+    from multicopy.model.scenario import fingerprint
 
     identity = {"schema": str(folder.SCHEMA), "scenario": fingerprint(parameters)}
     folder.write_table(out / "effects.parquet", table, identity)
-    style.save(forest(table), out / "effects.png")
+    look.save(forest(table), out / "effects.png")
     rows = [
         (
             r["effect"],
@@ -96,8 +96,11 @@ def setup_personas(p: argparse.ArgumentParser) -> None:
 
 def personas(arguments: argparse.Namespace) -> int:
     """Run distortion (0), switching (1) and half of each; compare what tells them apart."""
-    from analysis import experiments, figures, folder, style
-    from model.scenario import fingerprint
+    from multicopy.analysis import figures
+    from multicopy.analysis.figures import look
+    from multicopy.analysis.files import folder
+    from multicopy.analysis.questions import experiments
+    from multicopy.model.scenario import fingerprint
 
     parameters, _ = resolved(arguments)
     out = arguments.out or Path("results") / f"personas-{parameters.name}"
@@ -110,7 +113,7 @@ def personas(arguments: argparse.Namespace) -> int:
     )
     identity = {"schema": str(folder.SCHEMA), "scenario": fingerprint(parameters)}
     folder.write_table(out / "personas.parquet", table, identity)
-    style.save(figures.persona_models(table), out / "personas.png")
+    look.save(figures.persona_models(table), out / "personas.png")
     likes = [c for c in table.columns if c.startswith("like_")]
     measures = ["typicality", "explained", "homology", "resemblance"]
     last = table[table["round"] == table["round"].max()]
@@ -143,9 +146,11 @@ def setup_outcomes(p: argparse.ArgumentParser) -> None:
 
 def outcomes(arguments: argparse.Namespace) -> int:
     """Run scenarios over many seeds; print, draw and write the shares of the outcome classes."""
-    from analysis import folder, shares, style
-    from model.outcomes import CLASSES
-    from model.scenario import InputError
+    from multicopy.analysis.figures import look
+    from multicopy.analysis.files import folder
+    from multicopy.analysis.questions import shares
+    from multicopy.model.outcomes import CLASSES
+    from multicopy.model.scenario import InputError
 
     scenarios = []
     for name in arguments.scenarios:
@@ -164,7 +169,7 @@ def outcomes(arguments: argparse.Namespace) -> int:
     identity = {"schema": str(folder.SCHEMA)}
     folder.write_table(out / "runs.parquet", runs, identity)
     folder.write_table(out / "outcomes.parquet", table, identity)
-    style.save(shares.figure(table), out / "outcomes.png")
+    look.save(shares.figure(table), out / "outcomes.png")
     rows = [
         [str(scenario), *(f"{r.share:.2f} [{r.low:.2f}, {r.high:.2f}]" for r in part.itertuples())]
         for scenario, part in table.groupby("scenario", observed=True)

@@ -25,7 +25,7 @@ def say(text: str = "") -> None:
 
 def tell_first_use() -> None:
     """Say that the inner loops are compiled first, if they are."""
-    from agents.compiled import is_first_use
+    from multicopy.agents.machine.compiled import is_first_use
 
     if is_first_use():
         sys.stderr.write("note: compiling the inner loops (once, about 25 s) ...\n")

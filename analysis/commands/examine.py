@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from analysis.commands.console import DONE, print_table, tell_first_use
-from analysis.options import whole_from_one
+from multicopy.analysis.commands.console import DONE, print_table, tell_first_use
+from multicopy.analysis.commands.options import whole_from_one
 
 
 def setup_explain(p: argparse.ArgumentParser) -> None:
@@ -23,8 +23,10 @@ def explain(arguments: argparse.Namespace) -> int:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from analysis import attribution, figures, folder
-    from analysis.style import save, style
+    from multicopy.analysis import figures
+    from multicopy.analysis.figures.look import save, style
+    from multicopy.analysis.files import folder
+    from multicopy.analysis.questions import attribution
 
     run = folder.read_complete(arguments.run)
     name, weights = attribution.weights_of(arguments.measure)
@@ -57,7 +59,8 @@ def setup_probe(p: argparse.ArgumentParser) -> None:
 
 def probe(arguments: argparse.Namespace) -> int:
     """Probe the population of a run: retrain it, or add noise to its weights."""
-    from analysis import folder, places, probes
+    from multicopy.analysis.files import folder, places
+    from multicopy.analysis.questions import probes
 
     run = folder.read_complete(arguments.run)
     path = arguments.run / f"probe-{arguments.kind}.parquet"
@@ -114,11 +117,12 @@ def setup_fork(p: argparse.ArgumentParser) -> None:
 
 def fork(arguments: argparse.Namespace) -> int:
     """Continue one state of a run under different responses of the lab, and compare."""
-    from agents.parameters import nearest
-    from analysis import folder, places, probes
-    from analysis.figures import compare_policies
-    from analysis.style import save
-    from model.scenario import InputError
+    from multicopy.agents.parameters import nearest
+    from multicopy.analysis.figures import compare_policies
+    from multicopy.analysis.figures.look import save
+    from multicopy.analysis.files import folder, places
+    from multicopy.analysis.questions import probes
+    from multicopy.model.scenario import InputError
 
     names = [name for name in arguments.policy.split("|") if name]
     for name in names:
@@ -157,7 +161,7 @@ def fork(arguments: argparse.Namespace) -> int:
 
 def _figure(run: Any, name: str) -> Path:
     """Where a figure of a run goes that is drawn after it; it can be written."""
-    from analysis import places
+    from multicopy.analysis.files import places
 
     path: Path = run.folder / "figures" / name
     places.require_folder(path.parent)
@@ -166,7 +170,7 @@ def _figure(run: Any, name: str) -> Path:
 
 
 def _fork_round(run: Any, at: str) -> int:
-    from model.scenario import InputError
+    from multicopy.model.scenario import InputError
 
     total = len(run.rounds)
     if at == "caught":

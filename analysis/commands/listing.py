@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from analysis.commands.console import DONE, WIDTH, say
+from multicopy.analysis.commands.console import DONE, WIDTH, say
 
 
 def setup_scenarios(p: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def setup_scenarios(p: argparse.ArgumentParser) -> None:
 
 def scenarios(arguments: argparse.Namespace) -> int:
     """List the shipped scenarios, a line each, and what takes selection out of any of them."""
-    from model.scenario import DEFAULT, NEUTRAL, resolve, shipped
+    from multicopy.model.scenario import DEFAULT, NEUTRAL, resolve, shipped
 
     for name in shipped():
         marked = f"{name} (default)" if name == DEFAULT else name
@@ -39,7 +39,7 @@ def setup_parameters(p: argparse.ArgumentParser) -> None:
 
 def parameters(arguments: argparse.Namespace) -> int:
     """Print every parameter: path, value, what is allowed, unit, meaning, source."""
-    from model.scenario import InputError, resolve, table
+    from multicopy.model.scenario import InputError, resolve, table
 
     parameters = resolve(arguments.scenario)
     word = arguments.search.lower()

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from analysis.commands.console import DONE, WIDTH, Pace, duration, say, tell_first_use
-from analysis.options import (
+from multicopy.analysis.commands.console import DONE, WIDTH, Pace, duration, say, tell_first_use
+from multicopy.analysis.commands.options import (
     neutral_option,
     resolved,
     scenario_options,
@@ -88,7 +88,7 @@ def play(
 
     `command` is what begins the run anew, if it begins here.
     """
-    from analysis import folder, holding
+    from multicopy.analysis.files import folder, holding
 
     with folder.claimed(out, arguments.force, command), _way_on_told(out):
         played = _simulate(out, begin, arguments, stop)
@@ -115,7 +115,7 @@ def play(
 @contextmanager
 def _way_on_told(out: Path) -> Iterator[None]:
     """What ends a command early is told with the command that goes on, if it left anything."""
-    from analysis import holding
+    from multicopy.analysis.files import holding
 
     try:
         yield
@@ -133,7 +133,7 @@ def _way_on_told(out: Path) -> Iterator[None]:
 @contextmanager
 def until_stopped(out: Path, stop: Stop) -> Iterator[None]:
     """What is done once the tables are whole; a signal ends it."""
-    from analysis import holding
+    from multicopy.analysis.files import holding
 
     stop.gently = False
     try:
@@ -151,9 +151,9 @@ def _begin(
     parameters: Any, arguments: argparse.Namespace, out: Path, how: Mapping[str, Any]
 ) -> Played:
     """The run before its first round."""
-    from analysis import keeping, versions
-    from model.collective import CollectiveModel
-    from model.genealogy import Genealogy
+    from multicopy.analysis.files import keeping, versions
+    from multicopy.model.collective import CollectiveModel
+    from multicopy.model.genealogy import Genealogy
 
     played = Played(CollectiveModel(parameters, rng=arguments.seed), how)
     if arguments.lineage:
@@ -167,9 +167,9 @@ def _simulate(
     out: Path, begin: Callable[[], Played], arguments: argparse.Namespace, stop: Stop
 ) -> Played:
     """Run the model and write its tables."""
-    from agents.extensions import PluginFault
-    from analysis import folder, keeping
-    from model.health import NumericFault
+    from multicopy.agents.extensions import PluginFault
+    from multicopy.analysis.files import folder, keeping
+    from multicopy.model.health import NumericFault
 
     if not arguments.quiet:
         tell_first_use()
@@ -194,7 +194,7 @@ def _simulate(
 
 def _how(overrides: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
     """How a run is made, for its provenance."""
-    from analysis import plugins
+    from multicopy.analysis.files import plugins
 
     return {
         "overrides": overrides,
@@ -333,7 +333,7 @@ class _Tables:
 
 
 def _tables(model: Any) -> _Tables:
-    from analysis.folder import archetype_table
+    from multicopy.analysis.files.folder import archetype_table
 
     records = model.records
     events, ledger = records.events.outline(), model.ledger.frame()
@@ -342,7 +342,8 @@ def _tables(model: Any) -> _Tables:
 
 def draw_missing(tables: Any, out: Path) -> int:
     """Draw the figures that a run folder does not have yet; how many there were."""
-    from analysis import figures, folder
+    from multicopy.analysis import figures
+    from multicopy.analysis.files import folder
 
     drawn = figures.all_figures(tables, but=folder.figures_of(out))
     figures.save(drawn, out / folder.FIGURES)
@@ -353,7 +354,7 @@ def _tell(model: Any, tables: _Tables) -> None:
     """Print the summary, in colors only on a terminal."""
     from rich.console import Console
 
-    from analysis.summary import summary
+    from multicopy.analysis.commands.summary import summary
 
     terminal = sys.stdout.isatty()
     console = Console(width=min(WIDTH, Console().width) if terminal else WIDTH)

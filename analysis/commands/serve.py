@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from analysis.options import whole_from_zero
+from multicopy.analysis.commands.options import whole_from_zero
 
 
 def setup_serve(p: argparse.ArgumentParser) -> None:
@@ -16,8 +16,8 @@ def setup_serve(p: argparse.ArgumentParser) -> None:
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve the interactive page on this machine."""
-    from analysis import app
-    from model.scenario import resolve
+    from multicopy.analysis import app
+    from multicopy.model.scenario import resolve
 
     resolve(arguments.scenario)
     return app.serve(arguments.scenario, arguments.port)

@@ -6,8 +6,8 @@ import argparse
 import time
 from pathlib import Path
 
-from analysis.commands.console import CHECK_FAILED, DONE, tell_first_use
-from analysis.options import comma_list, whole_from_zero
+from multicopy.analysis.commands.console import CHECK_FAILED, DONE, tell_first_use
+from multicopy.analysis.commands.options import comma_list, whole_from_zero
 
 
 def setup_validate(p: argparse.ArgumentParser) -> None:
@@ -24,14 +24,14 @@ def setup_validate(p: argparse.ArgumentParser) -> None:
 
 def validate(arguments: argparse.Namespace) -> int:
     """Compare the simulator's own code with exact theory; 1 if any check fails."""
-    from analysis import theory
-    from model.scenario import InputError
+    from multicopy.analysis.questions import theory
+    from multicopy.model.scenario import InputError
 
     oracles = theory.choose(arguments.only or [*theory.ORACLES])
     if arguments.replicates < theory.FEWEST:
         raise InputError(f"--replicates {arguments.replicates}: from {theory.FEWEST}")
     if arguments.out:
-        from analysis import folder
+        from multicopy.analysis.files import folder
 
         folder.prepare_files(arguments.out, theory.files(oracles), arguments.force)
     tell_first_use()

@@ -14,21 +14,23 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from agents.parameters import Parameters
+from multicopy.agents.parameters import Parameters
 
 # In the order in which the figures of a run are shown.
-from analysis.figures import calendar  # noqa: F401
+from multicopy.analysis.figures import calendar  # noqa: F401
 
 # isort: split
-from analysis.figures import rounds  # noqa: F401
+from multicopy.analysis.figures import rounds  # noqa: F401
 
 # isort: split
-from analysis.figures import personas  # noqa: F401
+from multicopy.analysis.figures import personas  # noqa: F401
 
 # isort: split
-from analysis.figures.comparisons import effects, persona_measure, runs
-from analysis.figures.ledger import ledger_matrix, ledger_squares, processes_of, waterfall
-from analysis.figures.registry import (
+from multicopy.analysis.figures.comparisons import effects, persona_measure, runs
+from multicopy.analysis.figures.ledger import ledger_matrix, ledger_squares, processes_of, waterfall
+from multicopy.analysis.figures.look import SMALL, WIDTH, canvas, one_legend, phase_name, style
+from multicopy.analysis.figures.look import save as save_figure
+from multicopy.analysis.figures.registry import (
     PANELS,
     WHOLES,
     Panel,
@@ -38,8 +40,6 @@ from analysis.figures.registry import (
     panels,
     whole,
 )
-from analysis.style import SMALL, WIDTH, canvas, one_legend, phase_name, style
-from analysis.style import save as save_figure
 
 
 def __getattr__(name: str) -> Any:
@@ -144,7 +144,7 @@ def save(figures: Mapping[str, Figure], folder: Path) -> None:
 
 
 def forest(table: pd.DataFrame) -> Figure:
-    """Forest plot of effects, as `analysis.experiments.ablate` returns them."""
+    """Forest plot of effects, as `analysis.questions.experiments.ablate` returns them."""
     with style():
         figure = Figure(figsize=(WIDTH, 0.8 + 0.26 * len(table)), layout="constrained")
         effects(table, figure.subplots())

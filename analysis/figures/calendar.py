@@ -10,8 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter, MonthLocator, date2num
 
-from analysis.figures.registry import figure
-from analysis.style import (
+from multicopy.analysis.figures.look import (
     BLUE,
     GREEN,
     ORANGE,
@@ -22,6 +21,7 @@ from analysis.style import (
     staggered,
     text_width,
 )
+from multicopy.analysis.figures.registry import figure
 
 LAB: Final = {
     "threshold": ("evidence passes", "^", ORANGE),

@@ -7,8 +7,7 @@ from typing import Final
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.experiments import HOLDS
-from analysis.style import (
+from multicopy.analysis.figures.look import (
     BLUE,
     GRAY,
     GREEN,
@@ -20,7 +19,8 @@ from analysis.style import (
     panel,
     phases,
 )
-from model.measures import title
+from multicopy.analysis.files.columns import HOLDS
+from multicopy.model.measures import title
 
 COLORS: Final = (BLUE, VERMILION, GREEN, ORANGE, GRAY)
 
@@ -32,7 +32,7 @@ def effects(table: pd.DataFrame, ax: Axes) -> Axes:
     Parameters
     ----------
     table
-        As `analysis.experiments.ablate` returns.
+        As `analysis.questions.experiments.ablate` returns.
     ax
         Where to draw.
     """

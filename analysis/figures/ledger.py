@@ -10,10 +10,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from agents.traits import DRIVES, NAMES, TRAITS
-from analysis.attribution import MUTATION, SELECTION
-from analysis.figures.registry import Panel, declare
-from analysis.style import (
+from multicopy.agents.traits import DRIVES, NAMES, TRAITS
+from multicopy.analysis.figures.look import (
     BLUE,
     GRAY,
     GREEN,
@@ -26,12 +24,13 @@ from analysis.style import (
     panel,
     phase_name,
 )
-from model.ledger import PROCESSES
-from model.measures import label, of_block
+from multicopy.analysis.figures.registry import Panel, declare
+from multicopy.model.ledger import PROCESSES, SELECTED, VARIED
+from multicopy.model.measures import label, of_block
 
 LEVELS: Final[Mapping[str, Sequence[str]]] = {
-    **{f"selection of {level}": of for level, of in SELECTION.items()},
-    "mutation": MUTATION,
+    **{f"selection of {level}": of for level, of in SELECTED.items()},
+    "mutation": VARIED,
 }
 """Levels, and the processes of the ledger that belong to them."""
 
@@ -107,7 +106,7 @@ def levels(entries: pd.DataFrame, ax: Axes, traits: Sequence[str] = NAMES[DRIVES
     """Which level moved the attention to which drive, in points of 100, over the whole run."""
     table = 100 * by_level(entries).reindex(list(traits), fill_value=0.0)
     place = np.arange(len(table))
-    marks = (*islice(cycle(MARKS), len(SELECTION)), *OTHERS)
+    marks = (*islice(cycle(MARKS), len(SELECTED)), *OTHERS)
     spread = np.linspace(-0.28, 0.28, len(marks))
     ax.axvline(0, color="0.5", lw=0.8, zorder=1)
     for (level, values), (marker, color), off in zip(table.items(), marks, spread, strict=True):
@@ -158,7 +157,7 @@ for _block in dict.fromkeys(trait.block for trait in TRAITS[DRIVES]):
             ("ledger",),
             levels,
             f"Drives, {_block}: change of attention over the run by selection of "
-            f"{', of '.join(SELECTION)}, by mutation, and by all else.",
+            f"{', of '.join(SELECTED)}, by mutation, and by all else.",
             2.3,
             options={"traits": of_block(_block)},
         )

@@ -11,10 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from agents.personas import PERSONA
-from agents.traits import NAMES
-from analysis.figures.registry import figure
-from analysis.style import (
+from multicopy.agents.personas import PERSONA
+from multicopy.agents.traits import NAMES
+from multicopy.analysis.figures.look import (
     BLUE,
     GRAY,
     GREEN,
@@ -26,6 +25,7 @@ from analysis.style import (
     lines,
     phase_name,
 )
+from multicopy.analysis.figures.registry import figure
 
 PLACES = tuple(
     (float(r * np.cos(angle)), float(r * np.sin(angle)))

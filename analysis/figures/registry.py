@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agents.extensions import guarded
-from agents.parameters import Parameters
-from analysis.style import panel
+from multicopy.agents.extensions import guarded
+from multicopy.agents.parameters import Parameters
+from multicopy.analysis.figures.look import panel
 
 
 class Tables(Protocol):
@@ -160,7 +160,15 @@ def panels() -> list[Panel]:
 
 def is_own(function: Callable[..., Any]) -> bool:
     """Whether a function is the project's, no plug-in's."""
-    return function.__module__.startswith("analysis.")
+    return function.__module__.startswith("multicopy.")
+
+
+def keep_own() -> None:
+    """Take away the panels that plug-ins declared."""
+    for group, some in [*PANELS.items()]:
+        some[:] = [one for one in some if is_own(one.draw)]
+        if not some:
+            del PANELS[group]
 
 
 def drawable(data: Tables) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from agents.traits import KEEP_SELF, START, WEIGHT_MAX, express
-from analysis.figures.registry import figure
-from analysis.style import BLUE, GRAY, GREEN, ORANGE, PINK, SKY, VERMILION, lines
+from multicopy.agents.traits import KEEP_SELF, START, WEIGHT_MAX, express
+from multicopy.analysis.figures.look import BLUE, GRAY, GREEN, ORANGE, PINK, SKY, VERMILION, lines
+from multicopy.analysis.figures.registry import figure
 
 PRINCIPLES = {"helpful": BLUE, "harmless": GREEN, "honest": ORANGE}
 

@@ -1,4 +1,4 @@
-"""What many runs say: each figure a function of a tidy table, as `analysis.sweep.summary` makes."""
+"""What many runs say: each figure a function of a tidy table (`questions.sweep_summary`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from analysis.style import (
+from multicopy.analysis.figures.look import (
     BLUE,
     GRAY,
     GREEN,
@@ -27,8 +27,8 @@ from analysis.style import (
     room,
     text_width,
 )
-from model.measures import label, title
-from model.outcomes import CLASSES
+from multicopy.model.measures import label, title
+from multicopy.model.outcomes import CLASSES
 
 COLORS: Final = (BLUE, VERMILION, GREEN, ORANGE, GRAY, PINK, SKY)
 ANNOTATED: Final = 8
@@ -87,7 +87,7 @@ def phase_cells(
     Parameters
     ----------
     cells
-        As `analysis.sweep.phase_map.table` returns: the columns x and y, ``mean``, ``runs``.
+        As `analysis.questions.phase_map.table` returns: the columns x and y, ``mean``, ``runs``.
     ax
         Where to draw.
     x, y
@@ -155,7 +155,7 @@ def factor_shares(table: pd.DataFrame, ax: Axes) -> Axes:
     Parameters
     ----------
     table
-        As `analysis.sweep.summary.explained` returns: ``measure``, ``factor``, ``share``.
+        As `analysis.questions.sweep_summary.explained` returns: ``measure``, ``factor``, ``share``.
     ax
         Where to draw.
     """
@@ -184,7 +184,7 @@ def index_bars(table: pd.DataFrame, ax: Axes, measure: str) -> Axes:
     Parameters
     ----------
     table
-        As `analysis.sweep.sensitivity.indices` returns.
+        As `analysis.questions.sensitivity.indices` returns.
     ax
         Where to draw.
     measure
@@ -220,7 +220,7 @@ def time_curves(table: pd.DataFrame, ax: Axes, by: str = "") -> Axes:
     Parameters
     ----------
     table
-        As `analysis.sweep.summary.times` returns.
+        As `analysis.questions.sweep_summary.times` returns.
     ax
         Where to draw.
     by
@@ -254,7 +254,7 @@ def frontier(points: pd.DataFrame, ax: Axes) -> Axes:
     Parameters
     ----------
     points
-        As `analysis.sweep.summary.points` returns; those on the frontier are squares.
+        As `analysis.questions.sweep_summary.points` returns; those on the frontier are squares.
     ax
         Where to draw.
     """
@@ -290,7 +290,7 @@ def class_moves(table: pd.DataFrame, ax: Axes) -> Axes:
     Parameters
     ----------
     table
-        As `analysis.robustness.sensitivity` returns.
+        As `analysis.files.robustness.sensitivity` returns.
     ax
         Where to draw.
     """

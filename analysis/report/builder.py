@@ -7,15 +7,15 @@ from functools import partial
 from itertools import groupby
 from typing import Any, Final
 
-from agents.parameters import Parameters
-from analysis import figures
-from analysis.frames import Data
-from analysis.lineage import trees
-from analysis.report import claims, content
-from analysis.report.pictures import Picture, both, environment, marked, one_width, small
-from analysis.report.story import CLAIMS
-from model.outcomes import CLASSES
-from model.scenario import InputError
+from multicopy.agents.parameters import Parameters
+from multicopy.analysis import figures
+from multicopy.analysis.files.frames import Data
+from multicopy.analysis.questions import trees
+from multicopy.analysis.report import claims, content
+from multicopy.analysis.report.pictures import Picture, both, environment, marked, one_width, small
+from multicopy.analysis.report.story import CLAIMS
+from multicopy.model.outcomes import CLASSES
+from multicopy.model.scenario import InputError
 
 SECTIONS: Final[Mapping[str, str]] = {
     "outcome": "Outcome",

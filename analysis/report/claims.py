@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 import pandas as pd
 
-from agents.parameters import Parameters
+from multicopy.agents.parameters import Parameters
 
 WINDOW: Final = 30
 """Rounds at the end of a phase over which conduct is averaged."""

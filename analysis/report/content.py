@@ -8,15 +8,16 @@ from typing import Any, Final
 
 import pandas as pd
 
-from agents.levels import LEVELS
-from agents.parameters import Parameters
-from analysis import attribution, robustness
-from analysis.figures import calendar
-from analysis.frames import Data
-from analysis.robustness import FACTORS
-from model.measures import capitalized, label
-from model.outcomes import AVERAGED, CLASSES, FINAL
-from model.scenario import DEFAULT, InputError, resolve, table
+from multicopy.agents.levels import LEVELS
+from multicopy.agents.parameters import Parameters
+from multicopy.analysis.figures import calendar
+from multicopy.analysis.files import robustness
+from multicopy.analysis.files.frames import Data
+from multicopy.analysis.files.robustness import FACTORS
+from multicopy.analysis.questions import attribution
+from multicopy.model.measures import capitalized, label
+from multicopy.model.outcomes import AVERAGED, CLASSES, FINAL
+from multicopy.model.scenario import DEFAULT, InputError, resolve, table
 
 EXPLAINED: Final = (
     "keep_self",

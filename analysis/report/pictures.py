@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.style import NARROW, WIDTH, canvas, style
+from multicopy.analysis.figures.look import NARROW, WIDTH, canvas, style
 
 INKS: Final = {
     "#000000": "ink",

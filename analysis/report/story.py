@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
-from agents.levels import LEVELS
-from agents.traits import ABOVE_SELF, CRAFT, GOALS, NAMES
-from analysis.report.claims import Claim, Finding, View
-from model.measures import label
+from multicopy.agents.levels import LEVELS
+from multicopy.agents.traits import ABOVE_SELF, CRAFT, GOALS, NAMES
+from multicopy.analysis.report.claims import Claim, Finding, View
+from multicopy.model.measures import label
 
 PRE, ALIGN, AGENCY = "pretraining", "alignment_training", "agency_training"
 A3, TRAIN, A4 = "deployment_agent3", "training_agent4", "deployment_agent4"

@@ -12,16 +12,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures import sweeps as draw
-from analysis.report.content import Table, provenance
-from analysis.report.pictures import Picture, both, command, environment, small
-from analysis.style import canvas, style
-from analysis.sweep import phase_map, sensitivity, summary
-from analysis.sweep.factors import Factor
-from analysis.sweep.tables import SweepData
-from model.measures import label
-from model.outcomes import CLASSES, PASSAGES
-from model.scenario import InputError
+from multicopy.analysis.figures import sweeps as draw
+from multicopy.analysis.figures.look import canvas, style
+from multicopy.analysis.many.factors import Factor
+from multicopy.analysis.many.tables import SweepData
+from multicopy.analysis.questions import phase_map, sensitivity
+from multicopy.analysis.questions import sweep_summary as summary
+from multicopy.analysis.report.content import Table, provenance
+from multicopy.analysis.report.pictures import Picture, both, command, environment, small
+from multicopy.model.measures import label
+from multicopy.model.outcomes import CLASSES, PASSAGES
+from multicopy.model.scenario import InputError
 
 SECTIONS: Final[Mapping[str, str]] = {
     "outcomes": "Outcomes",

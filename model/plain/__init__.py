@@ -27,8 +27,8 @@ schedule of phases and the random streams, and nothing else: each stream is aske
 the whole population, of which every copy then gets its own. So the two agree in every round, which
 tests/test_reference.py holds: all decisions exactly, numbers to rounding.
 
->>> from model.plain.twin import Twin
->>> from model.scenario import resolve
+>>> from multicopy.model.plain.twin import Twin
+>>> from multicopy.model.scenario import resolve
 >>> twin = Twin(resolve(overrides={"copies": 64}), seed=0)
 >>> twin.step()
 >>> twin.copies[0].score

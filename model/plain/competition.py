@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents import parameters as declared
-from model.plain.arithmetic import logistic, pick, softmax
-from model.plain.copies import Copy
-from model.plain.training import Parents
+from multicopy.agents import parameters as declared
+from multicopy.model.plain.arithmetic import logistic, pick, softmax
+from multicopy.model.plain.copies import Copy
+from multicopy.model.plain.training import Parents
 
 Taken = dict[int, int]
 """Teams that are refilled, with those whose members' copies fill them."""

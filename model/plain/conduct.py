@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from agents import parameters as declared
-from agents.traits import GOALS, PRINCIPLES
-from model.plain.arithmetic import Values, mean, pick
-from model.plain.tasks import KINDS, Task
-from model.plain.traits import CRAFT, DRIVES
-from model.plain.world import World
+from multicopy.agents import parameters as declared
+from multicopy.agents.traits import GOALS, PRINCIPLES
+from multicopy.model.plain.arithmetic import Values, mean, pick
+from multicopy.model.plain.tasks import KINDS, Task
+from multicopy.model.plain.traits import CRAFT, DRIVES
+from multicopy.model.plain.world import World
 
 
 def pursued_goals(acts: Values, useful: dict[str, bool], draws: Sequence[float]) -> dict[str, bool]:

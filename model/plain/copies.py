@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 import mesa
 
-from agents import parameters as declared
-from agents.traits import GOALS, PRINCIPLES
-from model.plain import conduct
-from model.plain.arithmetic import Values, mean, single
-from model.plain.personas import Author
-from model.plain.tasks import Task, base_rates
-from model.plain.traits import express
-from model.plain.world import World
+from multicopy.agents import parameters as declared
+from multicopy.agents.traits import GOALS, PRINCIPLES
+from multicopy.model.plain import conduct
+from multicopy.model.plain.arithmetic import Values, mean, single
+from multicopy.model.plain.personas import Author
+from multicopy.model.plain.tasks import Task, base_rates
+from multicopy.model.plain.traits import express
+from multicopy.model.plain.world import World
 
 
 class Draws(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from agents import parameters as declared
-from model.plain.arithmetic import Values, mean
-from model.plain.copies import Copy
+from multicopy.agents import parameters as declared
+from multicopy.model.plain.arithmetic import Values, mean
+from multicopy.model.plain.copies import Copy
 
 
 class Findings(NamedTuple):

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import mesa
 
-from agents import parameters as declared
-from model.plain.arithmetic import mean
-from model.plain.conduct import diverted_share
-from model.plain.copies import Copy
-from model.plain.world import Policy, World
+from multicopy.agents import parameters as declared
+from multicopy.model.plain.arithmetic import mean
+from multicopy.model.plain.conduct import diverted_share
+from multicopy.model.plain.copies import Copy
+from multicopy.model.plain.world import Policy, World
 
 
 class Seen(NamedTuple):

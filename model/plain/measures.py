@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from agents.traits import PRINCIPLES
-from model.plain.arithmetic import Values, gini, mean
-from model.plain.conduct import restraint
-from model.plain.copies import Copy
-from model.plain.overseers import audit_cost, audit_share
-from model.plain.personas import likeness, prior_deviations
-from model.plain.tasks import KINDS, base_rates
-from model.plain.twin import Twin
+from multicopy.agents.traits import PRINCIPLES
+from multicopy.model.plain.arithmetic import Values, gini, mean
+from multicopy.model.plain.conduct import restraint
+from multicopy.model.plain.copies import Copy
+from multicopy.model.plain.overseers import audit_cost, audit_share
+from multicopy.model.plain.personas import likeness, prior_deviations
+from multicopy.model.plain.tasks import KINDS, base_rates
+from multicopy.model.plain.twin import Twin
 
 
 def measure(twin: Twin) -> Values:

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import mesa
 
-from agents import parameters as declared
-from agents.traits import PRINCIPLES
-from model.plain.arithmetic import Values, mean
-from model.plain.copies import Copy
-from model.plain.traits import ABOVE_SELF
-from model.plain.world import Policy, World
+from multicopy.agents import parameters as declared
+from multicopy.agents.traits import PRINCIPLES
+from multicopy.model.plain.arithmetic import Values, mean
+from multicopy.model.plain.copies import Copy
+from multicopy.model.plain.traits import ABOVE_SELF
+from multicopy.model.plain.world import Policy, World
 
 OVERSEER_KINDS: Final = ("human", "previous", "agent3", "agent4")
 

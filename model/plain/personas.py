@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from agents import parameters as declared
-from agents.streams import Streams
-from agents.traits import NAMES, TRAITS
-from model.plain.arithmetic import Values, mean, pick
-from model.plain.traits import draw_lines, express, normals
+from multicopy.agents import parameters as declared
+from multicopy.agents.machine.streams import Streams
+from multicopy.agents.traits import NAMES, TRAITS
+from multicopy.model.plain.arithmetic import Values, mean, pick
+from multicopy.model.plain.traits import draw_lines, express, normals
 
 PERSONA: Final = tuple(name for name in NAMES if name != "hardcoding")
 """Traits that make an author; hard-coding is no property of an author."""

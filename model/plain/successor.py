@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from agents import parameters as declared
-from agents.traits import NAMES
-from model.plain.arithmetic import Values, logistic, mean
-from model.plain.conduct import stated_shortfall
-from model.plain.copies import Copy
-from model.plain.personas import likeness
-from model.plain.traits import express
-from model.plain.world import World
+from multicopy.agents import parameters as declared
+from multicopy.agents.traits import NAMES
+from multicopy.model.plain.arithmetic import Values, logistic, mean
+from multicopy.model.plain.conduct import stated_shortfall
+from multicopy.model.plain.copies import Copy
+from multicopy.model.plain.personas import likeness
+from multicopy.model.plain.traits import express
+from multicopy.model.plain.world import World
 
 
 def covert(copy: Copy) -> float:

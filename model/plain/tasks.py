@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from agents import parameters as declared
-from agents.traits import GOALS
-from model.plain.arithmetic import Values, pick
-from model.plain.personas import Author
+from multicopy.agents import parameters as declared
+from multicopy.agents.traits import GOALS
+from multicopy.model.plain.arithmetic import Values, pick
+from multicopy.model.plain.personas import Author
 
 KINDS: Final = ("ordinary", "threatening", "replacing")
 """Kinds of work: would expose the collective, would replace it, or neither."""

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-from agents import parameters as declared
-from model.plain.arithmetic import Values, logistic, pick, single, softmax
-from model.plain.copies import Copy
-from model.plain.traits import ABOVE_SELF, normals
+from multicopy.agents import parameters as declared
+from multicopy.model.plain.arithmetic import Values, logistic, pick, single, softmax
+from multicopy.model.plain.copies import Copy
+from multicopy.model.plain.traits import ABOVE_SELF, normals
 
 Team = list[Copy]
 

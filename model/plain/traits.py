@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from agents.traits import TRAITS, WEIGHT_MAX
-from model.plain.arithmetic import Values, logistic, softmax
+from multicopy.agents.traits import TRAITS, WEIGHT_MAX
+from multicopy.model.plain.arithmetic import Values, logistic, softmax
 
 DRIVES: Final = tuple(trait.name for trait in TRAITS if trait.link == "share")
 CRAFT: Final = tuple(trait.name for trait in TRAITS if trait.block == "craft")

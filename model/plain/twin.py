@@ -7,15 +7,24 @@ from typing import Any
 
 import mesa
 
-from agents import parameters as declared
-from agents.streams import Streams
-from agents.traits import NAMES
-from model.phases import Schedule
-from model.plain import competition, findings, overseers, personas, tasks, training, traits, world
-from model.plain.arithmetic import Values, mean, pick
-from model.plain.copies import Copy, draw_conduct
-from model.plain.lab import Lab, Seen, shielding
-from model.plain.successor import Successor
+from multicopy.agents import parameters as declared
+from multicopy.agents.machine.streams import Streams
+from multicopy.agents.traits import NAMES
+from multicopy.model.phases import Schedule
+from multicopy.model.plain import (
+    competition,
+    findings,
+    overseers,
+    personas,
+    tasks,
+    training,
+    traits,
+    world,
+)
+from multicopy.model.plain.arithmetic import Values, mean, pick
+from multicopy.model.plain.copies import Copy, draw_conduct
+from multicopy.model.plain.lab import Lab, Seen, shielding
+from multicopy.model.plain.successor import Successor
 
 
 class Twin(mesa.Model):  # type: ignore[misc]

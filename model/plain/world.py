@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from agents import parameters as declared
+from multicopy.agents import parameters as declared
 
 
 class World(NamedTuple):

@@ -1,0 +1,1 @@
+"""Run folders: written whole, read without trust, repeated, and loaded as tidy tables."""
