@@ -441,3 +441,15 @@ def test_a_round_runs_in_the_documented_order() -> None:
     )
     steps = ["assign", "act", "evaluate"]
     assert [name for _, name in inner if name in steps] == steps
+
+
+def test_every_test_says_when_it_fails() -> None:
+    """Fails if a test's docstring does not begin with the fault that the test would see."""
+    tests = [
+        (path.name, node.name, ast.get_docstring(node) or "")
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    assert len(tests) > 600
+    assert not [(file, name) for file, name, told in tests if not told.startswith("Fails if ")]

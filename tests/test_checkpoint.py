@@ -93,7 +93,7 @@ def test_the_handles_of_a_resumed_model_are_handles_on_it(tmp_path: Path) -> Non
 
 
 def test_arrays_lie_in_memory_as_they_did(tmp_path: Path) -> None:
-    """Fails if a cut turns columns into rows, which makes loops slow or compiled anew."""
+    """Fails if loops get rows for columns after a cut, and are slow or compiled anew."""
     model = advanced()
     assert model.stored is not None
     turned = np.asfortranarray(model.stored["latent"])

@@ -271,7 +271,7 @@ def test_quantiles_and_personas_are_those_of_a_sample_from_all_over(copies: int)
 
 
 def test_a_large_population_is_recorded_by_its_sample() -> None:
-    """Fails if a quantile, typicality or share uses other rows, or a mean only these."""
+    """Fails if a quantile or share uses rows outside the sample, or a mean only those in it."""
     model = small_model(0, copies=3 * SAMPLE, teams=96, divisions=8)
     model.step()
     row, population = model.records.rows[-1], model.population

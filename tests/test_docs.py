@@ -241,7 +241,7 @@ def test_python_of_a_page_runs(page: Path) -> None:
 
 
 def test_each_shortcut_is_needed() -> None:
-    """Fails if a changed example is run at full length."""
+    """Fails if an example is changed, and so runs at full length."""
     code = "\n".join("\n".join(blocks(page, "python")) for page in PAGES)
     assert not [long for long in SMALLER if long not in code]
 

@@ -95,7 +95,7 @@ def test_first_passages_are_the_recorded_ones(folders: list[Path]) -> None:
 
 
 def test_passages_count_only_when_the_model_counts_them(folders: list[Path]) -> None:
-    """Fails if a passage counts before the identity is formed, or meanwhile."""
+    """Fails if a passage counts before the identity is formed, or while it is."""
     data = analysis.load(folders[0])
     assert data.parameters
     phase = data.rounds["phase"].astype(str)
