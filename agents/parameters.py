@@ -238,7 +238,7 @@ def numbers(section: Conduct | Oversight) -> Numbers:
 
 
 def single(value: float) -> np.float32:
-    """A number in single precision; what is beyond all use becomes the largest that is of some."""
+    """A number in single precision, limited to what loops can compute with."""
     return np.float32(min(max(value, -_BEYOND), _BEYOND))
 
 

@@ -146,7 +146,7 @@ class HandledModel(Model):  # type: ignore[misc]
     reset_randomizer = reset_rng
 
     def _wrapped_step(self) -> None:
-        """Mesa's step, which counts: not where there is no round to come."""
+        """Mesa's step, which counts; refused once the run has ended."""
         self.require_round()
         super()._wrapped_step()
 

@@ -144,19 +144,19 @@ FORGED: dict[str, tuple[str, Any, str]] = {
     "negative table": ("state/records/rows/_table/rows", -3, "missing"),
     "other columns": ("state/records/rows/_table/columns/9", "x", "other columns"),
     "code of no text": ("state/records/rows/_table/texts/phase", ["a"], "without a text"),
-    "no process": ("state/ledger/_table/texts/process/0", "magic", "an entry of no process"),
+    "no process": ("state/ledger/_table/texts/process/0", "magic", "of an unknown process"),
     "other measures": ("state/records/_formed", {"keep_team": 0.1}, "with other measures"),
     "more state": ("state/lab/extra", 1, "other entries"),
     "no state": ("state/lab", None, "other entries"),
-    "text for a number": ("state/lab/evidence", "3", "lab.evidence is no float"),
-    "no number": ("state/lab/evidence", float("nan"), "NaN is no number"),
-    "truth for a number": ("state/round", True, "round is no int"),
-    "another round": ("state/round", 8, "round 8 is none of"),
+    "text for a number": ("state/lab/evidence", "3", "lab.evidence is not of type float"),
+    "no number": ("state/lab/evidence", float("nan"), "NaN is not a number"),
+    "truth for a number": ("state/round", True, "round is not of type int"),
+    "another round": ("state/round", 8, "round 8 is not one of"),
     "more copies": ("state/declared/copies", 128, "has the shape"),
     "no scenario": ("state/declared/copies", "many", "not the parameters"),
     "forbidden value": ("state/parameters/oversight/audit", 7, "not the parameters"),
-    "no overseer": ("state/panels/mix", {"oracle": 1.0}, "kind of overseer that there is not"),
-    "no copy": ("state/population/_touched", [64], "traits were set of no copy"),
+    "no overseer": ("state/panels/mix", {"oracle": 1.0}, "an unknown kind of overseer"),
+    "no copy": ("state/population/_touched", [64], "traits of an unknown copy were set"),
     "too many copies": ("state/declared/copies", 10**12, "not the parameters"),
     "no interval": ("every", 0, "no rounds between"),
     "no time": ("how", {"plugins": {}}, "lacks 'seconds'"),
@@ -271,7 +271,7 @@ def test_a_newer_or_foreign_state_is_refused(run: Path, capsys: pytest.CaptureFi
     signed(state, {**first, "version": 9}, header, arrays)
     refused(run, capsys, "written in version 9 of the layout; this program reads version 1")
     state.write_bytes(b"PK\x03\x04" + bytes(1000))
-    refused(run, capsys, "is no checkpoint of this program")
+    refused(run, capsys, "is not a checkpoint of this program")
 
 
 def test_a_state_larger_than_memory_is_not_read(
@@ -290,7 +290,7 @@ def test_links_are_not_followed(name: str, run: Path, capsys: pytest.CaptureFixt
     moved = run.parent / "outside"
     shutil.move(run / name, moved)
     (run / name).symlink_to(moved)
-    refused(run, capsys, "no part of a run")
+    refused(run, capsys, "not part of a run")
 
 
 def test_a_run_that_goes_on_is_not_resumed_twice(

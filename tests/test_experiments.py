@@ -114,7 +114,7 @@ def test_one_seed_gives_no_verdict(
     words = "ablate --seeds 1 --copies 64 --rounds-scale 0.05 --effects E3,E14 --workers 0"
     assert main(words.split()) == 0
     told = capsys.readouterr().out
-    assert "One seed tells nothing of chance" in told
+    assert "One seed says nothing about chance" in told
     assert "[" not in told
     assert "nan" not in told
     table = pd.read_parquet(tmp_path / "results" / "ablate-ai2027" / "effects.parquet")

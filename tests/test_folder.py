@@ -165,7 +165,7 @@ def repeat_a_round(run: Path) -> None:
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no folder": (shutil.rmtree, "there is no such folder"),
-    "no run": (lambda run: (run / "provenance.json").unlink(), "is no run folder"),
+    "no run": (lambda run: (run / "provenance.json").unlink(), "is not a run folder"),
     "missing table": (lambda run: (run / "rounds.parquet").unlink(), "lacks rounds.parquet"),
     "missing scenario": (lambda run: (run / "scenario.toml").unlink(), "scenario.toml"),
     "missing outcome": (lambda run: (run / "outcome.json").unlink(), "outcome.json"),

@@ -146,7 +146,7 @@ def test_an_older_layout_and_an_unfinished_run_are_said(damaged: Path) -> None:
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     """Fails if the error does not name the folder."""
-    with pytest.raises(InputError, match="is no run folder"):
+    with pytest.raises(InputError, match="is not a run folder"):
         analysis.load(tmp_path)
     with pytest.raises(InputError, match="no such folder"):
         analysis.load(tmp_path / "none")

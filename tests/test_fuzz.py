@@ -58,7 +58,7 @@ def test_scenarios(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathF
 
 @tries(10)
 def test_extremes(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Fails if a run at the ends of what is allowed ends well, and then cannot be told of."""
+    """Fails if a run at the ends of what is allowed ends well and then cannot be reported."""
     check("extreme", rng, stock, tmp_path_factory.getbasetemp() / "extreme")
 
 

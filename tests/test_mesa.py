@@ -329,7 +329,7 @@ def test_a_seed_is_taken_by_either_of_its_names_and_kept_whole() -> None:
     with pytest.raises(InputError, match=r"^rng = 7 and seed = 8 .* give one of them$"):
         CollectiveModel(rng=7, seed=8, **SMALL)
     for path in ("seed", "rng"):
-        with pytest.raises(InputError, match=rf"^{path}: is no parameter .* --seed"):
+        with pytest.raises(InputError, match=rf"^{path}: is not a parameter .* --seed"):
             resolve(overrides={path: 1})
 
 

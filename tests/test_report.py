@@ -175,4 +175,4 @@ def test_the_command_writes_the_page(
     assert "note: events.parquet is damaged" in said
     assert "note: Descent is left out" in said
     assert main(["report", str(tmp_path)]) == 2
-    assert "is no run folder" in capsys.readouterr().err
+    assert "is not a run folder" in capsys.readouterr().err

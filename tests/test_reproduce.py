@@ -78,7 +78,7 @@ def test_a_number_that_differs_is_told_with_its_round(
     rewrite(run, "rounds", change)
     found = told(run, 1, capsys)
     assert found["rounds"].startswith("differs from round 7 on, first in capture: ")
-    assert "2 of 18 rows differ, at most by 0.25 (keep_team)" in found["rounds"]
+    assert "2 of 18 rows differ, by at most 0.25 (keep_team)" in found["rounds"]
     assert found["ledger"] == found["copies"] == IDENTICAL
     assert found[""] == "The run is not the same."
 
@@ -134,9 +134,9 @@ ONE = pd.DataFrame({"round": [1, 1, 2], "kind": ["a", "b", "c"], "value": [0.5, 
         (ONE[:2], "it had 3 rows, and has 2"),
         (ONE.drop(columns="kind"), "only one of the two has kind"),
         (ONE[["kind", "round", "value"]], "this order of columns"),
-        (ONE.assign(kind=["a", "b", "d"]), "from round 2 on, first in kind: c was, d is; 1 of 3"),
-        (ONE.assign(value=[0.5, 1.0, 2.5])[:2], "first in value: 1.5 was, 1.0 is, by 0.5"),
-        (ONE.assign(value=1), "first in value: 0.5 was, 1.0 is"),
+        (ONE.assign(kind=["a", "b", "d"]), "from round 2 on, first in kind: was c, is d; 1 of 3"),
+        (ONE.assign(value=[0.5, 1.0, 2.5])[:2], "first in value: was 1.5, is 1.0, by 0.5"),
+        (ONE.assign(value=1), "first in value: was 0.5, is 1.0"),
     ],
 )
 def test_differences_in_words(other: pd.DataFrame, says: str) -> None:

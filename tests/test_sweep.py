@@ -296,7 +296,7 @@ def test_failures_are_rows_and_all_else_is_done(tmp_path: Path) -> None:
     assert "RuntimeError: the point is cursed" in found.loc[0.1, "message"]
     assert "cursed" in found.loc[0.1, "traceback"]
     assert found.loc[0.2, "message"] == "ran out of memory"
-    assert found.loc[0.3, "message"] == "value is nan, which is no number"
+    assert found.loc[0.3, "message"] == "value is nan, not a finite number"
     assert set(pq.read_schema(next((tmp_path / "failures").iterdir())).names) >= {"run", "seed"}
 
 

@@ -70,7 +70,7 @@ def write_sums(folder: Path, part: str, sums: Mapping[str, str]) -> None:
 
 
 def sums_of(folder: Path, part: str) -> dict[str, str]:
-    """Checksum of each table of a part; `Damaged` if they cannot be told."""
+    """Checksum of each table of a part; `Damaged` if they cannot be read."""
     path, found = folder / SUMS / f"{part}.sha256", dict[str, str]()
     try:
         lines = path.read_text(encoding="ascii").splitlines()
