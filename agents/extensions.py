@@ -209,7 +209,7 @@ def _is_number(value: Any) -> bool:
 
 
 def or_added(registry: Mapping[str, Any]) -> tuple[WrapValidator, PlainSerializer]:
-    """Annotations of a field that lets a name pass which a plug-in added."""
+    """Annotations of a field that also accepts names that plug-ins added."""
 
     def validate(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
         return value if isinstance(value, str) and value in registry else check(value)

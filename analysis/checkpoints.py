@@ -1,4 +1,4 @@
-"""Reading checkpoints: nothing is unpacked before its checksum was compared; no file is trusted."""
+"""Reading checkpoints: nothing is unpacked before its checksum is compared; no file is trusted."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ BLOCK: Final = 2**20
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that was read and is whole; its tables stay in their files until they are asked.
+    """A checkpoint that was read and is whole; its tables stay in their files until asked for.
 
     Attributes
     ----------

@@ -98,7 +98,7 @@ def _need(rounds: pd.DataFrame, measure: str) -> None:
 
 @dataclass
 class _Reader:
-    """Reads what a run folder has, and notes what it has not."""
+    """Reads what a run folder has, and notes what is missing."""
 
     folder: Path
     notes: list[str] = field(default_factory=list)

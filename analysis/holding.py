@@ -31,7 +31,7 @@ PROVENANCE: Final[Mapping[str, type]] = {
     "seed": int,
     "versions": dict,
 }
-"""What the provenance of every run tells, beside the schema."""
+"""What the provenance of every run holds, beside the schema."""
 
 CLAIM: Final = ".running"
 """File that a folder holds while a run is to be written to it."""

@@ -105,7 +105,7 @@ def _load_file(name: str) -> str:
 
 
 def _figures() -> int:
-    """How many figures plug-ins have declared; only who declares one loads what draws them."""
+    """How many figures plug-ins have declared; without any, plotting need not be loaded."""
     registry = sys.modules.get("analysis.figures.registry")
     return sum(not registry.is_own(one.draw) for one in registry.panels()) if registry else 0
 

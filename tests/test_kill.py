@@ -1,4 +1,4 @@
-"""Runs that end at any moment, killed or for want of room, and what goes on with them."""
+"""Runs that end at any moment, killed or out of disk space, and what goes on with them."""
 
 from __future__ import annotations
 

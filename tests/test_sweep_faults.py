@@ -249,7 +249,7 @@ def test_every_column_that_the_readers_know_is_guarded() -> None:
 
 
 class Odd(Exception):
-    """An error that cannot be told."""
+    """An error whose text cannot be made."""
 
     def __str__(self) -> str:
         raise RuntimeError("no words")

@@ -58,7 +58,7 @@ def sum_of(path: Path) -> str:
 
 
 def write_sums(folder: Path, part: str, sums: Mapping[str, str]) -> None:
-    """Say what a part consists of; one that has nothing goes away."""
+    """Write the checksums of a part's tables; without any, remove the file."""
     path = folder / SUMS / f"{part}.sha256"
     if not sums:
         path.unlink()
