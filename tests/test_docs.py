@@ -286,7 +286,7 @@ DECISIONS = sorted((DOCS / "decisions").glob("0*.md"))
 
 
 def test_decisions_are_numbered_and_their_sections_are_told() -> None:
-    """Fails if a number is left out or repeated, or a page says no reason or nothing of tests."""
+    """Fails if a number is left out or repeated, or a page lacks its reasons or tests."""
     told = "Context", "Decision", "Tried or rejected", "Consequences", "Held by"
     for number, page in enumerate(DECISIONS, start=1):
         text = page.read_text("utf-8")

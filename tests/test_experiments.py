@@ -109,7 +109,7 @@ def test_a_verdict_names_all_that_a_claim_fails_by(
 def test_one_seed_gives_no_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Fails if a single run is told with an interval or a verdict, in the file or on the screen."""
+    """Fails if a single run gets an interval or a verdict, in the file or on the screen."""
     monkeypatch.chdir(tmp_path)
     words = "ablate --seeds 1 --copies 64 --rounds-scale 0.05 --effects E3,E14 --workers 0"
     assert main(words.split()) == 0

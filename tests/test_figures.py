@@ -111,9 +111,9 @@ def test_dollars_in_a_title_are_text() -> None:
 
 
 def test_no_text_is_too_small_or_cut_off(model: CollectiveModel) -> None:
-    """Fails if text is below 7 points at the width of a page, or leaves its edge.
+    """Fails if text is below 7 points at the width of a page, leaves its edge, or is set as math.
 
-    Fails also if two dollar signs make mathematics of a text.
+    Two dollar signs in a text would turn what is between them into math.
     """
     for name, figure in figures.all_figures(tables(model)).items():
         with style():

@@ -117,7 +117,7 @@ def test_keeping_them_changes_nothing(run: tuple[CollectiveModel, trees.Lineage]
 
 
 def test_a_sweep_is_traced_to_its_origin() -> None:
-    """Fails if another copy, team or duration is told than the one that swept."""
+    """Fails if the sweep is traced to another copy or team, or given another duration."""
     # Row 5 spreads: to row 4 in round 2, to rows 0 and 1 in round 3, to rows 2 and 3 in round 4.
     replaced = pd.DataFrame(
         [(1, 2, 4, 5), (2, 3, 0, 5), (2, 3, 1, 4), (3, 4, 2, 0), (3, 4, 3, 1)],

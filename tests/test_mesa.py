@@ -384,7 +384,7 @@ if hasattr(Agent, "from_dataframe"):  # since Mesa 3.5
 
 
 def test_all_that_mesa_offers_is_known_to_work_or_to_be_refused() -> None:
-    """Fails if a release of Mesa offers something new of which nobody knows what it does here."""
+    """Fails if a release of Mesa offers something new whose effect here is unknown."""
     kinds = (Model, Agent, AgentSet)
     offered = {name for kind in kinds for name in dir(kind) if not name.startswith("_")}
     assert offered - WORKS - REFUSED.keys() == set()

@@ -69,7 +69,7 @@ def test_a_run_is_the_same_again(run: Path, capsys: pytest.CaptureFixture[str]) 
 def test_a_number_that_differs_is_told_with_its_round(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Fails if one last bit of one number is passed over, or told of another round."""
+    """Fails if one last bit of one number is passed over, or reported for another round."""
 
     def change(frame: pd.DataFrame) -> None:
         frame.loc[6, "capture"] = np.nextafter(frame["capture"][6], 1)
@@ -98,7 +98,7 @@ def test_another_seed_is_not_the_same(run: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_other_versions_are_said_first(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Fails if a difference that a library made is told as a fault of the folder."""
+    """Fails if a difference that a library made is reported as a fault of the folder."""
     text = (run / "provenance.json").read_text()
     tree = json.loads(text)
     numpy = tree["versions"]["numpy"]
@@ -113,7 +113,7 @@ def test_other_versions_are_said_first(run: Path, capsys: pytest.CaptureFixture[
 def test_a_run_that_was_stopped_is_compared_as_far_as_it_went(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Fails if rounds that were never run are told as a difference."""
+    """Fails if rounds that were never run are reported as a difference."""
     model = begun(scale_rounds(resolve(overrides={"copies": 64}), 0.02), 3)
     for _ in range(7):
         model.step()
@@ -147,7 +147,7 @@ def test_differences_in_words(other: pd.DataFrame, says: str) -> None:
 def test_a_plugin_that_is_missing_is_asked_for(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Fails if a run of other code is told as a difference of numbers."""
+    """Fails if a run of other code is reported as a difference of numbers."""
     text = (run / "provenance.json").read_text()
     changed = text.replace('"plugins": {}', '"plugins": {"mine.py": "ab12"}')
     (run / "provenance.json").write_text(changed)

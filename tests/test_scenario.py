@@ -234,7 +234,7 @@ def test_a_base_that_comes_back_to_itself_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_faulty_file_is_named_with_its_fault(tmp_path: Path, text: str, told: str) -> None:
-    """Fails if a fault in a file is told without the file, or not as an `InputError`."""
+    """Fails if a fault in a file is reported without the file, or not as an `InputError`."""
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(InputError) as caught:

@@ -336,7 +336,7 @@ def test_a_run_past_its_limit_is_a_failure(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_every_way_of_not_ending_is_told_as_what_is_known(workers: int, tmp_path: Path) -> None:
-    """Fails if a run that is stuck or dies is told as another thing, or takes others with it."""
+    """Fails if a run that is stuck or dies is reported as something else, or takes down others."""
     levels = {"oversight.audit": [*TOLD, 0.6, 0.7]}
     design = {"run_limit_seconds": 1, "factors": levels}
     assert len(sweep(design, tmp_path / "limit", simulate=hard, workers=workers)) == 2
