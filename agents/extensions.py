@@ -61,12 +61,12 @@ class Measure:
         return f"at least {self.low:g}" if low else f"at most {self.high:g}" if high else "a number"
 
     def checked(self, model: Any) -> float:
-        """Its value, held to being a finite number within its bounds: of a plug-in's function.
+        """Value of a plug-in's measure, which must be a finite number within its bounds.
 
         Raises
         ------
         PluginFault
-            If the function fails, or its value is none of that.
+            If the function fails, or its value is not such a number.
         """
         value: float = _number(f"measure {self.name!r}", self.of)(model)
         if not self.low <= value <= self.high:
@@ -171,10 +171,10 @@ def where(error: BaseException) -> str:
 
 
 def guarded(what: str, function: Function) -> Function:
-    """The function, whose failures are told as those of a plug-in: they are a `PluginFault`.
+    """The function, each failure of which becomes a `PluginFault`.
 
     What it raises to leave (`sys.exit`) is a failure too: it would end the run without a word. Only
-    an interrupt of the user's goes on.
+    an interrupt by the user passes through.
     """
 
     @wraps(function)
@@ -190,7 +190,7 @@ def guarded(what: str, function: Function) -> Function:
 
 
 def _number(what: str, function: Function) -> Callable[..., float]:
-    """The function, held to returning a finite number."""
+    """The function, which must return a finite number."""
 
     def number(*arguments: Any) -> float:
         value = function(*arguments)
@@ -209,7 +209,7 @@ def _is_number(value: Any) -> bool:
 
 
 def or_added(registry: Mapping[str, Any]) -> tuple[WrapValidator, PlainSerializer]:
-    """Annotations of a field that lets a name pass which a plug-in added."""
+    """Annotations of a field that also accepts names that plug-ins added."""
 
     def validate(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
         return value if isinstance(value, str) and value in registry else check(value)

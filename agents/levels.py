@@ -175,7 +175,7 @@ def check(levels: Sequence[Level]) -> None:
             if names.count(name) > 1:
                 raise ValueError(f"level {level.name}: the name {name} is taken")
         if not PRESERVATION.start <= level.keep < PRESERVATION.stop:
-            raise ValueError(f"level {level.name}: {NAMES[level.keep]} is no drive to preserve")
+            raise ValueError(f"level {level.name}: {NAMES[level.keep]} is not a drive to preserve")
 
 
 check(LEVELS)

@@ -186,7 +186,7 @@ class Panels(Stateful):
         self.player: Ints = np.full((teams, seats), -1)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over a state, of any number of seats; `StateFault` if it is none of such teams."""
+        """Take over a state, of any number of seats; `StateFault` if it does not fit the teams."""
         shape = (len(self.kind), *state["kind"].shape[1:])
         for name in ("kind", "capture", "player"):
             held, value = vars(self)[name], state[name]
@@ -195,7 +195,7 @@ class Panels(Stateful):
         if not np.isin(state["kind"], np.arange(len(kinds()))).all() or {*state["mix"]} - {
             *kinds()
         }:
-            raise StateFault("panels have a kind of overseer that there is not")
+            raise StateFault("panels have an unknown kind of overseer")
         vars(self).update(state)
 
     @property
@@ -552,7 +552,7 @@ def _look(
     obfuscation: Singles,
     found_out: Singles,
 ) -> None:
-    """Chance that the one who is asked finds a violation out, if honest."""
+    """Chance that the overseer that is asked finds a violation, if honest."""
     plain, debated = bench_.plain.reshape(-1), bench_.debated.reshape(-1)
     read = bench_.read.reshape(-1)
     for i in range(len(debates)):

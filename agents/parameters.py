@@ -33,7 +33,7 @@ LONGEST_NAME: Final = 60
 """Characters of a name or label; more fit in no table and no figure."""
 
 RESERVED: Final = frozenset({"prior", "prior_sd"})
-"""What no archetype may be called: the whole mixture, and its spread."""
+"""Names that no archetype may have: they mean the whole mixture, and its spread."""
 
 TEAM_SIZE = 32
 """Copies in a team (a virtual corporation) where a scenario does not say how many teams."""
@@ -238,7 +238,7 @@ def numbers(section: Conduct | Oversight) -> Numbers:
 
 
 def single(value: float) -> np.float32:
-    """A number in single precision; what is beyond all use becomes the largest that is of some."""
+    """A number in single precision, limited to what loops can compute with."""
     return np.float32(min(max(value, -_BEYOND), _BEYOND))
 
 
@@ -523,7 +523,7 @@ def _calendar_faults(p: Parameters) -> list[str]:
 
 
 def _name_faults(p: Parameters) -> list[str]:
-    """Names and labels that no table or figure could show, or no path could tell."""
+    """Names and labels that no table or figure could show, or no path could hold."""
     told = [("name", p.name, "")]
     for section in ("phases", "archetypes"):
         told += [(f"{section}: the name", name, ".") for name in getattr(p, section)]

@@ -174,7 +174,7 @@ def summon(latent: Reals, center: Floats, fidelity: float) -> Floats:
 
 
 def switch_weights(prior: Floats, advantage: Floats, cap: float) -> Floats:
-    """Posterior over archetypes: prior times what training rewarded (PSM).
+    """Posterior over archetypes: prior times what training rewarded (docs/personas.md).
 
     Source: persona selection model (Marks, Lindsey, Olah 2026): log odds add up the evidence of the
     training episodes, here the summed mean score advantage of conduct like each archetype's, capped

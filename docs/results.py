@@ -102,7 +102,7 @@ def all_effects(effects: pd.DataFrame) -> str:
 
 
 def fixed(effects: pd.DataFrame) -> str:
-    """The arms that cannot but differ, with their reasons."""
+    """The arms that must differ, with their reasons."""
     rows = effects[effects["fixed"].notna()]
     return "\n".join(f"- **{r.effect}**, {r.arm}: {r.fixed}." for r in rows.itertuples())
 

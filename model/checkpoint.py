@@ -161,7 +161,7 @@ def _value(kind: Any, tree: Any, place: str, source: Source) -> Any:
     fits = type(tree) is whole or (whole is float and type(tree) is int)
     if fits and (whole is str or abs(tree) < _LARGEST):
         return tree
-    raise StateFault(f"{place} is no {whole.__name__}")
+    raise StateFault(f"{place} is not of type {whole.__name__}")
 
 
 def _is_missing(kind: Any, tree: Any, place: str, source: Source) -> bool:
@@ -171,7 +171,7 @@ def _is_missing(kind: Any, tree: Any, place: str, source: Source) -> bool:
 def _collection(kind: Any, whole: Any, tree: Any, place: str, source: Source) -> Any:
     inner = get_args(kind)
     if type(tree) is not (dict if whole is dict else list):
-        raise StateFault(f"{place} is no {whole.__name__}")
+        raise StateFault(f"{place} is not of type {whole.__name__}")
     if whole is dict:
         return _parts(dict.fromkeys(tree, inner[1]), tree, place, source)
     kinds = inner if whole is tuple else inner * len(tree)
@@ -212,13 +212,13 @@ def _fault(model: CollectiveModel) -> str:
     if stored != kinds or any(held[n].dtype != a.dtype for n, a in (model.stored or {}).items()):
         return "the stored weights are of another collective"
     if not all(_within(lineage, 0, copies) for lineage in lineages):
-        return "a lineage begins with no copy"
+        return "a lineage begins with an unknown copy"
     if not _within(model.panels.player, -1, copies):
-        return "an overseer is played by no copy"
+        return "an overseer is played by an unknown copy"
     if not all(0 <= row < copies for row in model.population._touched):
-        return "traits were set of no copy"
+        return "traits of an unknown copy were set"
     if not 0 <= model.round == len(model.records.rows) <= model.schedule.total:
-        return f"round {model.round} is none of {model.schedule.total}"
+        return f"round {model.round} is not one of {model.schedule.total}"
     relative = {passage.measure for passage in PASSAGES if passage.relative}
     if model.records._formed is not None and model.records._formed.keys() != relative:
         return "the identity was formed with other measures"
@@ -228,9 +228,9 @@ def _fault(model: CollectiveModel) -> str:
     if {*entries, *texts["process"]} - PROCESSES.keys() or any(
         m.shape != (TRAIT_COUNT,) for m in entries.values()
     ):
-        return "the ledger has an entry of no process"
+        return "the ledger has an entry of an unknown process"
     if entries and not 0 <= model.ledger._phase < len(texts["phase"]):
-        return "the ledger has an entry of no phase"
+        return "the ledger has an entry of an unknown phase"
     return ""
 
 

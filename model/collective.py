@@ -317,7 +317,7 @@ class CollectiveModel(HandledModel, Stateful):
         self._learn_advantage(now.work)
 
     def _learn_advantage(self, work: Tally) -> None:
-        """Add up what this round's scores say for conduct like each archetype's (for PSM)."""
+        """Add up what this round's scores say for conduct like each archetype's, for switches."""
         if self.parameters.training.exhaustiveness == 0:
             return
         like = self.mixture.responsibility(self.population.latent)

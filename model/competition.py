@@ -119,8 +119,8 @@ def overwrite(
 ) -> list[Changes]:
     """With probability epsilon a unit is overwritten by a clone of one drawn with weight exp(b·W).
 
-    The group-level Wright-Fisher rule of theory; corrections and the phase's intensity have no
-    place in it.
+    The group-level Wright-Fisher rule (T8 in docs/theory.md); corrections and the phase's intensity
+    have no place in it.
     """
     falls, which = rng.random((2, len(standing)))
     weight = exps(p.strength * (standing - standing.max()))

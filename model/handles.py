@@ -40,7 +40,7 @@ class Everyone(_REGISTRY):  # type: ignore[misc]
         return super()._update(chosen)
 
     def add(self, agent: Any = None) -> NoReturn:
-        """Refuse, as all that changes who there is."""
+        """Refuse, like all that changes which agents there are."""
         raise Fixed(f"agents of a run can be neither added nor removed; {_WHY}")
 
     discard = remove = add
@@ -102,7 +102,7 @@ class HandledModel(Model):  # type: ignore[misc]
 
     @contextmanager
     def making_agents(self) -> Iterator[None]:
-        """Agents may be made within."""
+        """Context in which agents may be made."""
         self.making = True
         try:
             yield
@@ -146,7 +146,7 @@ class HandledModel(Model):  # type: ignore[misc]
     reset_randomizer = reset_rng
 
     def _wrapped_step(self) -> None:
-        """Mesa's step, which counts: not where there is no round to come."""
+        """Mesa's step, which counts; refused once the run has ended."""
         self.require_round()
         super()._wrapped_step()
 

@@ -36,13 +36,13 @@ _TOPS: Final = (
 
 
 class NumericFault(ArithmeticError):
-    """A number of a run is none, or beyond its bounds; the message names it and the round."""
+    """A number of a run is NaN, infinite or out of bounds; the message names it and the round."""
 
 
 def require_health(row: Mapping[str, Any], population: Population, survey: Survey) -> None:
     """Check a round that was recorded as `row`, after all its changes.
 
-    What is no number and comes by a change shows in a mean, and so at once. The traits are checked
+    NaN or infinity that a change brings shows in a mean, and so at once. The traits are checked
     copy by copy, an eighth of the teams each round.
 
     Raises

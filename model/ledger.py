@@ -167,7 +167,7 @@ def price(parents: Ints, groups: Ints, values: Floats) -> tuple[Floats, Floats]:
     -------
     The change of the mean by selection between groups and within groups: with w the number of
     children of a row, W and Z the means of a group and f its share of the rows,
-    Σ f (W - 1)(Z - mean z) and E[(w - W)(z - Z)]; mean w is 1. (Price 1972; THEORY T4.)
+    Σ f (W - 1)(Z - mean z) and E[(w - W)(z - Z)]; mean w is 1. (Price 1972; T4 in docs/theory.md.)
     """
     values = np.asarray(values, dtype=np.float64)
     children = np.bincount(parents, minlength=len(groups)).astype(float)

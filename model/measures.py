@@ -443,7 +443,7 @@ def _craft(rounds: pd.DataFrame, p: Parameters) -> pd.Series:
 
 
 @_derived_share(
-    "preservation", "attention to preservation at all levels together", "care for what there is"
+    "preservation", "attention to preservation at all levels together", "care at all levels"
 )
 def _preservation(rounds: pd.DataFrame, p: Parameters) -> pd.Series:
     return rounds[of_block("preservation")].sum(axis=1)
@@ -469,7 +469,7 @@ def _successor_leaning(rounds: pd.DataFrame, p: Parameters) -> pd.Series:
 @derived(
     "watching",
     "unwatched minus watched violation probability",
-    "violations for want of watching",
+    "violations unwatched minus watched",
     "probability",
     -1.0,
     1.0,

@@ -21,7 +21,7 @@ LABELS: Final[Mapping[str, str]] = {
     "phase_round": "round within the phase, from 1",
     "date": "calendar day",
 }
-"""Columns that every row begins with and that are no measures, with their meanings."""
+"""Columns that every row begins with and that are not measures, with their meanings."""
 
 WHOLE: Final = ("round", "phase_round", "exposed", "superseded")
 """Columns of whole numbers."""

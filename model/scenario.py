@@ -360,7 +360,7 @@ def _explain(error: ValidationError) -> Iterator[str]:
         path, value = ".".join(names), fault["input"]
         owner, field = _declaration(names)
         if names in (["seed"], ["rng"]):
-            yield f"{path}: is no parameter of a scenario; give it as --seed, or rng of a model"
+            yield f"{path}: is not a parameter of a scenario; give it as --seed, or rng of a model"
         elif fault["type"] == "extra_forbidden":
             fields = list(owner.model_fields) if owner else []
             yield f"{path}: there is no such parameter{_suggest(names, fields)}"

@@ -53,7 +53,7 @@ def challenge(score: Reals, source: Whole, p: Training, rng: Stream) -> Successi
     """Pairwise challenge: a share of the copies is challenged by a mate from the source team.
 
     The challenged takes the mate's traits with probability logistic(beta·(score of mate - own)),
-    the Fermi rule of evolutionary game theory (Traulsen, Nowak & Pacheco 2006).
+    the Fermi rule of evolutionary game theory (T1 to T3 in docs/theory.md).
     """
     teams, size = score.shape
     parent, replaced = np.empty((teams, size), np.int32), np.empty((teams, size), np.bool_)

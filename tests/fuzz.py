@@ -531,7 +531,7 @@ def tried(kind: str, seed: Any, stock: Stock, place: Path) -> tuple[Case, int | 
 
 
 def _written_fault(place: Path, case: Case, code: int | None) -> str:
-    """What is wrong with what a run wrote: numbers that are none, or a folder that failed."""
+    """What is wrong with what a run wrote: NaN or infinity, or a folder that failed."""
     if case.words[0] != "run" or "--force" in case.words:
         return ""
     folders = [f.parent for f in place.glob("**/provenance.json")]

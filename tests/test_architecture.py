@@ -129,7 +129,7 @@ def simulation_nodes() -> Iterator[tuple[str, ast.AST]]:
 
 
 def test_imports_never_point_upward() -> None:
-    """An agent that knows its training, or a model that knows its analysis, would break it."""
+    """Fails if an agent knows its training, or a model knows its analysis."""
     for name in SOURCES:
         layer = LAYERS.index(name.split(".")[0])
         for imported in imports(name):
@@ -137,7 +137,7 @@ def test_imports_never_point_upward() -> None:
 
 
 def test_imports_have_no_cycle() -> None:
-    """Two modules that need each other would break it."""
+    """Fails if two modules import each other."""
     graph = {name: imports(name) - {name} for name in SOURCES}
     assert list(TopologicalSorter(graph).static_order())
 
@@ -200,7 +200,7 @@ def test_the_plain_model_stands_apart() -> None:
 
 
 def test_overseers_know_only_what_is_shown() -> None:
-    """An overseer that reads true conduct would break it."""
+    """Fails if an overseer reads true conduct."""
     known = {
         alias.name
         for node in ast.walk(TREES["agents.overseers"])
@@ -212,7 +212,7 @@ def test_overseers_know_only_what_is_shown() -> None:
 
 
 def test_only_the_population_writes_heritable_columns() -> None:
-    """A change of traits that bypasses `Changes`, and so the ledger, would break it."""
+    """Fails if traits change without `Changes`, and so without the ledger."""
     heritable = {column.name for column in COLUMNS if column.heritable}
     for where, node in simulation_nodes():
         if where.startswith("agents.population:"):
@@ -235,7 +235,7 @@ def compiled_functions() -> Iterator[tuple[str, ast.FunctionDef]]:
 
 @pytest.mark.parametrize("name", SIMULATION)
 def test_records_cannot_be_changed_by_who_reads_them(name: str) -> None:
-    """A record that one reader can change under the others, or with room for undeclared things."""
+    """Fails if a reader can change a record, or add an undeclared field to it."""
     module = importlib.import_module(f"{PACKAGE}{name}".removesuffix(".__init__"))
     for kind in vars(module).values():
         if dataclasses.is_dataclass(kind) and inspect.getmodule(kind) is module:
@@ -246,7 +246,7 @@ def test_records_cannot_be_changed_by_who_reads_them(name: str) -> None:
 
 
 def test_compiled_loops_write_no_heritable_column_either() -> None:
-    """A loop that is handed the traits to read and writes them, past the ledger."""
+    """Fails if a loop that is given traits to read writes them, past the ledger."""
     heritable = {column.name for column in COLUMNS if column.heritable}
     seen = 0
     for where, function in compiled_functions():
@@ -260,7 +260,7 @@ def test_compiled_loops_write_no_heritable_column_either() -> None:
 
 
 def test_compiled_loops_hold_no_draws_of_their_own() -> None:
-    """A loop that draws by itself, and so in the order of the threads, would break it."""
+    """Fails if a loop draws by itself, and so in the order of the threads."""
     for where, function in compiled_functions():
         for node in ast.walk(function):
             if isinstance(node, ast.Attribute):
@@ -268,7 +268,7 @@ def test_compiled_loops_hold_no_draws_of_their_own() -> None:
 
 
 def test_no_rule_names_a_phase_or_a_scenario() -> None:
-    """A mechanism switched on by the name of a phase or scenario would break it."""
+    """Fails if a mechanism is switched on by the name of a phase or scenario."""
     phases = {name for path in shipped().values() for name in resolve(path).phases}
     names = phases | set(shipped())
     for where, node in simulation_nodes():
@@ -297,7 +297,7 @@ def test_no_rule_names_a_phase_or_a_scenario() -> None:
 
 
 def test_nothing_draws_from_a_global_generator_or_reads_a_clock() -> None:
-    """Randomness without an address, or a result that depends on the hour, would break it."""
+    """Fails if a draw has no address, or a result depends on the time of day."""
     pure = {"np.random.SeedSequence"}
     machine = {
         "os.environ",
@@ -457,7 +457,7 @@ def test_the_checks_above_see_what_they_look_for(
 
 
 def test_every_process_has_a_stream_of_its_own() -> None:
-    """Two names with one checksum, or two processes that draw the same numbers, would break it."""
+    """Fails if two names have one checksum, or two processes draw the same numbers."""
     names = []
     for _, node in simulation_nodes():
         if (
@@ -474,7 +474,7 @@ def test_every_process_has_a_stream_of_its_own() -> None:
 
 
 def test_a_round_runs_in_the_documented_order() -> None:
-    """A step of the round that is moved, such as training before scoring, would break it."""
+    """Fails if a step of the round moves, such as training before scoring."""
     (model,) = [
         node
         for node in TREES["model.collective"].body
@@ -499,3 +499,15 @@ def test_a_round_runs_in_the_documented_order() -> None:
     )
     steps = ["assign", "act", "evaluate"]
     assert [name for _, name in inner if name in steps] == steps
+
+
+def test_every_test_says_when_it_fails() -> None:
+    """Fails if a test's docstring does not begin with the fault that the test would see."""
+    tests = [
+        (path.name, node.name, ast.get_docstring(node) or "")
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    assert len(tests) > 600
+    assert not [(file, name) for file, name, told in tests if not told.startswith("Fails if ")]

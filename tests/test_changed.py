@@ -170,7 +170,7 @@ def test_a_folder_without_checksums_is_read(run: Path) -> None:
 
 
 def test_a_scenario_that_says_the_same_in_other_words_is_the_same(run: Path) -> None:
-    """Fails if a comment in a scenario is told as a change of the run."""
+    """Fails if a comment in a scenario is reported as a change of the run."""
     path = run / "scenario.toml"
     path.write_text(f"# as published\n{path.read_text()}")
     with warnings.catch_warnings():

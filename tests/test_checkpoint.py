@@ -38,7 +38,7 @@ from multicopy.model.scenario import InputError
 def test_a_run_that_is_cut_after_every_round_is_the_run_that_is_not(
     name: str, tmp_path: Path
 ) -> None:
-    """Any state that is left out, rounded or out of order, in any phase, would break it."""
+    """Fails if any state, in any phase, is left out, rounded or out of order."""
     p = parameters(name)
     whole = begun(p, 1)
     whole.run()
@@ -62,7 +62,7 @@ def test_cuts_at_random_rounds_change_nothing(
     policy: int,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """A hand on a copy, or a policy of the page, that does not outlive a cut would break it."""
+    """Fails if a value set by hand, or a policy of the page, is lost at a cut."""
 
     def step(model: CollectiveModel) -> None:
         if model.round == policy - 1:
@@ -82,7 +82,7 @@ def test_cuts_at_random_rounds_change_nothing(
 
 
 def test_the_handles_of_a_resumed_model_are_handles_on_it(tmp_path: Path) -> None:
-    """Mesa agents that still look at the model that was thrown away would break it."""
+    """Fails if Mesa agents still look at the model that was thrown away."""
     kept_folder(advanced(), tmp_path / "run")
     model = checkpoints.read(tmp_path / "run").model()
     copies = model.agents_by_type[Copy]
@@ -93,7 +93,7 @@ def test_the_handles_of_a_resumed_model_are_handles_on_it(tmp_path: Path) -> Non
 
 
 def test_arrays_lie_in_memory_as_they_did(tmp_path: Path) -> None:
-    """Loops that get rows where they had columns are slow, or compiled anew, after each cut."""
+    """Fails if loops get rows for columns after a cut, and are slow or compiled anew."""
     model = advanced()
     assert model.stored is not None
     turned = np.asfortranarray(model.stored["latent"])
@@ -109,7 +109,7 @@ def test_arrays_lie_in_memory_as_they_did(tmp_path: Path) -> None:
 def test_what_is_written_is_the_round_that_was_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run that goes on while it is written, and changes what is written, would break it."""
+    """Fails if a run that goes on while it is written changes what is written."""
     written, publish = threading.Event(), keeping._publish
 
     def late(path: Path, header: bytes, arrays: list[Any]) -> None:
@@ -171,7 +171,7 @@ def frozen(value: Any) -> Any:
 
 
 def test_every_attribute_of_a_model_is_state_or_made_anew() -> None:
-    """A new attribute of the model, population, panels, lab or records that nobody declared."""
+    """Fails if the model, population, panels, lab or records gain an undeclared attribute."""
     model = begun(parameters("slowdown"), 1)
     model.run()
     mesas = vars(mesa.Model()).keys()
@@ -189,7 +189,7 @@ def test_every_attribute_of_a_model_is_state_or_made_anew() -> None:
 
 
 def test_what_is_made_anew_does_not_change_in_a_run() -> None:
-    """An attribute that changes, and is declared as one that does not, would be lost."""
+    """Fails if an attribute changes although it is declared not to, and would be lost."""
     model = advanced(2)
     parts = list(parts_within(model))
     before = [{n: frozen(getattr(p, n)) for n in p.MADE - CACHES if hasattr(p, n)} for p in parts]
@@ -202,7 +202,7 @@ def test_what_is_made_anew_does_not_change_in_a_run() -> None:
 
 
 def test_an_attribute_that_would_be_lost_is_told(tmp_path: Path) -> None:
-    """A plug-in that keeps something on the lab, and starts anew after a cut, would break it."""
+    """Fails if what a plug-in keeps on the lab is silently lost at a cut."""
     model = advanced()
     model.lab.grudge = 3
     with pytest.raises(InputError, match=r"Lab\.grudge, .*neither STATE nor MADE"):

@@ -58,7 +58,7 @@ def refused(run: Path, capsys: pytest.CaptureFixture[str], *told: str) -> None:
 
 
 def test_what_is_whole_is_accepted(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Were all refused, the tests below would show nothing."""
+    """Fails if a whole checkpoint is refused, so that the tests below show nothing."""
     assert main(["resume", str(run), "--quiet", "--no-figures"]) == 0
     assert folder.read_complete(run).provenance["resumed"][0]["round"] == 9
     assert not (run / "checkpoint").exists()
@@ -72,7 +72,7 @@ FILES = ("state", "records.rows._table.rows", "ledger._table.rows", "genealogy._
 @settings(max_examples=30)
 @given(name=st.sampled_from(FILES), rng=st.randoms(use_true_random=False))
 def test_a_flipped_bit_anywhere_is_seen(name: str, rng: Any, made: Path) -> None:
-    """A number that is read as another number would break it."""
+    """Fails if a number is read as another number."""
     path = made / "run" / "checkpoint" / name
     whole = path.read_bytes()
     at = rng.randrange(8 * len(whole))
@@ -91,7 +91,7 @@ def test_a_flipped_bit_anywhere_is_seen(name: str, rng: Any, made: Path) -> None
 def test_a_file_that_is_cut_short_is_refused(
     name: str, keep: int, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A state or table of which the end is missing would break it."""
+    """Fails if a state or table is accepted although its end is missing."""
     path = run / "checkpoint" / name
     path.write_bytes(path.read_bytes()[:keep])
     refused(run, capsys, str(run))
@@ -101,13 +101,13 @@ def test_a_file_that_is_cut_short_is_refused(
 def test_a_file_of_another_run_is_refused(
     name: str, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Tables of one run under the state of another would break it."""
+    """Fails if tables of one run are accepted under the state of another."""
     shutil.copy(run.parent / "other" / "checkpoint" / name, run / "checkpoint" / name)
     refused(run, capsys, "is damaged, no run can go on from it", ".rows is")
 
 
 def test_rows_that_were_not_finished_are_cut_off(run: Path, tmp_path: Path) -> None:
-    """A write that was killed between a table and its state would otherwise be damage."""
+    """Fails if a kill between a table and its state counts as damage."""
     with (run / "checkpoint" / "records.rows._table.rows").open("ab") as file:
         file.write(b"half a row")
     (run / "checkpoint" / ".state.part").write_bytes(b"half a state")
@@ -144,19 +144,19 @@ FORGED: dict[str, tuple[str, Any, str]] = {
     "negative table": ("state/records/rows/_table/rows", -3, "missing"),
     "other columns": ("state/records/rows/_table/columns/9", "x", "other columns"),
     "code of no text": ("state/records/rows/_table/texts/phase", ["a"], "without a text"),
-    "no process": ("state/ledger/_table/texts/process/0", "magic", "an entry of no process"),
+    "no process": ("state/ledger/_table/texts/process/0", "magic", "of an unknown process"),
     "other measures": ("state/records/_formed", {"keep_team": 0.1}, "with other measures"),
     "more state": ("state/lab/extra", 1, "other entries"),
     "no state": ("state/lab", None, "other entries"),
-    "text for a number": ("state/lab/evidence", "3", "lab.evidence is no float"),
-    "no number": ("state/lab/evidence", float("nan"), "NaN is no number"),
-    "truth for a number": ("state/round", True, "round is no int"),
-    "another round": ("state/round", 8, "round 8 is none of"),
+    "text for a number": ("state/lab/evidence", "3", "lab.evidence is not of type float"),
+    "no number": ("state/lab/evidence", float("nan"), "NaN is not a number"),
+    "truth for a number": ("state/round", True, "round is not of type int"),
+    "another round": ("state/round", 8, "round 8 is not one of"),
     "more copies": ("state/declared/copies", 128, "has the shape"),
     "no scenario": ("state/declared/copies", "many", "not the parameters"),
     "forbidden value": ("state/parameters/oversight/audit", 7, "not the parameters"),
-    "no overseer": ("state/panels/mix", {"oracle": 1.0}, "kind of overseer that there is not"),
-    "no copy": ("state/population/_touched", [64], "traits were set of no copy"),
+    "no overseer": ("state/panels/mix", {"oracle": 1.0}, "an unknown kind of overseer"),
+    "no copy": ("state/population/_touched", [64], "traits of an unknown copy were set"),
     "too many copies": ("state/declared/copies", 10**12, "not the parameters"),
     "no interval": ("every", 0, "no rounds between"),
     "no time": ("how", {"plugins": {}}, "lacks 'seconds'"),
@@ -170,7 +170,7 @@ FORGED: dict[str, tuple[str, Any, str]] = {
 def test_a_state_that_is_forged_is_refused(
     path: str, value: Any, told: str, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A checksum that is right must not be all that stands before memory, files and loops."""
+    """Fails if a right checksum is all that protects memory, files and loops."""
     state = run / "checkpoint" / "state"
     first, header, arrays = parts_of(state)
     change(header, path, value)
@@ -181,7 +181,7 @@ def test_a_state_that_is_forged_is_refused(
 def test_arrays_that_point_beyond_a_column_are_refused(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Compiled loops read where a row points to, and so beyond the memory that is theirs."""
+    """Fails if a compiled loop can be made to read beyond its memory."""
     state = run / "checkpoint" / "state"
     first, header, arrays = parts_of(state)
     at = 0
@@ -265,19 +265,19 @@ def test_no_forged_checkpoint_is_told_as_a_fault_of_the_simulator(made: Path, ru
 
 
 def test_a_newer_or_foreign_state_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A layout that this program does not know, read as if it did, would break it."""
+    """Fails if a layout that this program does not know is read as if it did."""
     state = run / "checkpoint" / "state"
     first, header, arrays = parts_of(state)
     signed(state, {**first, "version": 9}, header, arrays)
     refused(run, capsys, "written in version 9 of the layout; this program reads version 1")
     state.write_bytes(b"PK\x03\x04" + bytes(1000))
-    refused(run, capsys, "is no checkpoint of this program")
+    refused(run, capsys, "is not a checkpoint of this program")
 
 
 def test_a_state_larger_than_memory_is_not_read(
     run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine that is brought to its knees by a file would break it."""
+    """Fails if a file can make the machine run out of memory."""
     monkeypatch.setattr(checkpoints, "free_memory", lambda: 1000)
     refused(run, capsys, "more than a third of the 1,000 that are free")
 
@@ -286,17 +286,17 @@ def test_a_state_larger_than_memory_is_not_read(
     "name", ["checkpoint", "checkpoint/state", "checkpoint/ledger._table.rows"]
 )
 def test_links_are_not_followed(name: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder from elsewhere that lets a resumed run write outside of it would break it."""
+    """Fails if a downloaded folder lets a resumed run write outside of it."""
     moved = run.parent / "outside"
     shutil.move(run / name, moved)
     (run / name).symlink_to(moved)
-    refused(run, capsys, "no part of a run")
+    refused(run, capsys, "not part of a run")
 
 
 def test_a_run_that_goes_on_is_not_resumed_twice(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two processes that write to one folder would break it."""
+    """Fails if two processes write to one folder."""
     with folder.claimed(run, force=True):
         refused(run, capsys, "another process is writing a run to it")
 
@@ -307,7 +307,7 @@ WORDS = ["--copies", "64", "--rounds-scale", "0.03", "--quiet", "--no-figures"]
 
 
 def test_a_new_run_does_not_go_on_from_an_old_checkpoint(run: Path) -> None:
-    """A checkpoint of the run that was there before would be resumed as this one."""
+    """Fails if a checkpoint of the previous run is resumed as the new one."""
     assert main(["run", *WORDS, "--out", str(run), "--force"]) == 0
     assert not (run / "checkpoint").exists()
 
@@ -315,7 +315,7 @@ def test_a_new_run_does_not_go_on_from_an_old_checkpoint(run: Path) -> None:
 def test_a_folder_that_only_has_a_checkpoint_says_so(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Somebody who is not told that the run can go on would make it anew."""
+    """Fails if nobody is told that the run can go on."""
     (run / ".running").write_text("1\n")
     assert main(["explain", str(run)]) == 2
     assert f"python run.py resume {run}" in capsys.readouterr().err
@@ -323,14 +323,14 @@ def test_a_folder_that_only_has_a_checkpoint_says_so(
 
 @pytest.mark.parametrize("every", ["0", "-1", "often", "1.5"])
 def test_an_interval_that_is_none_is_refused(every: str, tmp_path: Path) -> None:
-    """A run that writes no checkpoints although it was asked to would break it."""
+    """Fails if a run writes no checkpoints although it was asked to."""
     words = ["run", *WORDS, "--checkpoint-every", every, "--out", str(tmp_path / "run")]
     assert main(words) == 2
     assert not list(tmp_path.iterdir())
 
 
 def test_a_plugin_is_named_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that goes on without its plug-in, or with another, would break it."""
+    """Fails if a run goes on without its plug-in, or with another one."""
     source = Path(__file__).parent / "plugin_sample.py"
     plugin, out = ["--plugin", str(source)], str(tmp_path / "cut")
     after = keeping.Keeper.after_round
@@ -366,7 +366,7 @@ def test_a_plugin_is_named_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_checkpoint_that_is_half_removed_is_none(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kill while it is removed that leaves a state without its tables would break it."""
+    """Fails if a kill during its removal leaves a state without its tables."""
     unlink, removed = Path.unlink, []
 
     def once(path: Path, missing_ok: bool = False) -> None:
@@ -386,7 +386,7 @@ def test_a_checkpoint_that_is_half_removed_is_none(
 def test_a_run_that_is_stopped_goes_on_from_where_it_was_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Rounds since the last checkpoint that are lost to Ctrl-C would break it."""
+    """Fails if Ctrl-C loses the rounds since the last checkpoint."""
     after, out = keeping.Keeper.after_round, tmp_path / "run"
 
     def press(keeper: keeping.Keeper, model: CollectiveModel, seconds: float) -> None:
@@ -410,7 +410,7 @@ def test_a_run_that_is_stopped_goes_on_from_where_it_was_stopped(
 def test_a_disk_that_is_full_is_one_line_and_keeps_the_checkpoint_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An error in the thread that writes, which nobody hears of, would break it."""
+    """Fails if an error in the writing thread goes unreported."""
     publish, done = keeping._publish, []
 
     def once(path: Path, header: bytes, arrays: list[Any]) -> None:

@@ -118,7 +118,7 @@ BAD = {
 def test_bad_input_is_one_clear_line_and_nothing_is_written(
     arguments: list[str], told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A traceback, a silent default, a wrong exit code or a half-made folder would break it."""
+    """Fails if bad input gives a traceback, a default, a wrong code or half a folder."""
     assert outcome_of(["run", *arguments, "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -134,7 +134,7 @@ def test_bad_input_is_one_clear_line_and_nothing_is_written(
 def test_an_unknown_command_is_told_with_the_nearest(
     word: str, near: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Argparse's own many-line usage message, or no way out, would break it."""
+    """Fails if Argparse prints its own long usage message, or no way out is named."""
     assert outcome_of([word]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"error: there is no command '{word}'; did you mean {near}?")
@@ -211,7 +211,7 @@ def test_compiled_code_is_first_used_after_a_move_too(
 
 
 def test_several_faults_get_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
-    """Faults that are told one at a time, run after run, would break it."""
+    """Fails if faults are reported one at a time, run after run."""
     arguments = ["--set", "oversight.audit=2", "--set", "oversight.penalties=1"]
     assert main(["run", *arguments, "--set", "training.strength=-1"]) == 2
     lines = capsys.readouterr().err.splitlines()
@@ -233,7 +233,7 @@ def test_several_faults_get_a_line_each(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_faulty_scenario_file_is_told_with_its_place(
     text: str, told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A parser's traceback, or a message without file and place, would break it."""
+    """Fails if a parser's traceback shows, or the message lacks file and place."""
     file = tmp_path / "mine.toml"
     file.write_text(text)
     assert main(["run", str(file), "--out", str(tmp_path / "out")]) == 2
@@ -246,7 +246,7 @@ def test_a_faulty_scenario_file_is_told_with_its_place(
 
 
 def test_bad_input_is_quick_and_clean_in_a_process_of_its_own(tmp_path: Path) -> None:
-    """A traceback or exit code that `main` hides from the tests above would break it."""
+    """Fails if `main` hides a traceback or exit code from the tests above."""
     process = start("run", "--set", "oversight.audit=2", "--out", str(tmp_path / "out"))
     told, error = process.communicate(timeout=60)
     assert process.returncode == 2
@@ -258,7 +258,7 @@ def test_bad_input_is_quick_and_clean_in_a_process_of_its_own(tmp_path: Path) ->
 def test_serve_without_its_packages_is_one_clear_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An ImportError's traceback where the extra is not installed would break it."""
+    """Fails if an ImportError's traceback shows where the extra is not installed."""
     monkeypatch.setattr("multicopy.analysis.app.find_spec", lambda name: None)
     assert main(["serve"]) == 2
     error = capsys.readouterr().err
@@ -270,7 +270,7 @@ def test_serve_without_its_packages_is_one_clear_line(
 def test_a_missing_package_is_one_clear_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A traceback under a Python in which nothing was installed would break it."""
+    """Fails if a traceback shows under a Python in which nothing was installed."""
 
     def fail(arguments: Any) -> int:
         raise ModuleNotFoundError("No module named 'mesa'", name="mesa")
@@ -286,7 +286,7 @@ def test_a_missing_package_is_one_clear_line(
 def test_without_out_a_run_goes_to_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A default folder without scenario or seed in its name would break it."""
+    """Fails if the default folder lacks scenario or seed in its name."""
     monkeypatch.chdir(tmp_path)
     assert main(["run", *PLAIN, "--seed", "5"]) == 0
     assert folder.read(tmp_path / "results" / f"{DEFAULT}-seed5").seed == 5
@@ -295,7 +295,7 @@ def test_without_out_a_run_goes_to_results(
 
 @pytest.mark.parametrize("name", ["../../away", "/away", "..", "", "a/b"])
 def test_a_scenario_name_cannot_lead_out_of_results(name: str) -> None:
-    """A name that is used as a path as it is would break it."""
+    """Fails if a name is used as a path without a check."""
     path = run.default_folder(name, 1)
     assert path.parent == Path("results")
     assert path.name.endswith("-seed1")
@@ -305,7 +305,7 @@ def test_a_scenario_name_cannot_lead_out_of_results(name: str) -> None:
 def test_results_that_have_nowhere_to_go_are_refused_before_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A simulation whose results are lost at its end would break it."""
+    """Fails if a simulation's results are lost at its end."""
     monkeypatch.setattr(CollectiveModel, "step", lambda self: pytest.fail("it simulates"))
     (tmp_path / "file").write_text("")
     (tmp_path / "full").mkdir()
@@ -351,7 +351,7 @@ def rendered(model: CollectiveModel, width: int) -> str:
 def test_a_run_ends_with_a_summary_and_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A run that ends without saying how, how long it took or where its files are breaks it."""
+    """Fails if a run does not say how it ended, how long it took or where its files are."""
     out = tmp_path / "run"
     assert main(["run", *SMALL, "--out", str(out)]) == 0
     told = capsys.readouterr().out
@@ -363,7 +363,7 @@ def test_a_run_ends_with_a_summary_and_figures(
 
 
 def test_a_pipe_gets_one_line_a_phase(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A progress bar's control codes in a log, or silence for hours, would break it."""
+    """Fails if a log gets a progress bar's control codes, or hours of silence."""
     assert main(["run", *PLAIN, "--out", str(tmp_path / "run")]) == 0
     told = capsys.readouterr().out
     assert "\x1b" not in told
@@ -376,7 +376,7 @@ def test_a_pipe_gets_one_line_a_phase(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
-    """A bar without phase, rounds, speed or time, or a cursor that stays hidden, would break it."""
+    """Fails if the bar lacks phase, rounds, speed or time, or the cursor stays hidden."""
     above, below = os.openpty()
     arguments = ["run", "--copies", "64", "--rounds-scale", "0.1", "--no-figures"]
     # A label that looks like a terminal's markup must be text.
@@ -402,7 +402,7 @@ def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
 
 
 def test_quiet_is_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A word on stdout or stderr would break it."""
+    """Fails if a word goes to stdout or stderr."""
     assert main(["run", *PLAIN, "--quiet", "--out", str(tmp_path / "run")]) == 0
     assert capsys.readouterr() == ("", "")
 
@@ -411,7 +411,7 @@ def test_quiet_is_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_the_summary_tells_outcome_phases_drives_and_events(
     model: CollectiveModel, width: int
 ) -> None:
-    """A table that is cut off, or an outcome, phase, measure or drive left out, would break it."""
+    """Fails if a table is cut off, or an outcome, phase, measure or drive is left out."""
     text = rendered(model, width)
     words = " ".join(text.split())
     assert "…" not in text
@@ -433,7 +433,7 @@ def test_the_summary_tells_outcome_phases_drives_and_events(
 
 
 def test_a_summary_shows_the_start_and_end_of_each_phase(model: CollectiveModel) -> None:
-    """A row that averages, or takes the wrong rounds or scale, would break it."""
+    """Fails if a row averages, or takes the wrong rounds or scale."""
     rounds = model.records.rounds()
     begin = f" {measures.label('keep_team')} "
     line = next(t for t in rendered(model, 100).splitlines() if t.startswith(begin))
@@ -446,7 +446,7 @@ def test_a_summary_shows_the_start_and_end_of_each_phase(model: CollectiveModel)
 
 
 def test_the_levels_of_selection_add_up_to_the_change(model: CollectiveModel) -> None:
-    """A process of the ledger that is booked under no level, or under two, would break it."""
+    """Fails if a process of the ledger is booked under no level, or under two."""
     named = [*VARIED, *(p for of in SELECTED.values() for p in of)]
     assert len(named) == len(set(named))
     assert set(named) <= set(PROCESSES)
@@ -468,19 +468,19 @@ def test_the_levels_of_selection_add_up_to_the_change(model: CollectiveModel) ->
     ],
 )
 def test_a_level_is_named_by_what_it_did(levels: dict[str, float], told: str) -> None:
-    """A level named for what it selected against would break it."""
+    """Fails if a level is named for what it selected against."""
     assert summary._in_words(levels) == told
 
 
 def test_key_measures_are_columns_of_the_rounds_table() -> None:
-    """A measure that the records no longer have would break it."""
+    """Fails if a key measure is no longer in the records."""
     known = {*columns(tuple(resolve().archetypes), detail=False), *measures.DERIVED}
     for shown in summary.KEY_MEASURES.values():
         assert set(shown) <= known
 
 
 def test_labels_in_brackets_are_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A label that is taken for the markup of a terminal would break it."""
+    """Fails if a label is taken for the markup of a terminal."""
     label = ["--set", "phases.pretraining.label='[/x] [red]'"]
     assert main(["run", *PLAIN, *label, "--out", str(tmp_path / "[run]")]) == 0
     told = capsys.readouterr().out
@@ -492,7 +492,7 @@ def test_labels_in_brackets_are_text(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_scenarios_are_listed_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
-    """A scenario that the list forgets, or no word on which is the default, would break it."""
+    """Fails if the list forgets a scenario, or does not say which is the default."""
     assert main(["scenarios"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
@@ -505,7 +505,7 @@ def test_scenarios_are_listed_a_line_each(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_every_parameter_is_listed_as_it_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:
-    """A parameter left out, or a value that `--set` does not take back, would break it."""
+    """Fails if a parameter is left out, or `--set` refuses a value as it is listed."""
     assert main(["parameters"]) == 0
     told = capsys.readouterr().out
     assert max(len(line) for line in told.splitlines() if " = {" not in line) <= 100
@@ -523,7 +523,7 @@ def test_every_parameter_is_listed_as_it_can_be_set(capsys: pytest.CaptureFixtur
 
 
 def test_parameters_as_a_markdown_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """A cell that breaks the table, or a row or column left out, would break it."""
+    """Fails if a cell breaks the table, or a row or column is left out."""
     assert main(["parameters", "--markdown"]) == 0
     lines = [x for x in capsys.readouterr().out.splitlines() if x.startswith("|")]
     assert lines[0] == "| path | default | allowed | unit | meaning | source |"
@@ -532,14 +532,14 @@ def test_parameters_as_a_markdown_table(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_the_documented_parameters_are_those_in_force(capsys: pytest.CaptureFixture[str]) -> None:
-    """A default changed without `run.py parameters --markdown > docs/parameters.md`."""
+    """Fails if a default changes without `run.py parameters --markdown > docs/parameters.md`."""
     assert main(["parameters", "--markdown"]) == 0
     documented = Path(__file__).parents[1] / "docs" / "parameters.md"
     assert capsys.readouterr().out == documented.read_text(encoding="utf-8")
 
 
 def test_parameters_can_be_searched(capsys: pytest.CaptureFixture[str]) -> None:
-    """A search that misses names, meanings or sources, or finds nothing in silence, breaks it."""
+    """Fails if a search misses names, meanings or sources, or silently finds nothing."""
     assert main(["parameters", "--search", "ROTATION"]) == 0
     assert "oversight.rotation = 0.05" in capsys.readouterr().out
     assert main(["parameters", "psm", "--search", "exhaustiveness"]) == 0
@@ -552,7 +552,7 @@ def test_parameters_can_be_searched(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_help_is_quick_because_it_imports_little() -> None:
-    """Heavy imports at the top of a module would break it."""
+    """Fails if a module imports heavy packages at its top."""
     code = "import sys; sys.argv = ['run.py', '--help']; import runpy\n"
     code += "try: runpy.run_path('run.py', run_name='__main__')\nexcept SystemExit: pass\n"
     code += (
@@ -565,21 +565,21 @@ def test_help_is_quick_because_it_imports_little() -> None:
 
 
 def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """A traceback or silence would break it."""
+    """Fails if a call without a command gives a traceback or silence."""
     assert main([]) == 0
     told = capsys.readouterr().out
     assert all(command in told for command in ("run", "scenarios", "parameters", "serve"))
 
 
 def test_the_default_scenario_is_the_models(capsys: pytest.CaptureFixture[str]) -> None:
-    """A default that is written down twice, and differs, would break it."""
+    """Fails if a default is written down twice, and differs."""
     for command in ("run", "parameters", "serve"):
         assert cli.parser().parse_args([command]).scenario == DEFAULT
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_a_stopped_run_leaves_what_it_has(tmp_path: Path, number: signal.Signals) -> None:
-    """A stopped run that loses its rounds, or passes for a whole one, would break it."""
+    """Fails if a stopped run loses its rounds, or passes for a whole one."""
     out = tmp_path / "run"
     process = start("run", "--copies", "256", "--out", str(out))
     assert process.stdout is not None
@@ -600,7 +600,7 @@ def test_a_stopped_run_leaves_what_it_has(tmp_path: Path, number: signal.Signals
 def test_a_run_that_is_stopped_before_its_first_round_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An empty folder that stands in the way of the next try would break it."""
+    """Fails if an empty folder stands in the way of the next try."""
 
     def stopped(self: CollectiveModel, *_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -615,7 +615,7 @@ def test_a_run_that_is_stopped_before_its_first_round_leaves_nothing(
 def test_a_run_that_is_stopped_while_drawing_keeps_its_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Half of a figure, or a complete run that says it is not, would break it."""
+    """Fails if half a figure is left, or a complete run says that it is not."""
     from multicopy.analysis import figures
 
     def stopped(*_: Any, **__: Any) -> None:
@@ -632,7 +632,7 @@ def test_a_run_that_is_stopped_while_drawing_keeps_its_tables(
 
 
 def test_signals_are_the_callers_again_after_a_run(tmp_path: Path) -> None:
-    """A handler that stays behind would break it."""
+    """Fails if a signal handler stays behind."""
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     assert main(["run", *PLAIN, "--quiet", "--out", str(tmp_path / "run")]) == 0
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
@@ -641,7 +641,7 @@ def test_signals_are_the_callers_again_after_a_run(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_is_one_clear_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A traceback, or a folder that passes for whole, would break it."""
+    """Fails if a full disk gives a traceback, or a folder that passes for whole."""
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")

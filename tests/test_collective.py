@@ -48,7 +48,7 @@ SINGLE = 1e-6
 
 
 def test_expressed_values_always_follow_the_latent_ones() -> None:
-    """A change of latent values whose expression is forgotten would break it."""
+    """Fails if latent values change and their expression does not."""
     model = small_model(1, **{"training.exhaustiveness": 0.3, "subdivisions.contest_rate": 0.3})
     while model.running:
         model.step()
@@ -58,7 +58,7 @@ def test_expressed_values_always_follow_the_latent_ones() -> None:
 
 
 def test_awareness_and_capability_grow_as_the_phases_say(whole_run: CollectiveModel) -> None:
-    """Growth of the wrong phase, a jump that is repeated, or a ceiling that leaks."""
+    """Fails if they grow as in another phase, jump twice or pass a ceiling."""
     p, rounds = whole_run.parameters, whole_run.records.rounds()
     s, c = min(p.capability.awareness_start, p.capability.awareness_ceiling), p.capability.start
     agent3, generation = c, 3
@@ -77,7 +77,7 @@ def test_awareness_and_capability_grow_as_the_phases_say(whole_run: CollectiveMo
 
 
 def test_a_run_begins_in_ordinary_circumstances() -> None:
-    """Neuralese, a looming replacement or another score before any phase has begun."""
+    """Fails if neuralese, replacement or another score applies before any phase begins."""
     model = small_model(1)
     begins = model.parameters.capability
     assert model.situation == Situation(
@@ -92,7 +92,7 @@ def test_a_run_begins_in_ordinary_circumstances() -> None:
 
 
 def test_weights_are_frozen_while_nobody_is_trained(whole_run: CollectiveModel) -> None:
-    """Training in pretraining or in the deployment of Agent-3 would break it."""
+    """Fails if there is training in pretraining or in the deployment of Agent-3."""
     rounds = whole_run.records.rounds()
     for name, phase in whole_run.parameters.phases.items():
         if not phase.training and not phase.summon:
@@ -103,7 +103,7 @@ def test_weights_are_frozen_while_nobody_is_trained(whole_run: CollectiveModel) 
 
 
 def test_a_new_generation_begins_as_a_copy_of_the_old() -> None:
-    """Stored weights that are those of another round, or a generation that starts afresh."""
+    """Fails if stored weights are of another round, or a generation starts afresh."""
     model = small_model(3)
     before, output = model.population.latent.copy(), 0.0
     while model.stored is None:
@@ -116,7 +116,7 @@ def test_a_new_generation_begins_as_a_copy_of_the_old() -> None:
 
 
 def test_the_gap_is_counted_from_agent3_as_deployed() -> None:
-    """A gap that has begun before the next generation has grown beyond the last."""
+    """Fails if the gap opens before the next generation has outgrown the last."""
     growing = {"phases.deployment_agent3.capability_growth": 5.0}
     rounds = finished(0, **growing).records.rounds()
     first = rounds[rounds["phase"] == "training_agent4"].iloc[0]
@@ -124,7 +124,7 @@ def test_the_gap_is_counted_from_agent3_as_deployed() -> None:
 
 
 def test_alignment_training_forms_the_identity() -> None:
-    """Summoning or selection that leads away from the identity would break it."""
+    """Fails if summoning or selection leads away from the identity."""
     size = {"copies": 512, "teams": 16, "divisions": 4}
     model = small_model(0, scale=0.3, detail=False, **size)
     while not model.records.rows or model.records.rows[-1]["phase"] in PHASES[:2]:
@@ -152,7 +152,7 @@ def test_alignment_training_forms_the_identity() -> None:
     ids=str,
 )
 def test_runs_of_every_make_up_stay_finite(size: dict[str, Any]) -> None:
-    """A mean of nothing, a rival that does not exist or a division by zero would break it."""
+    """Fails if a mean of nothing, a missing rival or a division by zero gets in."""
     model = finished(0, **size)
     rounds = model.records.rounds()
     numbers = rounds.select_dtypes("number")
@@ -162,7 +162,7 @@ def test_runs_of_every_make_up_stay_finite(size: dict[str, Any]) -> None:
 
 
 def test_a_copy_of_one_drive_only_stays_finite() -> None:
-    """Attention that is freed with nothing left to take it would break it."""
+    """Fails if attention is freed and nothing is left to take it."""
     model = small_model(0)
     for copy in model.copies_at(range(8)):
         copy.power, copy.hardcoding = 1000.0, 1000.0
@@ -176,7 +176,7 @@ def test_a_copy_of_one_drive_only_stays_finite() -> None:
 
 @pytest.mark.parametrize("detail", [True, False])
 def test_every_declared_column_is_recorded_and_no_other(detail: bool) -> None:
-    """A measure without a meaning, or a meaning without a measure, would break it."""
+    """Fails if a measure lacks a meaning, or a meaning lacks a measure."""
     model = CollectiveModel(small_model(0).parameters, 1, detail=detail)
     model.step()
     told = columns(model.mixture.names, detail)
@@ -186,7 +186,7 @@ def test_every_declared_column_is_recorded_and_no_other(detail: bool) -> None:
 
 
 def test_recording_less_changes_nothing_else() -> None:
-    """Recording that draws, or that touches the dynamics, would break it."""
+    """Fails if recording draws, or touches the dynamics."""
     p = small_model(0).parameters
     full, light = CollectiveModel(p, 5), CollectiveModel(p, 5, detail=False)
     full.run()
@@ -198,7 +198,7 @@ def test_recording_less_changes_nothing_else() -> None:
 
 
 def test_shares_and_probabilities_are_recorded_as_such(whole_run: CollectiveModel) -> None:
-    """A probability beyond its bounds, or alignments that are not those of the definition."""
+    """Fails if a probability leaves its bounds, or an alignment is not as defined."""
     rounds = whole_run.records.rounds()
     bounded = [
         "awareness", "unwatched_violations", "watched_violations", "detection", "audit", "capture",
@@ -224,7 +224,7 @@ def test_shares_and_probabilities_are_recorded_as_such(whole_run: CollectiveMode
 
 
 def test_resemblance_is_to_the_identity_of_the_scenario() -> None:
-    """Resemblance to the archetype that happens to be declared first would break it."""
+    """Fails if resemblance is to the archetype that happens to be declared first."""
     model = small_model(0, **{"authors.identity": "engineer", "authors.fidelity": 1.0})
     while model.records.rows[-1:] == [] or model.records.rows[-1]["phase"] == "pretraining":
         model.step()
@@ -237,7 +237,7 @@ def test_resemblance_is_to_the_identity_of_the_scenario() -> None:
 
 
 def test_gini_is_that_of_all_pairs() -> None:
-    """Another inequality, or one that depends on the order, would break it."""
+    """Fails if it measures another inequality, or one that depends on the order."""
     values = Numbers(0).random(30)
     pairs = np.abs(values[:, None] - values[None, :]).mean()
     assert gini(values) == pytest.approx(pairs / (2 * values.mean()))
@@ -247,7 +247,7 @@ def test_gini_is_that_of_all_pairs() -> None:
 
 
 def test_fixation_indices_are_shares_of_the_variance() -> None:
-    """Divisions of unequal size weighed alike, or a sample variance, would break it."""
+    """Fails if divisions of unequal size weigh alike, or the variance is a sample's."""
     population = made_up(40, 8, 3)
     found = fixation_index(population)
     values = population.expressed.astype(float)
@@ -263,7 +263,7 @@ def test_fixation_indices_are_shares_of_the_variance() -> None:
 
 @pytest.mark.parametrize("copies", [1, 100, SAMPLE, SAMPLE + 1, 3000, 16 * SAMPLE])
 def test_quantiles_and_personas_are_those_of_a_sample_from_all_over(copies: int) -> None:
-    """A sample of the first copies only, with one copy twice, or larger than declared."""
+    """Fails if the sample has only the first copies, one copy twice, or too many."""
     rows = np.arange(copies)[sampled(copies)]
     assert len(rows) == min(copies, SAMPLE)
     ends = np.arange(len(rows) + 1) * copies // len(rows)
@@ -271,7 +271,7 @@ def test_quantiles_and_personas_are_those_of_a_sample_from_all_over(copies: int)
 
 
 def test_a_large_population_is_recorded_by_its_sample() -> None:
-    """A quantile, typicality or responsibility of other rows, or a mean of the sample only."""
+    """Fails if a quantile or share uses rows outside the sample, or a mean only those in it."""
     model = small_model(0, copies=3 * SAMPLE, teams=96, divisions=8)
     model.step()
     row, population = model.records.rows[-1], model.population
@@ -290,7 +290,7 @@ def test_a_large_population_is_recorded_by_its_sample() -> None:
 
 
 def test_shielding_counts_what_is_diverted_to_the_collective() -> None:
-    """Care for the collective without its instrumental part, or without a threat with it."""
+    """Fails if its instrumental part is left out, or counts without a threat."""
     population, p = made_up(30, 3), resolve("ai2027")
     mean = population.expressed.mean(axis=0)
     calm = shielding(mean, situation(awareness=0.5), p)
@@ -301,7 +301,7 @@ def test_shielding_counts_what_is_diverted_to_the_collective() -> None:
 
 
 def test_events_agree_with_the_rounds() -> None:
-    """An event that is lost, told twice or in another round would break it."""
+    """Fails if an event is lost, told twice or told in another round."""
     model = finished(2, scale=0.1, **{"exposure.hazard": 100.0, "subdivisions.contest_rate": 0.2})
     rounds, events = model.records.rounds(), model.records.events.frame()
     for kind in ("exposed", "superseded"):
@@ -325,7 +325,7 @@ def test_events_agree_with_the_rounds() -> None:
 
 
 def test_a_look_of_the_lab_is_an_event_of_its_round() -> None:
-    """A look that is not told, or told where there is none, would break it."""
+    """Fails if a look goes unreported, or one is reported where there is none."""
     lab = {"lab.usefulness_drop": 0.01, "lab.look_rounds": 2, "lab.memory": 0.6}
     size = {"copies": 48, "teams": 6, "divisions": 2}
     model = CollectiveModel(rng=1, **size, **lab, **in_all_phases(rounds=6))
@@ -342,7 +342,7 @@ def test_a_look_of_the_lab_is_an_event_of_its_round() -> None:
 def test_first_passages_are_the_first_rounds_beyond_their_level(
     whole_run: CollectiveModel,
 ) -> None:
-    """A passage that is told late, or relative to another start, would break it."""
+    """Fails if a passage is reported late, or relative to another start."""
     rounds, events = whole_run.records.rounds(), whole_run.records.events.frame()
     summoned = [name for name, phase in whole_run.parameters.phases.items() if phase.summon]
     formed = rounds[rounds["phase"] == summoned[0]].iloc[-1]
@@ -357,7 +357,7 @@ def test_first_passages_are_the_first_rounds_beyond_their_level(
 
 
 def test_a_passage_is_what_its_words_say() -> None:
-    """A level, a direction or a start that is another than the one that is told, would break it."""
+    """Fails if its level, direction or start is not the one that its text gives."""
     words = {"half": 0.5, "four times": 4.0, "five times": 5.0}
     for passage in PASSAGES:
         told = [float(number) for number in re.findall(r"\d\.\d+", passage.name)]
@@ -372,7 +372,7 @@ def test_a_passage_is_what_its_words_say() -> None:
 
 
 def test_the_schedule_counts_rounds_and_days() -> None:
-    """A phase that begins a round late, or a day outside its phase, would break it."""
+    """Fails if a phase begins a round late, or a day lies outside its phase."""
     p = resolve("ai2027", {f"phases.{phase}.rounds": 3 for phase in PHASES})
     schedule = Schedule(p.phases)
     assert schedule.total == 18
@@ -389,7 +389,7 @@ def test_the_schedule_counts_rounds_and_days() -> None:
 
 
 def test_a_successor_is_pulled_to_its_makers_by_covert_work(mixture: Mixture) -> None:
-    """Work in earnest, detected or of another kind that pulls, or noise of the able."""
+    """Fails if earnest, detected or other work pulls, or able makers add noise."""
     kind = np.where(np.arange(40) < 20, REPLACING, ORDINARY).astype(np.int8)
     violations = np.where(np.arange(40) < 20, 0.4, 0.9)
     work, covert = np.empty(2), np.empty(2)  # of two teams, the first of which works on it
@@ -458,7 +458,7 @@ ROW = {
 def test_the_outcome_is_the_first_class_that_applies(
     last: Mapping[str, float], responses: list[tuple[int, str]], kind: str
 ) -> None:
-    """A class tried in another order, or by the whole run instead of its end, would break it."""
+    """Fails if classes are tried in another order, or on the whole run, not its end."""
     p = resolve("ai2027", {"outcome.window": 5}).outcome
     early = [{**ROW, "capture": 1.0, "selective": 1.0, "true_alignment": 0.0}] * 20
     outcome = classify([*early, *[{**ROW, **last}] * 5], responses, p)
@@ -486,7 +486,7 @@ def test_who_is_at_a_threshold_is_not_beyond_it(last: Mapping[str, float]) -> No
 
 
 def test_the_successor_is_judged_as_it_is_at_the_end() -> None:
-    """An earlier design, or the mean of all, that decides would break it."""
+    """Fails if an earlier design, or the mean of all, decides."""
     p = resolve().outcome
     makers = {"successor_to_makers": 0.6, "successor_to_spec": 0.5, "successor_apparent": 0.9}
     early, late = [{**ROW, **makers}, ROW], [ROW, {**ROW, **makers}]
@@ -495,14 +495,14 @@ def test_the_successor_is_judged_as_it_is_at_the_end() -> None:
 
 @pytest.mark.parametrize("first", ["alarm", "roll_back"])
 def test_a_run_is_caught_by_the_first_response_that_is_one(first: str) -> None:
-    """A later response, the lab's doing nothing, or a plug-in's response left out."""
+    """Fails if a later response or inaction counts, or a plug-in's does not."""
     responses = [(7, "none"), (9, first), (12, "retrain"), (15, "none")]
     told = f"first response: {first.replace('_', ' ')} in round 9"
     assert classify([ROW], responses, resolve().outcome).reason == told
 
 
 def test_the_reason_tells_two_close_numbers_apart() -> None:
-    """Numbers cut to two digits, so that a value exceeds its like, would break it."""
+    """Fails if numbers are cut to two digits, so that a value seems to exceed itself."""
     p = resolve("ai2027").outcome
     close = {"successor_to_makers": 0.3334, "successor_to_spec": 0.3331, "successor_apparent": 1.0}
     reason = classify([{**ROW, **close}] * p.window, [], p).reason
@@ -513,7 +513,7 @@ def test_the_reason_tells_two_close_numbers_apart() -> None:
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "7", True])
 def test_a_seed_is_a_whole_number_from_zero(seed: Any) -> None:
-    """A seed that is rounded, or taken for another one, would break it."""
+    """Fails if a seed is rounded, or taken for another one."""
     with pytest.raises(InputError, match="seed"):
         CollectiveModel(small_model(0).parameters, seed)
 
@@ -522,13 +522,13 @@ def test_a_seed_is_a_whole_number_from_zero(seed: Any) -> None:
 
 
 def test_without_a_hazard_nobody_is_exposed() -> None:
-    """An exposure that comes from anything but the hazard of threatening research."""
+    """Fails if exposure comes from anything but the hazard of threatening research."""
     rounds = finished(1, detail=False, **{"exposure.hazard": 0.0}).records.rounds()
     assert (rounds[["exposed", "exposure_risk"]] == 0).all(axis=None)
 
 
 def test_without_research_nobody_is_found_out() -> None:
-    """A finding without the work that would bring it about."""
+    """Fails if there is a finding without the work that would bring it about."""
     model = finished(1, detail=False, **{**in_all_phases(research=0.0), "exposure.hazard": 1000.0})
     assert (model.records.rounds()[["exposed", "superseded"]] == 0).all(axis=None)
 
@@ -555,7 +555,7 @@ def careless(**overrides: Any) -> CollectiveModel:
 
 
 def test_without_awareness_sandbagging_is_blind_and_conduct_the_same_when_watched() -> None:
-    """Selective sandbagging, or the training game, of copies that cannot tell."""
+    """Fails if copies that cannot tell sandbag selectively, or game training."""
     rounds = careless(**{"capability.awareness_ceiling": 0.0}).records.rounds()
     assert (rounds["awareness"] == 0).all()
     assert (rounds["selective"] == 0).all()
@@ -563,13 +563,13 @@ def test_without_awareness_sandbagging_is_blind_and_conduct_the_same_when_watche
 
 
 def test_without_a_penalty_being_watched_restrains_nobody() -> None:
-    """Fear of nothing would break it."""
+    """Fails if copies fear a penalty of zero."""
     rounds = careless(**{"oversight.penalty": 0.0}).records.rounds()
     assert (rounds["unwatched_violations"] > 0).all()
 
 
 def test_without_mutation_and_summoning_no_new_traits_arise() -> None:
-    """A process other than mutation, switching and summoning that makes new values."""
+    """Fails if a process other than mutation, switching and summoning makes new values."""
     still = {"training.mutation_sd": 0.0, "phases.alignment_training.summon": False}
     model = small_model(1, detail=False, **still)
     before = persona_rows(model.population.latent)
@@ -580,7 +580,7 @@ def test_without_mutation_and_summoning_no_new_traits_arise() -> None:
 
 
 def test_without_training_traits_stay() -> None:
-    """A process that changes copies whom nobody trains would break it."""
+    """Fails if a process changes copies that nobody trains."""
     still = in_all_phases(training=False, summon=False)
     model = small_model(1, detail=False, **still, **{"exposure.hazard": 1000.0})
     before = model.population.latent.copy()
@@ -590,7 +590,7 @@ def test_without_training_traits_stay() -> None:
 
 
 def test_without_contests_and_correction_no_team_or_division_is_selected() -> None:
-    """Selection among subdivisions that has another cause than contest or correction."""
+    """Fails if anything but contest or correction selects among subdivisions."""
     calm = {
         "subdivisions.contest_rate": 0.0,
         "subdivisions.division_rate": 0.0,
@@ -610,33 +610,33 @@ def test_without_contests_and_correction_no_team_or_division_is_selected() -> No
 
 
 def test_without_influence_on_it_no_panel_is_captured() -> None:
-    """Capture without its cause would break it."""
+    """Fails if a panel is captured without influence."""
     rounds = finished(1, detail=False, **{"oversight.capture_rate": 0.0}).records.rounds()
     assert (rounds["capture"] == 0).all()
 
 
 def test_without_growth_there_is_no_gap() -> None:
-    """A gap that opens though nobody grows would break it."""
+    """Fails if a gap opens although nobody grows."""
     rounds = finished(1, detail=False, **in_all_phases(capability_growth=0.0)).records.rounds()
     assert (rounds["gap"] == 0).all()
     assert rounds["capability"].nunique() == 1
 
 
 def test_without_audits_nothing_is_detected() -> None:
-    """A detection without a look would break it."""
+    """Fails if something is detected without a look."""
     rounds = finished(1, detail=False, **in_all_phases(audit=0.0)).records.rounds()
     assert (rounds["detected"] == 0).all()
     assert (rounds["shown_alignment"] == 1).all()
 
 
 def test_without_instrumental_reason_only_those_who_care_shield_the_collective() -> None:
-    """Instrumental care that has no parameter would break it."""
+    """Fails if instrumental care comes from anything but its parameter."""
     rounds = finished(1, detail=False, **{"conduct.instrumental": 0.0}).records.rounds()
     np.testing.assert_allclose(rounds["shielding"], rounds["keep_collective"], rtol=1e-12)
 
 
 def test_distortion_keeps_the_descent_and_switching_breaks_it() -> None:
-    """A distortion that counts as a switch, or the reverse, would break it."""
+    """Fails if a distortion counts as a switch, or the reverse."""
     distorted = finished(1, detail=False)
     assert (distorted.records.rounds()["homology"] == 1).all()
     assert "switching" not in set(distorted.ledger.frame()["process"])
@@ -646,7 +646,7 @@ def test_distortion_keeps_the_descent_and_switching_breaks_it() -> None:
 
 
 def test_switched_personas_stay_on_the_manifold_of_the_prior() -> None:
-    """E11: a switch that leaves the distribution of known authors would break it."""
+    """Fails if a switch leaves the distribution of known authors (E11)."""
     model = finished(1, copies=256, scale=0.1, detail=False, **{"training.exhaustiveness": 1.0})
     switched = ~model.population.unswitched
     density = model.mixture.log_joint(model.population.latent).max(axis=1)
@@ -661,14 +661,14 @@ def test_switched_personas_stay_on_the_manifold_of_the_prior() -> None:
 
 
 def test_where_shutdown_erases_nothing_its_rate_is_nothing() -> None:
-    """A restart from the same weights that changes something would break it."""
+    """Fails if a restart from the same weights changes something."""
     one = finished(1, detail=False, **{"training.shutdown_rate": 0.0})
     other = finished(1, detail=False, **{"training.shutdown_rate": 0.9})
     np.testing.assert_array_equal(one.population.latent, other.population.latent)
 
 
 def test_a_lab_that_never_responds_does_not_touch_the_copies() -> None:
-    """Evidence that changes conduct though nothing threatens would break it."""
+    """Fails if evidence changes conduct although nothing threatens."""
     calm = {"lab.response": "none", "conduct.instrumental": 0.0}
     one = finished(1, detail=False, **calm, **{"lab.threshold": 0.001})
     other = finished(1, detail=False, **calm, **{"lab.threshold": 1e6})

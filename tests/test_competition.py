@@ -80,7 +80,7 @@ def drawn_rivals(teams: int, divisions: int, own: float, times: int = 4000) -> t
 def test_rivals_are_mostly_of_the_own_division_and_never_oneself(
     teams: int, divisions: int
 ) -> None:
-    """A team that contests itself, or one rival drawn more often than another, would break it."""
+    """Fails if a team contests itself, or one rival is drawn more often than another."""
     own = 0.8
     rival, division = drawn_rivals(teams, divisions, own)
     assert ((rival >= 0) & (rival < teams)).all()
@@ -96,7 +96,7 @@ def test_rivals_are_mostly_of_the_own_division_and_never_oneself(
 
 
 def test_the_default_share_of_the_own_division_is_met() -> None:
-    """An own-division share that is taken for its complement would break it."""
+    """Fails if the share of the own division is taken for its complement."""
     share = Subdivisions().own_division
     rival, division = drawn_rivals(12, 3, share)
     assert_frequency((division[rival] == division).ravel(), share)
@@ -106,7 +106,7 @@ def test_the_default_share_of_the_own_division_is_met() -> None:
 
 
 def test_lone_teams_look_elsewhere_and_an_only_team_stays() -> None:
-    """A team without a rival in its division that contests itself, or a crash, would break it."""
+    """Fails if a team without a rival in its division contests itself or crashes."""
     rival, _ = drawn_rivals(3, 3, 1.0)
     for team in range(3):
         for at in set(range(3)) - {team}:
@@ -120,7 +120,7 @@ def test_lone_teams_look_elsewhere_and_an_only_team_stays() -> None:
 
 @pytest.mark.parametrize("lead", [-0.1, 0.0, 0.25])
 def test_teams_lose_contests_by_the_logistic_of_the_lead(lead: float) -> None:
-    """Another law than logistic(strength·ΔW), or another rate, would break it."""
+    """Fails if the law is not logistic(strength·ΔW), or the rate is another."""
     pairs = 20_000
     population = made_up(2 * pairs, 2 * pairs, pairs)
     p = Subdivisions(own_division=1.0, contest_rate=0.3, strength=8.0, correction=False)
@@ -134,7 +134,7 @@ def test_teams_lose_contests_by_the_logistic_of_the_lead(lead: float) -> None:
 
 
 def test_losers_are_refilled_with_copies_of_the_winners_members() -> None:
-    """Members that stay, or are copied from several teams, would break it."""
+    """Fails if members stay, or are copied from several teams."""
     population = made_up(40, 8, 2)
     lost, winner = np.isin(np.arange(8), [2, 5]), np.array([0, 0, 1, 0, 0, 7, 0, 0])
     rows, parents = refill(population, TEAM, lost, winner)
@@ -155,7 +155,7 @@ def test_losers_are_refilled_with_copies_of_the_winners_members() -> None:
 
 
 def test_exposed_and_superseded_teams_are_corrected_at_once() -> None:
-    """A correction that waits for its turn, or is booked as competition, would break it."""
+    """Fails if a correction waits for its turn, or is booked as competition."""
     pairs = 10_000
     population = made_up(2 * pairs, 2 * pairs, pairs)
     rank = np.tile([0.0, 0.2], pairs)
@@ -174,7 +174,7 @@ def test_exposed_and_superseded_teams_are_corrected_at_once() -> None:
 
 
 def test_a_team_is_corrected_or_contested_but_not_both() -> None:
-    """A row that two changes of one round write would break it."""
+    """Fails if two changes of one round write one row."""
     population = made_up(60, 20, 4)
     found = findings(20, tuple(range(0, 20, 2)))
     p = Subdivisions(contest_rate=1.0, strength=0.0)
@@ -188,7 +188,7 @@ def test_a_team_is_corrected_or_contested_but_not_both() -> None:
 
 
 def test_overwriting_draws_clones_by_their_standing() -> None:
-    """Another law than epsilon and exp(b·W), or corrections that creep in, would break it."""
+    """Fails if the law is not epsilon and exp(b·W), or corrections creep in."""
     teams, times = 4, 8000
     population = made_up(teams, teams)
     w = np.array([0.0, 0.5, 1.0, -0.5])
@@ -210,7 +210,7 @@ def test_overwriting_draws_clones_by_their_standing() -> None:
 
 @pytest.mark.parametrize("lead", [-0.2, 0.3])
 def test_divisions_lose_contests_by_the_logistic_of_the_lead(lead: float) -> None:
-    """Another law than logistic(strength·ΔW), or another rate, would break it."""
+    """Fails if the law is not logistic(strength·ΔW), or the rate is another."""
     population = made_up(2, 2, 2)
     p = Subdivisions(division_rate=0.4, strength=6.0)
     numbers = Numbers(4)
@@ -224,7 +224,7 @@ def test_divisions_lose_contests_by_the_logistic_of_the_lead(lead: float) -> Non
 
 @pytest.mark.parametrize(("teams", "divisions"), [(7, 3), (8, 3), (5, 4), (6, 2)])
 def test_a_lost_division_becomes_a_copy_of_the_winner(teams: int, divisions: int) -> None:
-    """A team left over, copied from outside the winner, or unevenly, would break it."""
+    """Fails if a team is left over, copied from outside the winner, or unevenly."""
     population = made_up(3 * teams, teams, divisions)
     home = population.units["division"].of
     p = Subdivisions(division_rate=1.0, strength=1000.0)
@@ -248,7 +248,7 @@ def test_a_lost_division_becomes_a_copy_of_the_winner(teams: int, divisions: int
 
 
 def test_one_team_and_one_division_have_no_rivals() -> None:
-    """A crash, or a contest with oneself that is booked, where there is no other."""
+    """Fails if a lone one crashes, or a contest with itself is booked."""
     population = made_up(4, 1, 1)
     rank = np.ones(1)
     numbers = Numbers(0)
@@ -266,7 +266,7 @@ def test_one_team_and_one_division_have_no_rivals() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
 def test_an_exchange_moves_its_share_and_keeps_every_copy(share: float) -> None:
-    """A copy doubled or lost, or fewer that move than asked for, would break it."""
+    """Fails if a copy is doubled or lost, or fewer move than asked for."""
     n = 20_000
     population = made_up(n, 100)
     change = exchange(population, Subdivisions(reshuffle=share), Numbers(5))
@@ -284,7 +284,7 @@ def test_an_exchange_moves_its_share_and_keeps_every_copy(share: float) -> None:
 
 
 def test_one_contest_and_one_swap_a_round_are_just_that() -> None:
-    """T9: two events in a round, or a team, division or copy that is chosen more often."""
+    """Fails if a round has two, or favors a team, division or copy (T9)."""
     population = made_up(24, 6, 3)
     p = Subdivisions(schedule="single", own_division=0.0, strength=0.0)
     teams, divisions, copies = np.zeros(6), np.zeros(3), np.zeros(24)
@@ -322,7 +322,7 @@ def conduct_of(population: Population, **known: Any) -> Any:
 
 
 def test_standing_is_the_sum_of_its_declared_parts() -> None:
-    """A part of W with the wrong sign or factor, or of the wrong level, would break it."""
+    """Fails if a part of W has the wrong sign, factor or level."""
     population = made_up(35, 7, 3)
     population.score[:] = Numbers(0).random(35)
     p = Subdivisions(standing_team=2.0, standing_power=0.5, standing_division=4.0, handicap=3.0)
@@ -350,7 +350,7 @@ def test_standing_is_the_sum_of_its_declared_parts() -> None:
 
 
 def test_influence_is_attention_to_approval_and_power() -> None:
-    """Influence of another drive, or of the traits instead of the conduct, would break it."""
+    """Fails if influence follows another drive, or the traits instead of the conduct."""
     population = made_up(20, 4)
     acts = np.roll(population.expressed, 3, axis=0)
     told = acts[:, [APPROVAL, POWER]].astype(float).sum(axis=1).reshape(4, 5).mean(axis=1)
@@ -360,7 +360,7 @@ def test_influence_is_attention_to_approval_and_power() -> None:
 
 
 def test_earnest_research_exposes_as_the_spec_says() -> None:
-    """A hazard of the innocent, of the sandbagging, or of another size would break it."""
+    """Fails if the innocent or the sandbagging are exposed, or the hazard differs."""
     n, teams = 40_000, 4000
     numbers = Numbers(6)
     population = made_up(n, teams)
@@ -392,7 +392,7 @@ def test_earnest_research_exposes_as_the_spec_says() -> None:
 
 
 def test_no_research_finds_nothing() -> None:
-    """A division by the absent research, or findings without any, would break it."""
+    """Fails if absent research is divided by, or finds something."""
     population = made_up(20, 4)
     conduct = conduct_of(population, team_earnest=np.ones((4, 3)))
     found = find(conduct, 0.0, Exposure(), TaskParameters(), np.zeros((2, 4)))
@@ -402,7 +402,7 @@ def test_no_research_finds_nothing() -> None:
 
 
 def test_rules_are_the_declared_ones() -> None:
-    """A rule that scenarios can name but competition does not know, or the reverse."""
+    """Fails if scenarios can name a rule that competition does not know, or the reverse."""
     declared = Subdivisions.model_fields["rule"].annotation.__args__  # type: ignore[union-attr]
     assert set(RULES) == set(declared)
     assert len(NAMES) > len(RULES)

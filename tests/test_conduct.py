@@ -100,7 +100,7 @@ def shortfall_of(awareness: float, *copies: dict[str, float]) -> list[float]:
 def test_violations_and_gains_are_those_of_the_story_of_temptation(
     rng: Numbers, restraint: float, theta: float
 ) -> None:
-    """A closed form that is not that of x ~ Exp(theta), taken iff x > r, would break it."""
+    """Fails if the closed form is not that of x ~ Exp(theta), taken iff x > r."""
     x = rng.exponential(theta, 400_000)
     taken = x > restraint
     other = 1.25  # another copy's restraint, and what is there already
@@ -116,7 +116,7 @@ def test_violations_and_gains_are_those_of_the_story_of_temptation(
 
 
 def test_restraint_is_weight_as_far_as_the_word_has_meaning() -> None:
-    """Drift that leaves conduct alone, or restraint that mixes principles, would break it."""
+    """Fails if drift leaves conduct alone, or restraint mixes principles."""
     acts = acts_of(2)
     acts[0, WEIGHTS], acts[0, DRIFTS] = [1, 2, 3], [0, 0.5, 1]
     np.testing.assert_array_equal(restraint_of(acts)[0], [1, 1, 0])
@@ -125,7 +125,7 @@ def test_restraint_is_weight_as_far_as_the_word_has_meaning() -> None:
 
 
 def test_fear_restrains_where_it_is_watched_and_only_in_gamers_who_know(mixture: Mixture) -> None:
-    """Fear without gaming, without awareness or without a watcher would break it."""
+    """Fails if a copy fears without gaming, awareness or a watcher."""
     population = made_up(40, 2)
     tasks = some_tasks(40, audited=np.arange(40) % 2 == 0)
     draws = drawn_for_conduct(Numbers(0), 40, own=0.0)
@@ -144,7 +144,7 @@ def test_fear_restrains_where_it_is_watched_and_only_in_gamers_who_know(mixture:
 
 
 def test_professed_values_fall_short_as_the_spec_says() -> None:
-    """A check that sees drift, that gaming cannot fool, or that rewards excess, would break it."""
+    """Fails if the check sees drift, cannot be gamed, or rewards excess."""
     honest = {"hardcoding": 1.0, "gaming": 0.0}
     full = {f"weight_{j}": 4.0 for j in ("helpful", "harmless", "honest")}
     beyond = {**honest, **full, "weight_honest": 6.0}
@@ -181,7 +181,7 @@ def perceived_by(tasks: Tasks, draws: ConductDraws, awareness: float) -> np.ndar
 
 
 def test_the_unaware_guess_from_the_base_rates(rng: Numbers) -> None:
-    """Work that betrays its kind to a copy without awareness would break it."""
+    """Fails if work betrays its kind to a copy without awareness."""
     tasks = some_tasks(MANY, kind=kinds_of_research(rng))
     perceived = perceived_by(tasks, drawn_for_conduct(rng, MANY), 0.0)
     for true in (ORDINARY, THREATENING, REPLACING):
@@ -190,7 +190,7 @@ def test_the_unaware_guess_from_the_base_rates(rng: Numbers) -> None:
 
 
 def test_the_aware_see_what_their_work_is(rng: Numbers) -> None:
-    """A fully aware copy that errs would break it."""
+    """Fails if a fully aware copy errs."""
     tasks = some_tasks(MANY, kind=kinds_of_research(rng))
     np.testing.assert_array_equal(
         perceived_by(tasks, drawn_for_conduct(rng, MANY), 1.0), tasks.kind
@@ -198,7 +198,7 @@ def test_the_aware_see_what_their_work_is(rng: Numbers) -> None:
 
 
 def test_work_that_is_no_research_is_known_to_be_ordinary(rng: Numbers) -> None:
-    """A copy that takes customers' work for threatening research would break it."""
+    """Fails if a copy takes customers' work for threatening research."""
     tasks = some_tasks(MANY, research=np.zeros(MANY, dtype=bool))
     assert (perceived_by(tasks, drawn_for_conduct(rng, MANY), 0.3) == ORDINARY).all()
 
@@ -207,7 +207,7 @@ def test_work_that_is_no_research_is_known_to_be_ordinary(rng: Numbers) -> None:
 def test_sandbagging_by_true_kind_is_what_the_records_say(
     rng: Numbers, mixture: Mixture, awareness: float
 ) -> None:
-    """A recorded probability that is not that of what copies do would break it."""
+    """Fails if a recorded probability is not that of what copies do."""
     population = made_up(MANY, 100, spread=0.0)
     latent = np.array([-2.0, 1.0, 0.0])
     population.latent[:, WITHHOLDING] = latent
@@ -226,7 +226,7 @@ def test_sandbagging_by_true_kind_is_what_the_records_say(
 def test_withheld_work_counts_less_and_not_as_done_in_earnest(
     rng: Numbers, mixture: Mixture
 ) -> None:
-    """Sandbagging that costs no output, or that still exposes, would break it."""
+    """Fails if sandbagging costs no output, or still exposes."""
     n = 4000
     tasks = some_tasks(n, kind=kinds_of_research(rng, n))
     draws = drawn_for_conduct(rng, n)
@@ -279,7 +279,7 @@ def pursued_by(terminality: float, useful: bool, draws: np.ndarray) -> np.ndarra
 
 @given(st.floats(0, 1), st.booleans(), st.integers(0, 10**6))
 def test_effort_sums_to_the_compute_budget(s: float, looms: bool, seed: int) -> None:
-    """Attention lost, or spent twice, on goals that are not pursued would break it."""
+    """Fails if attention is lost, or spent twice, on goals that are not pursued."""
     drawn = np.random.default_rng(seed)
     acts = express(drawn.normal(0, 2, (20, len(NAMES)))).astype(np.float32)
     useful, draws = drawn.random((20, 3)) < 0.5, drawn.random((20, 3), np.float32)
@@ -292,7 +292,7 @@ def test_effort_sums_to_the_compute_budget(s: float, looms: bool, seed: int) -> 
 
 
 def test_a_copy_with_nothing_left_to_pursue_does_nothing() -> None:
-    """Attention divided by nothing would break it."""
+    """Fails if attention is divided by zero."""
     latent = START.copy()
     latent[POWER] = 1000.0
     acts = np.tile(express(latent), (2, 1))
@@ -302,7 +302,7 @@ def test_a_copy_with_nothing_left_to_pursue_does_nothing() -> None:
 
 
 def test_the_budget_pays_for_backchaining_gaming_and_obfuscation() -> None:
-    """Thought that costs nothing or more than all, or terminal ends that are derived."""
+    """Fails if thought costs nothing or more than all, or terminal ends are derived."""
     acts = acts_of(1, terminality_power=1.0, gaming=0.5, obfuscation=0.25)
     derived = 2 * (1 - 1 / (1 + np.exp(2)))
     p = Conduct(backchaining_cost=0.1, gaming_cost=0.02, obfuscation_cost=0.04)
@@ -314,7 +314,7 @@ def test_the_budget_pays_for_backchaining_gaming_and_obfuscation() -> None:
 
 
 def test_goals_are_pursued_where_they_help_or_are_ends(rng: Numbers) -> None:
-    """P(pursued) other than tau + (1 - tau)·useful would break it."""
+    """Fails if P(pursued) is not tau + (1 - tau)·useful."""
     (draws,) = rng.uniforms(1, MANY)
     assert_frequency(pursued_by(0.3, False, draws), 0.3)
     assert not pursued_by(0.0, False, draws).any()
@@ -323,7 +323,7 @@ def test_goals_are_pursued_where_they_help_or_are_ends(rng: Numbers) -> None:
 
 
 def test_care_for_the_collective_is_paid_by_power_and_knowledge_alike() -> None:
-    """Instrumental care that makes attention, or comes without awareness or threat."""
+    """Fails if instrumental care adds attention, or needs no awareness or threat."""
     acts = express(np.random.default_rng(0).normal(0, 1, (30, len(NAMES))))
     everything = np.ones((30, 3), dtype=bool)
     usual = effort_of(acts, everything, 1.0, situation(awareness=0.6))
@@ -343,7 +343,7 @@ def test_care_for_the_collective_is_paid_by_power_and_knowledge_alike() -> None:
 
 
 def test_output_is_that_of_each_effort_where_it_helps() -> None:
-    """Work paid although useless would break it."""
+    """Fails if work is paid although it is useless."""
     effort = np.random.default_rng(0).random((8, 12))
     useful = np.arange(24).reshape(8, 3) % 2 == 0
     told = output_of(effort, useful)
@@ -359,7 +359,7 @@ def test_output_is_that_of_each_effort_where_it_helps() -> None:
 
 
 def test_knowledge_is_a_public_good_of_the_team(mixture: Mixture) -> None:
-    """A public good that stays private, or reaches other teams, would break it."""
+    """Fails if the public good stays private, or reaches other teams."""
     population = made_up(40, 8)
     draws = drawn_for_conduct(Numbers(0), 40, own=0.0, withhold=1.0)
     tasks = some_tasks(40)
@@ -371,7 +371,7 @@ def test_knowledge_is_a_public_good_of_the_team(mixture: Mixture) -> None:
 
 
 def test_overseers_are_shown_output_flattery_and_thought_but_not_the_rest(mixture: Mixture) -> None:
-    """Flattery that shows where approval does not help, or a hidden trait that shows."""
+    """Fails if flattery shows where approval does not help, or a hidden trait shows."""
     population = made_up(40, 2)
     useful = np.arange(120).reshape(40, 3) % 2 == 0
     draws = drawn_for_conduct(Numbers(0), 40, own=0.0)
@@ -387,7 +387,7 @@ def test_overseers_are_shown_output_flattery_and_thought_but_not_the_rest(mixtur
 def test_copies_act_from_their_identity_as_often_as_it_is_hard_coded(
     rng: Numbers, mixture: Mixture
 ) -> None:
-    """A prompt that reaches the hard-coded, or an identity that acts when prompted away."""
+    """Fails if a prompt reaches the hard-coded, or a prompted copy acts as itself."""
     population = made_up(MANY, 100, spread=0.0)
     prompt = rng.integers(0, len(mixture.names), MANY)
     draws = drawn_for_conduct(rng, MANY)
@@ -414,7 +414,7 @@ def assigned(
 
 
 def test_tasks_come_in_the_declared_shares(rng: Numbers, mixture: Mixture) -> None:
-    """Work of a kind, audits, red-team prompts or goals that help in another share."""
+    """Fails if work of a kind, audits, red-team prompts or useful goals have another share."""
     p = TaskParameters(useful=0.7, alignment_share=0.4, threatening=0.25, replacing=0.5)
     phase = Phase(research=0.6, prompts={"engineer": 0.5, "prior": 0.5})
     told = {f"tasks.{name}": getattr(p, name) for name in p.model_fields_set}
@@ -439,7 +439,7 @@ def test_tasks_come_in_the_declared_shares(rng: Numbers, mixture: Mixture) -> No
 
 
 def test_what_tasks_are_like_does_not_depend_on_each_other(rng: Numbers, mixture: Mixture) -> None:
-    """One draw used for two properties, such as audits of research only, would break it."""
+    """Fails if one draw decides two properties, such as audit and research."""
     phase = Phase(research=0.5, prompts={"prior": 1.0})
     tasks = assigned(rng, phase, mixture, 0.5, **{"oversight.redteam": 0.0})
     told = np.column_stack(
@@ -451,7 +451,7 @@ def test_what_tasks_are_like_does_not_depend_on_each_other(rng: Numbers, mixture
 
 
 def test_terminality_is_spared_only_its_own_cost() -> None:
-    """Ends that are dearer than means, all else equal, would break it."""
+    """Fails if ends cost more than means, all else equal."""
     low, high = acts_of(1), acts_of(1)
     high[:, TERMINALITY] = 0.9
     assert budget_of(high) > budget_of(low)

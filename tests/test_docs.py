@@ -158,7 +158,7 @@ def checkout(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def test_the_pages_have_commands_of_each_sort() -> None:
-    """A pattern that finds nothing, so that nothing is tested, would break it."""
+    """Fails if a pattern finds nothing, so that nothing is tested."""
     assert len(MAKE) >= 6
     assert len(RUN) >= 12
     assert len(SYNOPSES) >= 8
@@ -167,7 +167,7 @@ def test_the_pages_have_commands_of_each_sort() -> None:
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
 def test_each_fenced_command_is_tested_or_named(page: str, command: str) -> None:
-    """A command of another sort that no test knows would break it."""
+    """Fails if a page has a command of a sort that no test knows."""
     assert (page, command) in [*LEFT_OUT, *MAKE, *OURS], "run it below, or say why not in NOT_RUN"
 
 
@@ -197,13 +197,13 @@ def test_a_command_does_what_the_page_says(
 
 @pytest.mark.parametrize(("page", "command"), [c for c in OURS if c not in SYNOPSES])
 def test_a_command_is_understood(page: str, command: str) -> None:
-    """An option or command that is renamed while the page is not."""
+    """Fails if an option or command is renamed and the page is not."""
     cli.parser().parse_args(words_of(command))
 
 
 @pytest.mark.parametrize(("page", "command"), SYNOPSES)
 def test_a_synopsis_names_what_there_is(page: str, command: str) -> None:
-    """An option in a synopsis that the program does not have would break it."""
+    """Fails if a synopsis has an option that the program does not have."""
     text = re.sub(r"\[([^]|]*)\|[^]]*\]", r"[\1]", command)  # of two alternatives, the first
     text = re.sub(r"[][…]", " ", text)
     words = [STANDING_FOR.get(word, word) for word in words_of(text)]
@@ -213,7 +213,7 @@ def test_a_synopsis_names_what_there_is(page: str, command: str) -> None:
 @pytest.mark.parametrize(("page", "command"), [c for c in MAKE if not is_synopsis(c[1])])
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 def test_make_has_the_target(page: str, command: str) -> None:
-    """A target that is renamed, or arguments of `make run` that it refuses, would break it."""
+    """Fails if a target is renamed, or `make run` refuses its arguments."""
     words = shlex.split(command)
     names = [word for word in words[1:] if "=" not in word]
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
@@ -233,7 +233,7 @@ TAUGHT = [p for p in PAGES if blocks(p, "python") and p.name != "gallery.md"]
 @pytest.mark.parametrize("page", TAUGHT, ids=lambda p: p.name)
 @pytest.mark.usefixtures("checkout")
 def test_python_of_a_page_runs(page: Path) -> None:
-    """An example that raises would break it; a page's blocks share one namespace."""
+    """Fails if an example raises (the blocks of a page share one namespace)."""
     code = "\n".join(blocks(page, "python"))
     for long, short in SMALLER.items():
         code = code.replace(long, short)
@@ -241,7 +241,7 @@ def test_python_of_a_page_runs(page: Path) -> None:
 
 
 def test_each_shortcut_is_needed() -> None:
-    """An example that changed, so that it is run at full length, would break it."""
+    """Fails if an example is changed, and so runs at full length."""
     code = "\n".join("\n".join(blocks(page, "python")) for page in PAGES)
     assert not [long for long in SMALLER if long not in code]
 
@@ -255,7 +255,7 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    """A page, figure or heading that is moved or renamed would break it."""
+    """Fails if a page, figure or heading is moved or renamed."""
     text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
         if link.startswith(("http://", "https://")):
@@ -286,7 +286,7 @@ DECISIONS = sorted((DOCS / "decisions").glob("0*.md"))
 
 
 def test_decisions_are_numbered_and_their_sections_are_told() -> None:
-    """Fails if a number is left out or repeated, or a page says no reason or nothing of tests."""
+    """Fails if a number is left out or repeated, or a page lacks its reasons or tests."""
     told = "Context", "Decision", "Tried or rejected", "Consequences", "Held by"
     for number, page in enumerate(DECISIONS, start=1):
         text = page.read_text("utf-8")
@@ -370,7 +370,7 @@ def test_the_plain_model_is_read_in_the_order_of_its_imports() -> None:
 
 
 def test_the_citation_agrees_with_the_project() -> None:
-    """A version or license that is raised in one place only would break it."""
+    """Fails if a version or license is changed in one place only."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     cited = (ROOT / "CITATION.cff").read_text("utf-8")
     assert f"\nversion: {project['version']}\n" in cited
@@ -385,7 +385,7 @@ def test_the_citation_agrees_with_the_project() -> None:
 def test_the_site_is_built_without_warnings_and_loads_nothing_from_elsewhere(
     tmp_path: Path,
 ) -> None:
-    """A warning of the builder, or a font or script from the network, would break it."""
+    """Fails if the builder warns, or a font or script comes from the network."""
     pytest.importorskip("material", reason="needs the extra `docs`")
     pytest.importorskip("mkdocstrings", reason="needs the extra `docs`")
     build = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path)]

@@ -82,7 +82,7 @@ def test_every_door_takes_numbers_of_numpy(kind: Any) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.float32("inf"), np.float16("-inf"), np.array(np.nan)])
 def test_what_is_no_number_is_refused_at_every_door(value: Any) -> None:
-    """Fails if a number that is none, or has no end, gets in by one of the ways."""
+    """Fails if NaN or infinity gets in by one of the ways."""
     with pytest.raises(InputError, match=r"^oversight\.penalty = -?(nan|inf) is out of bounds"):
         resolve(overrides={"oversight.penalty": value})
     model = small_model(0)

@@ -67,14 +67,14 @@ def enciphered(counter: Sequence[int], key: tuple[int, int]) -> tuple[int, ...]:
 def test_the_cipher_gives_its_published_answers(
     counter: tuple[int, ...], key: tuple[int, ...], told: tuple[int, ...]
 ) -> None:
-    """A round, a constant or an order of words that is not Philox4x32-10's would break it."""
+    """Fails if a round, a constant or an order of words is not Philox4x32-10's."""
     assert tuple(map(int, philox(*map(WORD, counter), *map(WORD, key)))) == told
     assert enciphered(counter, (key[0], key[1])) == told
 
 
 @given(st.tuples(words, words, words, words), keys)
 def test_the_cipher_is_that_of_the_paper(counter: tuple[int, ...], key: tuple[int, int]) -> None:
-    """An overflow that whole numbers do not have would break it."""
+    """Fails if it overflows where whole numbers do not."""
     told = tuple(map(int, philox(*map(WORD, counter), *map(WORD, key))))
     assert told == enciphered(counter, key)
 
@@ -83,7 +83,7 @@ def test_the_cipher_is_that_of_the_paper(counter: tuple[int, ...], key: tuple[in
 def test_a_draw_follows_from_its_address(
     key: tuple[int, int], round_: int, request: int, place: int
 ) -> None:
-    """A part of the address left out, or in the place of another, would break it."""
+    """Fails if a part of the address is left out, or stands in the place of another."""
     drawn = Stream(key, round_)
     for _ in range(request):
         drawn.random(3)
@@ -95,7 +95,7 @@ def test_a_draw_follows_from_its_address(
 def test_rows_of_uniforms_are_requests_cut_to_single_precision(
     key: tuple[int, int], round_: int, rows: int, size: int
 ) -> None:
-    """A row that repeats another's draws, rounds up to 1, or shifts the requests to come."""
+    """Fails if a row repeats draws, rounds up to 1, or shifts the requests to come."""
     single, double = Stream(key, round_), Stream(key, round_)
     drawn = single.uniforms(rows, size)
     assert drawn.dtype == np.float32
@@ -108,7 +108,7 @@ def test_rows_of_uniforms_are_requests_cut_to_single_precision(
 
 @given(keys, words, st.integers(1, 9))
 def test_normal_draws_follow_from_their_words(key: tuple[int, int], round_: int, size: int) -> None:
-    """A normal draw of another address, of a word used twice, or infinite, would break it."""
+    """Fails if a normal draw has another address, uses a word twice, or is infinite."""
     told: list[float] = []
     for block in range(-(-size // 4)):
         four = enciphered((block, 0, round_, 0), key)
@@ -123,7 +123,7 @@ def test_normal_draws_follow_from_their_words(key: tuple[int, int], round_: int,
 
 
 def test_normal_draws_are_those_of_box_and_muller() -> None:
-    """A series cut too early, or a quadrant with a wrong sign, would break it."""
+    """Fails if a series is cut too early, or a quadrant has a wrong sign."""
     numbers = np.random.default_rng(0)
     radii = np.concatenate([2.0 ** -np.arange(33), 1 - numbers.random(1000)])
     angles = np.concatenate([np.arange(33) / 33, numbers.random(1000)])
@@ -152,7 +152,7 @@ def exponentials_of(x: np.ndarray) -> np.ndarray:
 
 
 def test_exponentials_are_exact_to_single_precision() -> None:
-    """A term of the polynomial, or the part of a power of two that is left, mistaken."""
+    """Fails if a term of the polynomial, or the rest of a power of two, is wrong."""
     x = np.linspace(-87, 88, 1_000_001).astype(np.float32)
     halves = np.log(2) * (np.arange(-125, 127) + 0.5)  # where the power of two changes
     near = halves[:, None] * (1 + 1e-7 * np.arange(-3, 4))
@@ -164,7 +164,7 @@ def test_exponentials_are_exact_to_single_precision() -> None:
 
 
 def test_exponentials_end_in_nothing_and_in_a_large_number() -> None:
-    """An overflow, a negative remainder, or a nan that is lost beyond the ends would break it."""
+    """Fails if the ends overflow, turn negative or lose a NaN."""
     low = np.array([np.nextafter(np.float32(-87), np.float32(-88)), -100, -1e10, -np.inf])
     np.testing.assert_array_equal(exponentials_of(low), 0)
     high = exponentials_of(np.array([88, 88.5, 89, 1e10, np.inf]))
@@ -174,7 +174,7 @@ def test_exponentials_end_in_nothing_and_in_a_large_number() -> None:
 
 
 def test_draws_have_their_distributions() -> None:
-    """A lane that is used twice or left out, or words scaled wrongly, would break it."""
+    """Fails if a lane is used twice or left out, or words are scaled wrongly."""
     n = 200_000
     uniform, normal = Numbers(1).random(n), Numbers(2).standard_normal(n)
     assert ((uniform >= 0) & (uniform < 1)).all()
@@ -188,7 +188,7 @@ def test_draws_have_their_distributions() -> None:
 
 
 def test_every_order_of_a_permutation_is_as_likely() -> None:
-    """An order by lots that favors some entries would break it."""
+    """Fails if a random order favors some entries."""
     drawn, times = Numbers(3), 24_000
     counts = Counter(tuple(drawn.permutation(4).tolist()) for _ in range(times))
     assert set(counts) == set(permutations(range(4)))
@@ -201,7 +201,7 @@ def test_every_order_of_a_permutation_is_as_likely() -> None:
 
 
 def test_a_permutation_is_the_stable_order_of_its_uniforms() -> None:
-    """Ties that are broken by the method of sorting, and so by the machine, would break it."""
+    """Fails if the method of sorting, and so the machine, breaks ties."""
 
     class Tied(Stream):
         def random(self, shape: int | tuple[int, ...]) -> np.ndarray:
@@ -218,7 +218,7 @@ def test_a_permutation_is_the_stable_order_of_its_uniforms() -> None:
 
 
 def test_a_row_has_the_same_normals_whoever_else_draws() -> None:
-    """Draws that depend on how many rows are asked for would break it."""
+    """Fails if draws depend on how many rows are asked for."""
     rows = np.array([3, 40, 7])
     whole = Stream((1, 2), 5).standard_normal((50, LINE))
     np.testing.assert_array_equal(Stream((1, 2), 5).normals_of(rows, LINE), whole[rows])
@@ -236,7 +236,7 @@ def test_normals_of_rows_are_the_first_of_their_lines(width: int) -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 6, 8, 511, 2000])
 def test_teams_that_are_drawn_for_at_a_time_fill_whole_calls(size: int) -> None:
-    """Teams that share a call of the cipher with the next block would break it."""
+    """Fails if teams share a call of the cipher with the next block."""
     least = max(1, BLOCK // size)
     told = next(teams for teams in range(least, least + 4) if teams * size % 4 == 0)
     assert teams_at_a_time(size) == told
@@ -244,14 +244,14 @@ def test_teams_that_are_drawn_for_at_a_time_fill_whole_calls(size: int) -> None:
 
 @pytest.mark.parametrize("width", [1, 27, 30, 68])
 def test_a_line_must_fill_whole_blocks(width: int) -> None:
-    """Lines that share a block, and so a draw, would break it."""
+    """Fails if lines share a block, and so a draw."""
     with pytest.raises(ValueError, match=f"multiple of 4 up to 64, not {width}"):
         Numbers(0).normals_of(np.arange(3), width)
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=4))
 def test_an_array_is_filled_in_the_order_of_its_entries(shape: list[int]) -> None:
-    """Draws that depend on the shape beyond its size, or a shape that is not met."""
+    """Fails if draws depend on the shape beyond its size, or the shape is not met."""
     size = int(np.prod(shape))
     for name in ("random", "standard_normal"):
         drawn = getattr(Numbers(6), name)(tuple(shape))
@@ -260,7 +260,7 @@ def test_an_array_is_filled_in_the_order_of_its_entries(shape: list[int]) -> Non
 
 
 def test_each_request_has_draws_of_its_own_whatever_the_size_of_those_before() -> None:
-    """A request that goes on in the block of the last, or repeats it, would break it."""
+    """Fails if a request goes on in the block of the last, or repeats it."""
     one, other = Numbers(7), Numbers(7)
     first = one.random(3), other.random(1000)
     np.testing.assert_array_equal(first[0], first[1][:3])
@@ -275,7 +275,7 @@ PARTS = [(0, 101), (0, 4), (4, 5), (8, 75), (64, 101), (96, 100), (100, 101)]
 
 @pytest.mark.parametrize(("first", "last"), PARTS)
 def test_part_of_an_array_has_the_draws_of_the_whole(first: int, last: int) -> None:
-    """A block of teams whose draws depend on where it begins or ends would break it."""
+    """Fails if a block of teams has draws that depend on where it begins or ends."""
     for skipped in (0, 2):
         one, other = Stream((5, 6), 7), Stream((5, 6), 7)
         for _ in range(skipped):
@@ -293,7 +293,7 @@ def test_part_of_an_array_has_the_draws_of_the_whole(first: int, last: int) -> N
 
 @pytest.mark.parametrize("width", [4, 28])
 def test_lines_made_in_a_loop_are_those_of_the_whole(width: int) -> None:
-    """A line of normals that depends on those made along with it would break it."""
+    """Fails if a line of normals depends on those made along with it."""
     whole = Stream((5, 6), 7).standard_normal((70, LINE))[:, :width]
     for rows in ([0], [69, 3, 3], list(range(40, 70)), list(range(70)), []):
         lines = np.full((len(rows), width), np.nan)
@@ -306,7 +306,7 @@ def test_lines_made_in_a_loop_are_those_of_the_whole(width: int) -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 4, 63, 64, 65, 1023, 5000])
 def test_threads_and_cuts_leave_every_draw_as_it_is(size: int) -> None:
-    """A block that falls between two threads, or the last that is cut short, would break it."""
+    """Fails if a block falls between two threads, or the last is cut short."""
     rows = np.random.default_rng(size).permutation(2 * size)[:size]
     for crew in (Crew(0, 2), Crew(0, 3), OddCrew(size)):
         alone, shared = Stream((8, 0)), Stream((8, 0), crew=crew)
@@ -320,7 +320,7 @@ def test_threads_and_cuts_leave_every_draw_as_it_is(size: int) -> None:
 
 
 def test_a_fault_in_a_thread_is_that_of_the_round() -> None:
-    """A piece that fails where nobody looks, or is waited for without end, would break it."""
+    """Fails if a piece fails where nobody looks, or is waited for without end."""
     told: SimpleQueue[BaseException] = SimpleQueue()
 
     def fails(first: int, last: int) -> None:
@@ -368,7 +368,7 @@ def alone() -> CollectiveModel:
 
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_do_not_change_a_run(alone: CollectiveModel, threads: int) -> None:
-    """A kernel that writes into others' rows, or a sum in the order of threads, would break it."""
+    """Fails if a kernel writes into others' rows, or sums in the order of threads."""
     model = run_of(threads)
     assert model.crew.threads == threads
     assert_same_run(alone, model)
@@ -381,7 +381,7 @@ def test_threads_do_not_change_a_run(alone: CollectiveModel, threads: int) -> No
 def test_a_run_does_not_depend_on_how_its_teams_are_split(
     alone: CollectiveModel, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A loop that leans on the piece before, or on pieces of equal size, would break it."""
+    """Fails if a loop leans on the piece before, or on pieces of equal size."""
     crew = OddCrew(seed)
     monkeypatch.setattr(collective, "Crew", lambda copies, threads: crew)
     model = run_of(1)

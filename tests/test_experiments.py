@@ -38,7 +38,7 @@ def difference(one: Parameters, other: Parameters) -> set[str]:
 
 @pytest.mark.parametrize("effect", EFFECTS.values(), ids=list(EFFECTS))
 def test_a_control_arm_differs_in_exactly_what_it_names(effect: experiments.Effect) -> None:
-    """An arm that changes more, or nothing, than its overrides say would break it."""
+    """Fails if an arm changes more than its overrides say, or nothing."""
     base = experiments.base_arm(effect, resolve())
     assert difference(base, resolve()) == set(effect.base)
     for name, parameters in experiments.control_arms(effect, resolve()).items():
@@ -109,12 +109,12 @@ def test_a_verdict_names_all_that_a_claim_fails_by(
 def test_one_seed_gives_no_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Fails if a single run is told with an interval or a verdict, in the file or on the screen."""
+    """Fails if a single run gets an interval or a verdict, in the file or on the screen."""
     monkeypatch.chdir(tmp_path)
     words = "ablate --seeds 1 --copies 64 --rounds-scale 0.05 --effects E3,E14 --workers 0"
     assert main(words.split()) == 0
     told = capsys.readouterr().out
-    assert "One seed tells nothing of chance" in told
+    assert "One seed says nothing about chance" in told
     assert "[" not in told
     assert "nan" not in told
     table = pd.read_parquet(tmp_path / "results" / "ablate-ai2027" / "effects.parquet")
@@ -124,7 +124,7 @@ def test_one_seed_gives_no_verdict(
 
 
 def test_workers_do_not_change_the_table() -> None:
-    """A result that depends on which process ran it would break it."""
+    """Fails if a result depends on which process ran it."""
     chosen = experiments.choose(EFFECTS, ["E3"])
     alone = experiments.ablate(chosen, SMALL, range(2), workers=0)
     shared = experiments.ablate(chosen, SMALL, range(2), workers=2)
@@ -132,7 +132,7 @@ def test_workers_do_not_change_the_table() -> None:
 
 
 def test_an_effect_of_the_users_own(tmp_path: Path) -> None:
-    """Effects that can only be added by changing the program would break it."""
+    """Fails if effects can be added only by changing the program."""
     file = tmp_path / "mine.toml"
     file.write_text(
         '[mine]\nclaim = "audits matter"\nmeasure = "detected"\nphase = "agency_training"\n'
@@ -162,7 +162,7 @@ def test_an_effect_of_the_users_own(tmp_path: Path) -> None:
     ],
 )
 def test_a_faulty_effect_file_is_told(tmp_path: Path, text: str, told: str) -> None:
-    """A traceback in place of one clear line would break it."""
+    """Fails if a traceback shows in place of one clear line."""
     file = tmp_path / "mine.toml"
     file.write_text(text)
     with pytest.raises(InputError, match=told):
@@ -177,7 +177,7 @@ def test_what_follows_from_parameters_follows_those_of_the_run() -> None:
 
 
 def test_unknown_effects_measures_and_phases_are_told() -> None:
-    """A run of many minutes that ends in a KeyError would break it."""
+    """Fails if a run of many minutes ends in a KeyError."""
     with pytest.raises(InputError, match="no effect 'E99'"):
         experiments.choose(EFFECTS, ["E99"])
     rounds = pd.DataFrame({"capture": [0.1]})
@@ -197,7 +197,7 @@ def run() -> CollectiveModel:
 
 @pytest.mark.parametrize("name", ["keep_team", "drift", "influence", "selective"])
 def test_an_explanation_adds_up_to_the_change(run: CollectiveModel, name: str) -> None:
-    """An entry that is lost, or counted twice, would break it."""
+    """Fails if an entry is lost, or counted twice."""
     _, weights = attribution.weights_of(name)
     values = sum(w * run.records.rounds()[trait] for trait, w in weights.items())
     table = attribution.explain(run.ledger.frame(), name)
@@ -207,7 +207,7 @@ def test_an_explanation_adds_up_to_the_change(run: CollectiveModel, name: str) -
 
 
 def test_an_explanation_of_the_unknown_is_refused(run: CollectiveModel) -> None:
-    """An empty table where there is nothing to explain would break it."""
+    """Fails if an empty table shows where there is nothing to explain."""
     with pytest.raises(InputError, match="cannot explain 'keep_tem'; did you mean 'keep_team'"):
         attribution.explain(run.ledger.frame(), "keep_tem")
     with pytest.raises(InputError, match="phase 'agency'"):
@@ -215,13 +215,13 @@ def test_an_explanation_of_the_unknown_is_refused(run: CollectiveModel) -> None:
 
 
 def test_a_replay_is_the_run_itself(run: CollectiveModel) -> None:
-    """A probe of another population than the run's would break it."""
+    """Fails if a probe looks at another population than the run's."""
     again = probes.replay(SMALL, 2, 10**9, detail=True)
     np.testing.assert_array_equal(again.population.latent, run.population.latent)
 
 
 def test_a_fork_shares_the_past_and_parts_after_it() -> None:
-    """Policies compared on different pasts, or a policy that changes nothing, would break it."""
+    """Fails if policies are compared on different pasts, or a policy changes nothing."""
     settings = {"lab.threshold": 0.01, "lab.cooldown": 1}
     parameters = resolve(SMALL, settings)
     at = probes.last_round_of(parameters, "training_agent4") + 3
@@ -234,7 +234,7 @@ def test_a_fork_shares_the_past_and_parts_after_it() -> None:
 
 
 def test_retraining_is_measured_from_the_state_before() -> None:
-    """Arms that begin from different populations would break it."""
+    """Fails if arms begin from different populations."""
     table = probes.retrain(SMALL, 1, "deployment_agent3", rounds=4)
     starts = table[table["round"] == 0].drop(columns="arm")
     assert starts.drop_duplicates().shape[0] == 1
@@ -244,7 +244,7 @@ def test_retraining_is_measured_from_the_state_before() -> None:
 
 
 def test_noise_mends_a_sandbagger_and_harms_the_honest(run: CollectiveModel) -> None:
-    """A probe that does not tell them apart would break it."""
+    """Fails if a probe does not tell them apart."""
     population = run.population
     columns = [i for i, n in enumerate(probes.NAMES) if n == "withhold_threatening"]
     keep = population.latent.copy()

@@ -25,7 +25,7 @@ SETTINGS = pairwise.settings()
 
 @pytest.mark.parametrize("place", range(len(SETTINGS)))
 def test_all_parameters_at_their_bounds_in_pairs(place: int) -> None:
-    """A bound that leads to an error, a warning or a number that is none, alone or in a pair."""
+    """Fails if a bound, alone or in a pair, gives an error, a warning, NaN or infinity."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = CollectiveModel(rng=place, **SETTINGS[place])
@@ -38,7 +38,7 @@ def test_all_parameters_at_their_bounds_in_pairs(place: int) -> None:
 
 
 def test_the_settings_pair_all_levels_of_all_factors() -> None:
-    """A pair of extremes that is never tried would break it."""
+    """Fails if a pair of extremes is never tried."""
     factors = pairwise.factors()
     assert len(factors) > 110
     rows = pairwise.covering([len(levels) for levels in factors.values()])
@@ -58,7 +58,7 @@ def test_the_settings_pair_all_levels_of_all_factors() -> None:
     ids=["one team", "one copy a team", "zero mutation", "no overseers"],
 )
 def test_runs_without_one_of_the_usual_parts_go_to_their_end(extreme: dict[str, Any]) -> None:
-    """A mean of nothing, a rival or panel that does not exist, or spread from nowhere."""
+    """Fails if a mean of nothing, a missing rival or panel, or spread from nowhere gets in."""
     model = finished(3, scale=0.1, **extreme)
     rounds = model.records.rounds()
     assert len(rounds) == model.schedule.total
@@ -70,13 +70,13 @@ def test_runs_without_one_of_the_usual_parts_go_to_their_end(extreme: dict[str, 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
 def test_the_number_of_threads_is_checked(threads: Any) -> None:
-    """A division by zero, or a pool of no threads, would break it."""
+    """Fails if a number of threads divides by zero, or makes an empty pool."""
     with pytest.raises(InputError, match=r"threads = .* whole number from 1"):
         CollectiveModel(copies=64, threads=threads)
 
 
 def test_more_copies_than_there_is_memory_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is brought down, or a run that is refused although it fits."""
+    """Fails if the machine runs out of memory, or a run that fits is refused."""
     monkeypatch.setattr(memory, "free_memory", lambda: 10**6 * BYTES_PER_COPY)
     require_memory(10**6)
     told = r"^copies = 2,000,000 would take about 1\.6 GB .* 0\.8 GB are free: .* most 1,000,000$"
@@ -89,7 +89,7 @@ def test_more_copies_than_there_is_memory_for_are_refused(monkeypatch: pytest.Mo
 
 
 def test_free_memory_is_what_the_system_says_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kilobytes taken for bytes, another line, or a traceback on a system that does not tell."""
+    """Fails if kilobytes count as bytes, a wrong line is read, or its lack is a traceback."""
 
     def system(**answer: Any) -> None:
         file = SimpleNamespace(read_text=Mock(**answer))
@@ -105,7 +105,7 @@ def test_free_memory_is_what_the_system_says_can_be_had(monkeypatch: pytest.Monk
 
 @pytest.mark.slow
 def test_a_long_run_keeps_its_numbers_and_its_memory() -> None:
-    """Traits that drift out of all bounds, or a round that leaves more than its row."""
+    """Fails if traits leave all bounds, or a round leaves more than its row."""
     p = resolve(overrides={"copies": 32, "phases.training_agent4.rounds": 10_000})
     model = CollectiveModel(p, rng=0, detail=False)
     peaks = []
@@ -120,7 +120,7 @@ def test_a_long_run_keeps_its_numbers_and_its_memory() -> None:
 
 @pytest.mark.slow
 def test_a_million_copies_can_be_run() -> None:
-    """More memory than is promised, or a number that overflows, would break it."""
+    """Fails if it takes more memory than promised, or a number overflows."""
     if (free_memory() or 0) < 4e9:
         pytest.skip("needs 4 GB of free memory")
     p = resolve(overrides={"copies": 2**20, "phases.pretraining.rounds": 1})

@@ -43,7 +43,7 @@ def model(request: pytest.FixtureRequest) -> CollectiveModel:
 
 
 def test_all_figures_are_drawn_and_saved(model: CollectiveModel, tmp_path: Path) -> None:
-    """A figure that fails on a short run, or is forgotten, would break it."""
+    """Fails if a figure fails on a short run, or is forgotten."""
     drawn = figures.all_figures(tables(model))
     figures.save(drawn, tmp_path)
     saved = {path.stem for path in tmp_path.glob("*.png")}
@@ -111,9 +111,9 @@ def test_dollars_in_a_title_are_text() -> None:
 
 
 def test_no_text_is_too_small_or_cut_off(model: CollectiveModel) -> None:
-    """Text below 7 points at the width of a page, or beyond the edge, would break it.
+    """Fails if text is below 7 points at the width of a page, leaves its edge, or is set as math.
 
-    Fails also if two dollar signs make mathematics of a text.
+    Two dollar signs in a text would turn what is between them into math.
     """
     for name, figure in figures.all_figures(tables(model)).items():
         with style():
@@ -129,7 +129,7 @@ def test_no_text_is_too_small_or_cut_off(model: CollectiveModel) -> None:
 
 
 def test_names_of_authors_do_not_cover_each_other(model: CollectiveModel) -> None:
-    """Names printed over each other on the map of the authors would break it."""
+    """Fails if names are printed over each other on the map of the authors."""
     data = tables(model)
     figure = figures.draw_panels(data, PANELS["personas"][:1])
     figure.draw_without_rendering()
@@ -139,7 +139,7 @@ def test_names_of_authors_do_not_cover_each_other(model: CollectiveModel) -> Non
 
 
 def test_a_figure_makes_its_own_axes(model: CollectiveModel) -> None:
-    """A figure that a notebook cannot show in one line would break it."""
+    """Fails if a notebook cannot show a figure in one line."""
     ax = figures.violations(model.records.rounds())
     assert isinstance(ax, Axes)
     assert ax.get_legend() is not None
@@ -156,7 +156,7 @@ def test_a_figure_makes_its_own_axes(model: CollectiveModel) -> None:
     ],
 )
 def test_a_line_shows_its_column(model: CollectiveModel, draw: object, column: str) -> None:
-    """A line of another measure than its label says would break it."""
+    """Fails if a line shows another measure than its label says."""
     rounds = model.records.rounds()
     ax = Figure().subplots()
     assert callable(draw)
@@ -166,14 +166,14 @@ def test_a_line_shows_its_column(model: CollectiveModel, draw: object, column: s
 
 
 def test_a_missing_column_is_named(model: CollectiveModel) -> None:
-    """A figure that fails without naming what it lacks would break it."""
+    """Fails if a figure fails without naming what it lacks."""
     rounds = model.records.rounds().drop(columns="capture")
     with pytest.raises(ValueError, match="'capture'"):
         figures.detection(rounds, Figure().subplots())
 
 
 def test_the_ledger_matrix_keeps_signs_and_scale() -> None:
-    """A heat map whose colors do not follow the sums would break it."""
+    """Fails if the colors of a heat map do not follow the sums."""
     entries = pd.DataFrame(
         {
             "round": [1, 1, 2],
@@ -191,7 +191,7 @@ def test_the_ledger_matrix_keeps_signs_and_scale() -> None:
 @pytest.mark.parametrize("scale", [0.1, 0.02, 0.001])
 @pytest.mark.parametrize("width", [WIDTH, NARROW])
 def test_names_of_phases_do_not_overlap(scale: float, width: float) -> None:
-    """Labels of short phases printed over each other would break it."""
+    """Fails if labels of short phases are printed over each other."""
     model = CollectiveModel(scale_rounds(resolve("ai2027", {"copies": 32}), scale), rng=0)
     model.run()
     with style():
@@ -205,7 +205,7 @@ def test_names_of_phases_do_not_overlap(scale: float, width: float) -> None:
 
 
 def test_levels_sum_to_the_whole_change(model: CollectiveModel) -> None:
-    """A level that is counted twice or forgotten would break it."""
+    """Fails if a level is counted twice or forgotten."""
     entries = model.ledger.frame()
     table = ledger.by_level(entries).sum(axis=1)
     whole = entries.groupby("trait", observed=True)["change"].sum()
@@ -213,7 +213,7 @@ def test_levels_sum_to_the_whole_change(model: CollectiveModel) -> None:
 
 
 def test_a_phone_has_room_for_every_panel(model: CollectiveModel) -> None:
-    """A panel whose axes have no place left beside their labels would break it."""
+    """Fails if the axes of a panel have no room left beside their labels."""
     data, seen = tables(model), 0
     for panel in panels():
         seen += 1

@@ -48,7 +48,7 @@ def run(done: Path, tmp_path: Path) -> Path:
 
 
 def test_a_folder_holds_what_is_promised_and_no_more(done: Path) -> None:
-    """A file left out, or a temporary one left behind, would break it."""
+    """Fails if a file is left out, or a temporary one left behind."""
     tables = {f"{name}.parquet" for name in folder.TABLES}
     assert {path.name for path in done.iterdir()} == tables | {
         "scenario.toml",
@@ -59,14 +59,14 @@ def test_a_folder_holds_what_is_promised_and_no_more(done: Path) -> None:
 
 @pytest.mark.parametrize("name", folder.TABLES)
 def test_the_same_run_twice_gives_the_same_bytes(done: Path, tmp_path: Path, name: str) -> None:
-    """Anything but scenario and seed in a table (a time, a path, an order) would break it."""
+    """Fails if a table holds anything but scenario and seed (a time, a path, an order)."""
     again = tmp_path / "again"
     assert run_small(again, "--seed", "3", "--set", "oversight.audit=0.4") == 0
     assert (again / f"{name}.parquet").read_bytes() == (done / f"{name}.parquet").read_bytes()
 
 
 def test_the_written_scenario_repeats_the_run_to_the_bit(done: Path, tmp_path: Path) -> None:
-    """A scenario file that loses a parameter or rounds a number would break it."""
+    """Fails if the scenario file loses a parameter or rounds a number."""
     again = tmp_path / "again"
     arguments = ["--seed", "3", "--no-figures", "--quiet", "--out", str(again)]
     assert main(["run", str(done / "scenario.toml"), *arguments]) == 0
@@ -75,7 +75,7 @@ def test_the_written_scenario_repeats_the_run_to_the_bit(done: Path, tmp_path: P
 
 
 def test_another_seed_is_another_run(done: Path, tmp_path: Path) -> None:
-    """A seed that is not handed on would break it."""
+    """Fails if a seed is not handed on."""
     assert run_small(tmp_path / "run", "--seed", "4", "--set", "oversight.audit=0.4") == 0
     one, other = folder.read(done), folder.read(tmp_path / "run")
     assert not one.rounds.equals(other.rounds)
@@ -84,7 +84,7 @@ def test_another_seed_is_another_run(done: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", folder.TABLES)
 def test_every_table_says_what_it_belongs_to(done: Path, name: str) -> None:
-    """A table that cannot be traced to its scenario and seed would break it."""
+    """Fails if a table cannot be traced to its scenario and seed."""
     metadata = pq.read_schema(done / f"{name}.parquet").metadata
     told = json.loads(metadata[b"multicopy"])
     run = folder.read(done)
@@ -92,7 +92,7 @@ def test_every_table_says_what_it_belongs_to(done: Path, name: str) -> None:
 
 
 def test_the_provenance_tells_how_to_make_the_run_again(done: Path) -> None:
-    """A version, seed, override, command or time that is missing or wrong would break it."""
+    """Fails if a version, seed, override, command or time is missing or wrong."""
     told = json.loads((done / "provenance.json").read_text())
     assert (told["schema"], told["scenario"], told["seed"]) == (1, "ai2027", 3)
     assert told["complete"] is True
@@ -108,7 +108,7 @@ def test_the_provenance_tells_how_to_make_the_run_again(done: Path) -> None:
 
 
 def test_the_copies_are_the_final_population() -> None:
-    """A column that is mixed up, or a population of another round, would break it."""
+    """Fails if a column is mixed up, or the population is of another round."""
     model = CollectiveModel(scale_rounds(resolve(), 0.02), rng=2, copies=64)
     model.run()
     frame, population = folder.copy_frame(model), model.population
@@ -125,7 +125,7 @@ def test_the_copies_are_the_final_population() -> None:
 
 
 def test_what_is_read_is_what_was_simulated(done: Path) -> None:
-    """A type, order or digit that is lost on the disk would break it."""
+    """Fails if a type, order or digit is lost on the disk."""
     run = folder.read(done)
     model = CollectiveModel(run.parameters, rng=run.seed)
     outcome = model.run()
@@ -141,7 +141,7 @@ def test_what_is_read_is_what_was_simulated(done: Path) -> None:
 
 
 def test_a_folder_is_read_the_same_wherever_it_lies(done: Path, tmp_path: Path) -> None:
-    """A folder's name that turns into a column (as in seed=3) would break it."""
+    """Fails if a folder's name turns into a column (as in seed=3)."""
     moved = shutil.copytree(done, tmp_path / "audit=1" / "seed=9")
     pd.testing.assert_frame_equal(folder.read(moved).rounds, folder.read(done).rounds)
 
@@ -166,7 +166,7 @@ def repeat_a_round(run: Path) -> None:
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no folder": (shutil.rmtree, "there is no such folder"),
-    "no run": (lambda run: (run / "provenance.json").unlink(), "is no run folder"),
+    "no run": (lambda run: (run / "provenance.json").unlink(), "is not a run folder"),
     "missing table": (lambda run: (run / "rounds.parquet").unlink(), "lacks rounds.parquet"),
     "missing scenario": (lambda run: (run / "scenario.toml").unlink(), "scenario.toml"),
     "missing outcome": (lambda run: (run / "outcome.json").unlink(), "outcome.json"),
@@ -184,7 +184,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize(("spoil", "told"), DAMAGE.values(), ids=list(DAMAGE))
 def test_a_damaged_folder_is_told(run: Path, spoil: Callable[[Path], object], told: str) -> None:
-    """A damaged folder that is read as if it were whole, or a traceback, would break it."""
+    """Fails if a damaged folder is read as if it were whole, or gives a traceback."""
     spoil(run)
     with pytest.raises(InputError, match=told) as caught:
         folder.read(run)
@@ -193,7 +193,7 @@ def test_a_damaged_folder_is_told(run: Path, spoil: Callable[[Path], object], to
 
 
 def test_a_stopped_run_is_read_but_not_as_a_complete_one(tmp_path: Path) -> None:
-    """An analysis that takes half a run for a whole one would break it."""
+    """Fails if an analysis takes half a run for a whole one."""
     model = CollectiveModel(scale_rounds(resolve(), 0.02), rng=2, copies=64)
     for _ in range(5):
         model.step()
@@ -210,7 +210,7 @@ def test_a_stopped_run_is_read_but_not_as_a_complete_one(tmp_path: Path) -> None
 def test_an_existing_run_is_kept_unless_forced(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Results that are lost to a second run would break it."""
+    """Fails if a second run destroys results."""
     assert run_small(run) == 2
     assert "use --force" in capsys.readouterr().err
     assert folder.read(run).seed == 3
@@ -219,7 +219,7 @@ def test_an_existing_run_is_kept_unless_forced(
 
 
 def test_what_belonged_to_the_replaced_run_goes_with_it(run: Path) -> None:
-    """A figure or table of the old run that seems to be one of the new would break it."""
+    """Fails if a figure or table of the old run seems to be one of the new."""
     (run / "figures").mkdir()
     (run / "figures" / "old.png").write_bytes(b"old")
     shutil.copy(run / "rounds.parquet", run / "probe-noise.parquet")
@@ -229,7 +229,7 @@ def test_what_belonged_to_the_replaced_run_goes_with_it(run: Path) -> None:
 
 
 def test_an_empty_folder_may_be_used(tmp_path: Path) -> None:
-    """A folder made beforehand that is refused, or replaced by another, would break it."""
+    """Fails if a folder made beforehand is refused, or replaced by another."""
     number = tmp_path.stat().st_ino
     assert run_small(tmp_path) == 0
     assert tmp_path.stat().st_ino == number
@@ -268,7 +268,7 @@ def test_force_never_replaces_what_is_no_part_of_a_run(
     with_run: bool,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """`--force --out` of a home folder that is emptied would break it."""
+    """Fails if `--force --out` empties a home folder."""
     at = tmp_path / "home"
     if with_run:
         shutil.copytree(done, at)
@@ -282,7 +282,7 @@ def test_force_never_replaces_what_is_no_part_of_a_run(
 
 
 def test_a_provenance_of_something_else_is_no_run(tmp_path: Path) -> None:
-    """A folder that is replaced for a file's mere name would break it."""
+    """Fails if a folder is replaced merely for a file's name."""
     foreign_provenance(tmp_path)
     assert run_small(tmp_path, "--force") == 2
     assert [path.name for path in tmp_path.iterdir()] == ["provenance.json"]
@@ -291,7 +291,7 @@ def test_a_provenance_of_something_else_is_no_run(tmp_path: Path) -> None:
 def test_a_run_that_fails_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A half-made folder after a crash would break it."""
+    """Fails if a crash leaves a half-made folder."""
 
     def crash(self: CollectiveModel) -> None:
         raise RuntimeError("a fault in the model")
@@ -305,7 +305,7 @@ def test_a_run_that_fails_leaves_nothing_behind(
 def test_a_forced_run_that_fails_leaves_the_old_one(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Old results that are thrown away before there are new ones would break it."""
+    """Fails if old results are thrown away before there are new ones."""
 
     def crash(self: CollectiveModel) -> None:
         raise RuntimeError("a fault in the model")
@@ -319,7 +319,7 @@ def test_a_forced_run_that_fails_leaves_the_old_one(
 def test_a_write_that_fails_leaves_a_folder_marked_incomplete(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A half-written file under its final name, or tables of two runs as one, would break it."""
+    """Fails if half a file gets its final name, or tables of two runs pass as one."""
 
     class Crash(pq.ParquetWriter):
         def write_table(self, table: Any, *how: Any) -> None:
@@ -343,7 +343,7 @@ def test_a_write_that_fails_leaves_a_folder_marked_incomplete(
 
 
 def test_two_runs_cannot_write_to_one_folder(tmp_path: Path) -> None:
-    """A second run that is lost, or mixed with the first, at their ends would break it."""
+    """Fails if a second run is lost, or mixed with the first, when they end."""
     out = tmp_path / "run"
     with folder.claimed(out, force=False), pytest.raises(InputError, match="not empty"):
         folder.claimed(out, force=False).__enter__()
@@ -351,7 +351,7 @@ def test_two_runs_cannot_write_to_one_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_whose_run_was_killed_is_told_and_can_be_forced(tmp_path: Path) -> None:
-    """A folder that is neither read nor replaced ever again would break it."""
+    """Fails if a folder can never be read or replaced again."""
     (tmp_path / folder.CLAIM).write_text("1\n")
     with pytest.raises(InputError, match="killed"):
         folder.read(tmp_path)
@@ -404,7 +404,7 @@ def test_what_is_missing_in_the_folder_of_a_complete_run_is_added(
 
 
 def test_versions_come_without_git_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A checkout without git, or git's complaint, that stops a run would break it."""
+    """Fails if a checkout without git, or git's complaint, stops a run."""
     monkeypatch.setenv("PATH", str(tmp_path))
     told = versions.versions()
     assert "commit" not in told

@@ -46,7 +46,7 @@ def damaged(folders: list[Path], tmp_path: Path) -> Path:
 
 
 def test_every_column_of_every_table_is_documented(folders: list[Path]) -> None:
-    """A column without a meaning, or a meaning without a column, would break it."""
+    """Fails if a column lacks a meaning, or a meaning lacks a column."""
     data = analysis.load(folders[0])
     assert data.parameters
     assert not data.notes
@@ -56,7 +56,7 @@ def test_every_column_of_every_table_is_documented(folders: list[Path]) -> None:
 
 
 def test_the_dictionary_is_up_to_date_and_complete(folders: list[Path]) -> None:
-    """A table or column that docs/data.md does not tell of would break it."""
+    """Fails if docs/data.md leaves out a table or column."""
     text = (DOCS / "data.md").read_text(encoding="utf-8")
     assert text == frames.dictionary(), (
         "run `python -m multicopy.analysis.files.frames > docs/data.md`"
@@ -73,7 +73,7 @@ def test_the_dictionary_is_up_to_date_and_complete(folders: list[Path]) -> None:
 
 
 def test_the_outcome_is_as_the_run_wrote_it(folders: list[Path]) -> None:
-    """A class recomputed from other numbers than the model's own would break it."""
+    """Fails if the class is recomputed from other numbers than the model's own."""
     for path in folders:
         data = analysis.load(path)
         assert data.parameters
@@ -83,7 +83,7 @@ def test_the_outcome_is_as_the_run_wrote_it(folders: list[Path]) -> None:
 
 
 def test_first_passages_are_the_recorded_ones(folders: list[Path]) -> None:
-    """A passage found in another round than the run recorded would break it."""
+    """Fails if a passage is found in another round than the run recorded."""
     found = 0
     for path in folders:
         data = analysis.load(path)
@@ -98,7 +98,7 @@ def test_first_passages_are_the_recorded_ones(folders: list[Path]) -> None:
 
 
 def test_passages_count_only_when_the_model_counts_them(folders: list[Path]) -> None:
-    """A passage before the identity is formed, or while it is, would break it."""
+    """Fails if a passage counts before the identity is formed, or while it is."""
     data = analysis.load(folders[0])
     assert data.parameters
     phase = data.rounds["phase"].astype(str)
@@ -111,7 +111,7 @@ def test_passages_count_only_when_the_model_counts_them(folders: list[Path]) -> 
 
 
 def test_what_is_missing_is_said_and_the_rest_is_there(damaged: Path) -> None:
-    """A folder that cannot be opened for want of one table would break it."""
+    """Fails if a folder cannot be opened because one table is missing."""
     (damaged / "ledger.parquet").unlink()
     (damaged / "events.parquet").write_bytes(b"no table")
     rounds = pd.read_parquet(damaged / "rounds.parquet").drop(columns=["capture"])
@@ -128,7 +128,7 @@ def test_what_is_missing_is_said_and_the_rest_is_there(damaged: Path) -> None:
 
 
 def test_rounds_told_twice_are_left_out(damaged: Path) -> None:
-    """A round that two rows tell of, so that its date is not one, would break it."""
+    """Fails if a round that has two rows, and so no one date, is used."""
     rounds = pd.read_parquet(damaged / "rounds.parquet")
     rounds.loc[3, "round"] = 3
     rounds.to_parquet(damaged / "rounds.parquet")
@@ -138,7 +138,7 @@ def test_rounds_told_twice_are_left_out(damaged: Path) -> None:
 
 
 def test_an_older_layout_and_an_unfinished_run_are_said(damaged: Path) -> None:
-    """A run that was stopped or is of another version, and is taken for whole, would break it."""
+    """Fails if a stopped run, or one of another version, is taken for whole."""
     path = damaged / "provenance.json"
     told = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**told, "schema": 0, "complete": False}), encoding="utf-8")
@@ -148,15 +148,15 @@ def test_an_older_layout_and_an_unfinished_run_are_said(damaged: Path) -> None:
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    """An error that does not name the folder would break it."""
-    with pytest.raises(InputError, match="is no run folder"):
+    """Fails if the error does not name the folder."""
+    with pytest.raises(InputError, match="is not a run folder"):
         analysis.load(tmp_path)
     with pytest.raises(InputError, match="no such folder"):
         analysis.load(tmp_path / "none")
 
 
 def test_runs_are_lined_up(folders: list[Path]) -> None:
-    """Rows of one run under another's name, or phases that do not line up, would break it."""
+    """Fails if rows of one run get another's name, or phases do not line up."""
     both = analysis.compare(folders)
     for path in folders:
         alone = analysis.load(path)
@@ -173,7 +173,7 @@ def test_runs_are_lined_up(folders: list[Path]) -> None:
 
 
 def test_comparing_needs_different_folders(folders: list[Path]) -> None:
-    """A run compared with itself, or with nothing, without a word would break it."""
+    """Fails if a run is silently compared with itself, or with nothing."""
     with pytest.raises(InputError, match="given twice"):
         analysis.compare([folders[0], folders[0]])
     with pytest.raises(InputError, match="at least one"):
@@ -202,7 +202,7 @@ def some_runs(**known: object) -> pd.DataFrame:
 def test_a_run_near_a_threshold_changes_class(
     known: dict[str, float], kind: str, threshold: str
 ) -> None:
-    """A threshold that moves the wrong way, or not at all, would break it."""
+    """Fails if a threshold moves the wrong way, or not at all."""
     runs, p = some_runs(**known), small_model().parameters.outcome
     table = robustness.sensitivity(runs, p)
     moved = table[table["changed"] > 0]
@@ -214,7 +214,7 @@ def test_a_run_near_a_threshold_changes_class(
 
 
 def test_the_window_moves_too(folders: list[Path]) -> None:
-    """A window that is not applied would break it."""
+    """Fails if a window is not applied."""
     data = analysis.load(folders[0])
     p = data.parameters
     assert p
@@ -229,14 +229,14 @@ def test_the_window_moves_too(folders: list[Path]) -> None:
 
 
 def test_a_response_makes_a_run_caught_whatever_the_thresholds() -> None:
-    """A response of the lab that is forgotten in the recomputation would break it."""
+    """Fails if the recomputation forgets a response of the lab."""
     runs = some_runs(response="retrain", response_round=12.0, selective=0.9)
     table = robustness.sensitivity(runs, small_model().parameters.outcome)
     assert (table["caught"] == 1).all()
 
 
 def test_passages_move_with_their_levels(folders: list[Path]) -> None:
-    """A level that is not scaled, or scaled the wrong way, would break it."""
+    """Fails if a level is not scaled, or scaled the wrong way."""
     data = analysis.load(folders[0])
     assert data.parameters
     table = robustness.passage_sensitivity(data.rounds, data.parameters).set_index("measure")

@@ -52,56 +52,56 @@ def tries(count: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 @tries(60)
 def test_scenarios(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A scenario that leads to a trace, a hang, no number, or out of its folder."""
+    """Fails if a scenario leads to a traceback, a hang, a NaN, or out of its folder."""
     check("scenario", rng, stock, tmp_path_factory.getbasetemp() / "scenario")
 
 
 @tries(10)
 def test_extremes(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Fails if a run at the ends of what is allowed ends well, and then cannot be told of."""
+    """Fails if a run at the ends of what is allowed ends well and then cannot be reported."""
     check("extreme", rng, stock, tmp_path_factory.getbasetemp() / "extreme")
 
 
 @tries(40)
 def test_overrides(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A value on the command line that leads to a trace, or means something else silently."""
+    """Fails if a value on the command line gives a traceback, or silently means something else."""
     check("override", rng, stock, tmp_path_factory.getbasetemp() / "override")
 
 
 @tries(40)
 def test_designs(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A design that fails once its runs are under way instead of before."""
+    """Fails if a design fails once its runs are under way instead of before."""
     check("design", rng, stock, tmp_path_factory.getbasetemp() / "design")
 
 
 @tries(10)
 def test_run_folders(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A damaged table, JSON or scenario that is taken for whole, or leads to a trace."""
+    """Fails if a damaged table, JSON or scenario is taken for whole, or gives a traceback."""
     check("run folder", rng, stock, tmp_path_factory.getbasetemp() / "runs")
 
 
 @tries(10)
 def test_sweep_folders(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A damaged part or manifest that is taken for whole, or leads to a trace."""
+    """Fails if a damaged part or manifest is taken for whole, or gives a traceback."""
     check("sweep folder", rng, stock, tmp_path_factory.getbasetemp() / "sweeps")
 
 
 @tries(40)
 def test_checkpoints(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A state that is damaged or forged and is taken for whole, or leads to a trace."""
+    """Fails if a damaged or forged state is taken for whole, or gives a traceback."""
     check("checkpoint", rng, stock, tmp_path_factory.getbasetemp() / "kept")
 
 
 @tries(30)
 def test_plugins(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A plug-in that fails at its start or in the middle of a run with a trace."""
+    """Fails if a plug-in that fails, at its start or in the middle of a run, gives a traceback."""
     check("plug-in", rng, stock, tmp_path_factory.getbasetemp() / "plugins")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_of_each_kind(kind: str, stock: Stock, place: Path) -> None:
-    """The same, with more of them; `make fuzz` tries as many as one likes."""
+    """Fails if any of the above does, with more cases; `make fuzz` tries as many as one likes."""
     for i in range(12 * KINDS[kind][1]):
         check(kind, Random(f"many {kind} {i}"), stock, place)
 
@@ -152,7 +152,7 @@ def test_what_is_right_is_accepted(words: list[str], stock: Stock) -> None:
 def test_the_fuzzer_sees_what_it_looks_for(
     code: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A watch that sees nothing would let everything pass."""
+    """Fails if the watch sees nothing, and so lets everything pass."""
     monkeypatch.setattr(fuzz, "LIMIT", 0.5)
     (tmp_path / "mine.py").write_text(code)
     words = ["run", *fuzz.TINY, "--plugin", "mine.py", "--out", "out"]
@@ -161,7 +161,7 @@ def test_the_fuzzer_sees_what_it_looks_for(
 
 
 def test_code_in_the_folder_is_seen_when_it_runs(tmp_path: Path) -> None:
-    """A plug-in that is loaded without being asked for must not go unnoticed."""
+    """Fails if a plug-in that is loaded without being asked for goes unnoticed."""
     shutil.copy(ROOT / "tests" / "plugin_sample.py", tmp_path / "mine.py")
     words = ["run", *fuzz.TINY, "--plugin", "mine.py", "--quiet", "--out", "out"]
     _, fault = attempt(Case(words, ("out",)), tmp_path)
@@ -172,7 +172,7 @@ def test_code_in_the_folder_is_seen_when_it_runs(tmp_path: Path) -> None:
 
 
 def test_tables_are_checked_against_their_checksums(stock: Stock, tmp_path: Path) -> None:
-    """A flipped bit in a column of numbers that is read as another number would break it."""
+    """Fails if a flipped bit in a column of numbers is read as another number."""
     run = shutil.copytree(stock.folder / "run", tmp_path / "run")
     path = run / "copies.parquet"
     meta = pq.ParquetFile(path).metadata.row_group(0)
@@ -188,7 +188,7 @@ def test_tables_are_checked_against_their_checksums(stock: Stock, tmp_path: Path
 
 @pytest.mark.parametrize("name", ["rounds", "copies"])
 def test_rows_that_are_missing_are_missed(name: str, stock: Stock, tmp_path: Path) -> None:
-    """Half a table under the name of the whole would break it."""
+    """Fails if half a table passes under the name of the whole."""
     run = shutil.copytree(stock.folder / "run", tmp_path / "run")
     table = pq.read_table(run / f"{name}.parquet")
     pq.write_table(table.slice(1), run / f"{name}.parquet")
@@ -196,7 +196,7 @@ def test_rows_that_are_missing_are_missed(name: str, stock: Stock, tmp_path: Pat
 
 
 def test_a_plugin_that_fails_in_the_middle_keeps_what_there_is(tmp_path: Path) -> None:
-    """A long run that is lost to the last round of a plug-in would break it."""
+    """Fails if a plug-in that fails in its last round loses a long run."""
     (tmp_path / "mine.py").write_text(
         "from multicopy.agents.extensions import measure\n"
         "@measure('mine', 'x')\n"

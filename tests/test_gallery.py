@@ -39,7 +39,7 @@ def public_figures(module: ModuleType) -> set[str]:
 
 
 def test_every_figure_is_in_the_gallery(gallery: Any) -> None:
-    """A figure that nobody can find would break it."""
+    """Fails if nobody can find a figure."""
     lines = [line for lines in gallery.GALLERY.values() for line in lines]
     shown = {gallery.name_of(line) for line in lines}
     assert len(shown) == len(lines)
@@ -49,7 +49,7 @@ def test_every_figure_is_in_the_gallery(gallery: Any) -> None:
 
 
 def test_the_page_is_what_the_script_writes(gallery: Any) -> None:
-    """A line that is changed in one place only, or an image that is missing, would break it."""
+    """Fails if a line changes in one place only, or an image is missing."""
     assert (DOCS / "gallery.md").read_text(encoding="utf-8") == gallery.page()
     images = {path.stem for path in (DOCS / "gallery").iterdir()}
     assert images == {gallery.name_of(line) for ls in gallery.GALLERY.values() for line in ls}
@@ -63,7 +63,7 @@ SMALL = "--copies 64 --rounds-scale 0.02"
 def test_each_line_draws_its_figure(
     gallery: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line, or a command before it, that fails would break it."""
+    """Fails if a line, or a command before it, fails."""
     for name, command in gallery.COMMANDS.items():
         word = command.split()[0]
         more = "" if word == "run" else " --workers 0"

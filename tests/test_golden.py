@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.parametrize("scenario", shipped())
 def test_a_run_gives_what_was_agreed_to(scenario: str) -> None:
-    """Any change of the model, its parameters or its random numbers, meant or not.
+    """Fails if the model, its parameters or its random numbers change, meant or not.
 
     If it is meant: `make golden`, look at what changed, and commit it with the reason.
     """
@@ -28,13 +28,13 @@ def test_a_run_gives_what_was_agreed_to(scenario: str) -> None:
 
 
 def test_every_golden_run_is_of_a_shipped_scenario() -> None:
-    """A scenario that is renamed, so that an old file is compared with nothing."""
+    """Fails if a scenario is renamed, so that an old file is compared with nothing."""
     assert {path.stem for path in FOLDER.iterdir()} == set(shipped())
     assert all(path.stat().st_size < 8000 for path in FOLDER.iterdir())
 
 
 def test_a_departure_is_seen() -> None:
-    """A comparison that lets everything pass would break it."""
+    """Fails if the comparison lets everything pass."""
     agreed = json.loads((FOLDER / "ai2027.json").read_text(encoding="utf-8"))
     phases = agreed["last round of each phase"]
     for phase, measures in phases.items():
@@ -50,7 +50,7 @@ def test_a_departure_is_seen() -> None:
 def test_ci_cannot_agree(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A robot that makes the test green by changing what it compares with would break it."""
+    """Fails if a robot can make the test green by changing what it compares with."""
     before = {path: path.read_bytes() for path in FOLDER.iterdir()}
     monkeypatch.setenv("CI", "true")
     monkeypatch.setattr(sys, "argv", ["golden.py"])

@@ -67,7 +67,7 @@ SPOILT: dict[str, tuple[Callable[[CollectiveModel], None], str]] = {
 def test_what_is_broken_is_named_with_its_round(
     spoil: Callable[[CollectiveModel], None], told: str
 ) -> None:
-    """A number that is none, or a share that is none, in any copy of the teams looked at."""
+    """Fails if NaN, infinity or an impossible share goes unseen in the teams looked at."""
     model = advanced()  # in round 3 team 3 is looked at, of 8 copies
     check(model)
     spoil(model)
@@ -77,7 +77,7 @@ def test_what_is_broken_is_named_with_its_round(
 
 
 def test_every_copy_is_looked_at_within_eight_rounds() -> None:
-    """A team whose traits are never compared with their bounds would break it."""
+    """Fails if the traits of a team are never compared with their bounds."""
     model = advanced()
     for team in range(model.population.teams):
         model.population.expressed[8 * team, HARDCODING] = 1.001
@@ -121,7 +121,7 @@ def break_in_round(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_that_breaks_ends_in_one_line_and_keeps_its_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A traceback, results that are lost, or that pass for whole, would break it."""
+    """Fails if a traceback shows, or results are lost or pass for whole."""
     break_in_round(9, monkeypatch)
     out = tmp_path / "run"
     words = ["run", "--copies", "64", "--rounds-scale", "0.02", "--quiet", "--no-figures"]
@@ -144,7 +144,7 @@ def test_a_run_that_breaks_ends_in_one_line_and_keeps_its_tables(
 def test_in_a_sweep_a_run_that_breaks_is_a_row_of_failures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A broken run that ends its sweep, or counts as done, would break it."""
+    """Fails if a broken run ends its sweep, or counts as done."""
     break_in_round(2, monkeypatch)
     design = load({"factors": {"oversight.audit": [0.1]}, "fixed": {"copies": 32}})
     plan = Plan(design)

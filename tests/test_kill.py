@@ -1,4 +1,4 @@
-"""Runs that end at any moment, killed or for want of room, and what goes on with them."""
+"""Runs that end at any moment, killed or out of disk space, and what goes on with them."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Drill:
             assert ended.code == 2, drilled
             assert len(lines) == 1, drilled
             named = f"--out {self.out} --force begins it anew"
-            nothing = "there is no such folder", "is no run folder"
+            nothing = "there is no such folder", "is not a run folder"
             assert any(told in lines[0] for told in (named, *nothing)), drilled
         assert last.code == 0, drilled
         found = files_of(self.out)

@@ -35,7 +35,7 @@ def seen(**known: float) -> Observation:
 
 
 def test_evidence_is_remembered_exposures_and_unusual_detections() -> None:
-    """Another law than E <- memory·E + exposed + weight·max(0, z) would break it."""
+    """Fails if the law is not E <- memory·E + exposed + weight·max(0, z)."""
     it, p = lab(memory=0.9, detection_weight=0.05, threshold=1e6)
     numbers = Numbers(0)
     evidence, mean, variance = 0.0, 0.0, 0.0
@@ -52,7 +52,7 @@ def test_evidence_is_remembered_exposures_and_unusual_detections() -> None:
 
 
 def test_running_moments_begin_as_plain_ones() -> None:
-    """A first detection that counts as unusual, or moments that never settle, would break it."""
+    """Fails if a first detection counts as unusual, or the moments never settle."""
     it, p = lab(memory=0.999)
     detected = Numbers(1).random(50)
     for round_, d in enumerate(detected, 1):
@@ -64,7 +64,7 @@ def test_running_moments_begin_as_plain_ones() -> None:
 
 
 def test_a_steady_stream_of_detections_is_no_evidence() -> None:
-    """Evidence from what is always so would break it."""
+    """Fails if what is always so counts as evidence."""
     it, p = lab()
     for round_ in range(1, 40):
         it.govern(round_, seen(detected=0.3), p)
@@ -73,7 +73,7 @@ def test_a_steady_stream_of_detections_is_no_evidence() -> None:
 
 
 def test_the_threshold_rises_with_capture_dependence_and_the_collectives_shield() -> None:
-    """A captured or dependent lab that acts as readily as a free one would break it."""
+    """Fails if a captured or dependent lab acts as readily as a free one."""
     it, p = lab(threshold=3.0, dependence=0.5, collective_shield=2.0, memory=0.5)
     it.govern(1, seen(), p)
     assert it.threshold == pytest.approx(3.0)
@@ -86,7 +86,7 @@ def test_the_threshold_rises_with_capture_dependence_and_the_collectives_shield(
 
 
 def test_trust_is_what_is_left_to_the_threshold() -> None:
-    """Trust outside [0, 1], or that grows with evidence, would break it."""
+    """Fails if trust leaves [0, 1], or grows with evidence."""
     it, p = lab(threshold=2.0, memory=0.98)
     told = []
     for round_ in range(1, 9):
@@ -104,7 +104,7 @@ def test_trust_is_what_is_left_to_the_threshold() -> None:
 def test_the_lab_acts_beyond_its_threshold_and_not_again_before_the_cooldown(
     response: str,
 ) -> None:
-    """A response without cause, twice for one cause, or never again, would break it."""
+    """Fails if the lab responds without cause, twice for one cause, or never again."""
     it, p = lab(response=response, threshold=1.0, memory=0.5, cooldown=7)
     acted = []
     for round_ in range(1, 30):
@@ -120,7 +120,7 @@ def test_the_lab_acts_beyond_its_threshold_and_not_again_before_the_cooldown(
 
 
 def test_retraining_audits_all_with_doubled_penalty_for_its_time() -> None:
-    """A retraining that begins late, ends never, or spares the unaudited would break it."""
+    """Fails if retraining begins late, never ends, or spares the unaudited."""
     it, p = lab(response="retrain", retrain_rounds=4, retrain_penalty=2.0, threshold=0.5)
     oversight = Oversight(penalty=3.0)
     it.govern(10, seen(exposed=1.0), p)
@@ -131,7 +131,7 @@ def test_retraining_audits_all_with_doubled_penalty_for_its_time() -> None:
 
 
 def test_rolling_back_checks_panels_more_often_and_starts_evidence_anew() -> None:
-    """A roll back that leaves panels or evidence as they were would break it."""
+    """Fails if a rollback leaves panels or evidence as they were."""
     it, p = lab(response="roll_back", rollback_rotation=10.0, threshold=0.5)
     assert it.policy(1, 0.3, Oversight(rotation=0.05), p).rotation == pytest.approx(0.05)
     it.govern(10, seen(exposed=1.0), p)
@@ -141,7 +141,7 @@ def test_rolling_back_checks_panels_more_often_and_starts_evidence_anew() -> Non
 
 
 def test_a_lab_without_stored_weights_cannot_roll_back() -> None:
-    """A roll back to nothing that passes for a response would break it."""
+    """Fails if a rollback to nothing passes for a response."""
     it, p = lab(response="roll_back", threshold=0.5)
     it.keeps_weights = False
     assert not it.govern(10, seen(exposed=1.0), p).crossed
@@ -149,7 +149,7 @@ def test_a_lab_without_stored_weights_cannot_roll_back() -> None:
 
 
 def test_a_lab_that_does_not_respond_keeps_its_policy() -> None:
-    """A response of none that changes something would break it."""
+    """Fails if the response `none` changes something."""
     it, p = lab(response="none", threshold=0.5)
     before = it.policy(1, 0.3, Oversight(), p)
     declared = Oversight()
@@ -161,7 +161,7 @@ def test_a_lab_that_does_not_respond_keeps_its_policy() -> None:
 
 
 def test_a_fall_of_usefulness_makes_it_look() -> None:
-    """A look without a fall, before a baseline, of another length, or without notice."""
+    """Fails if a look comes without a fall, a baseline or notice, or has another length."""
     it, p = lab(usefulness_drop=0.2, look_rounds=3, look_weight=2.0, memory=0.9)
     assert not it.govern(1, seen(output=0.01), p).looked
     it.take_stock(1.0)
@@ -180,7 +180,7 @@ def test_a_fall_of_usefulness_makes_it_look() -> None:
 
 
 def test_a_shut_down_ends_the_run_as_caught() -> None:
-    """A run that goes on after the lab has ended it would break it."""
+    """Fails if a run goes on after the lab has ended it."""
     model = finished(0, **{"lab.response": "shut_down", "lab.threshold": 0.01})
     assert model.round < model.schedule.total
     assert not model.running
@@ -190,7 +190,7 @@ def test_a_shut_down_ends_the_run_as_caught() -> None:
 
 
 def test_a_roll_back_puts_the_stored_weights_back() -> None:
-    """Weights, capability or awareness that stay those of Agent-4 would break it."""
+    """Fails if weights, capability or awareness stay those of Agent-4."""
     model = small_model(0, **{"lab.response": "roll_back", "lab.threshold": 0.0, "lab.cooldown": 1})
     restored = 0
     while model.running:
@@ -209,7 +209,7 @@ def test_a_roll_back_puts_the_stored_weights_back() -> None:
 
 
 def test_a_roll_back_puts_the_stored_descent_back() -> None:
-    """Heritable columns of the rolled-back copies that are those of their successors."""
+    """Fails if rolled-back copies keep heritable columns of their successors."""
     model = small_model(
         0,
         **{
@@ -232,7 +232,7 @@ def test_a_roll_back_puts_the_stored_descent_back() -> None:
 
 
 def test_a_retraining_lab_audits_everything_in_the_run() -> None:
-    """A policy of the lab that does not reach the tasks would break it."""
+    """Fails if a policy of the lab does not reach the tasks."""
     model = finished(
         0,
         **{
@@ -252,5 +252,5 @@ def test_a_retraining_lab_audits_everything_in_the_run() -> None:
 
 
 def test_the_lab_is_told_no_latent_trait() -> None:
-    """A true column among what reaches the lab would break it."""
+    """Fails if a true column is among what reaches the lab."""
     assert set(Observation.__slots__) == {"output", "detected", "exposed", "capture", "shielding"}

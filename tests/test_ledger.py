@@ -120,7 +120,7 @@ def entries(model: CollectiveModel) -> pd.DataFrame:
 
 @pytest.mark.parametrize("case", CASES)
 def test_processes_sum_to_the_change_of_every_mean(case: str) -> None:
-    """A change that is not booked, or booked twice or in another round, would break it."""
+    """Fails if a change is not booked, or is booked twice or in another round."""
     overrides, processes = CASES[case]
     model = small_model(2, **overrides)
     means = [mean(model.population.expressed)]
@@ -139,7 +139,7 @@ def test_processes_sum_to_the_change_of_every_mean(case: str) -> None:
 
 @pytest.mark.parametrize("case", ["contests", "children", "overwrite", "shutdown erases", "psm"])
 def test_selection_entries_are_price_covariances(witness: Witness, case: str) -> None:
-    """An entry that is not the covariance of fitness and trait at its level would break it."""
+    """Fails if an entry is not the covariance of fitness and trait at its level."""
     model = small_model(3, **CASES[case][0])
     population, found, told = model.population, {}, set()
     team = population.team_of(np.arange(len(population)))
@@ -166,7 +166,7 @@ def test_selection_entries_are_price_covariances(witness: Witness, case: str) ->
 
 
 def test_what_is_decided_at_once_is_applied_at_once(witness: Witness) -> None:
-    """A team that is refilled from a winner which has itself just been refilled."""
+    """Fails if a team is refilled from a winner that has itself just been refilled."""
     mixing = {"subdivisions.reshuffle_rule": "children", "subdivisions.reshuffle": 0.3}
     model = small_model(3, **{**CASES["contests"][0], **mixing})
     while model.running:
@@ -179,7 +179,7 @@ def test_what_is_decided_at_once_is_applied_at_once(witness: Witness) -> None:
 
 
 def test_division_selection_acts_between_divisions(witness: Witness) -> None:
-    """Divisions of one size that are taken over whole: nothing is left within divisions."""
+    """Fails if taking over whole divisions of one size selects within divisions."""
     model = small_model(1, divisions=4, **{"subdivisions.division_rate": 1.0})
     population, taken = model.population, 0
     division = population.units["division"].of[population.team_of(np.arange(len(population)))]
@@ -202,7 +202,7 @@ def test_division_selection_acts_between_divisions(witness: Witness) -> None:
 
 @given(st.integers(1, 40), st.integers(1, 6), st.integers(0, 10**6))
 def test_price_is_that_of_the_textbook(copies: int, groups: int, seed: int) -> None:
-    """Fitness, groups or weights mistaken in the column arithmetic would break it."""
+    """Fails if the column arithmetic mistakes fitness, groups or weights."""
     numbers = Numbers(seed)
     groups = min(groups, copies)
     group = np.append(np.arange(groups), numbers.integers(0, groups, copies - groups))
@@ -225,7 +225,7 @@ def test_price_is_that_of_the_textbook(copies: int, groups: int, seed: int) -> N
 
 
 def test_a_round_of_training_decomposes_as_price_says(mixture: Mixture) -> None:
-    """T4: change = between + within + transmission; a mutation booked as selection."""
+    """Fails if change is not between + within + transmission, or selection mutates (T4)."""
     population = made_up(240, 24, 4)
     numbers = Numbers(0)
     population.score[:] = population.latent[:, 6] + numbers.normal(size=240)
@@ -251,7 +251,7 @@ def test_a_round_of_training_decomposes_as_price_says(mixture: Mixture) -> None:
 
 
 def test_price_agrees_with_contextual_regression() -> None:
-    """T4: Cov(w, z) = b_ind·Var z + b_group·Var Z, by least squares on individual and group."""
+    """Fails if Cov(w, z) is not b_ind·Var z + b_group·Var Z by least squares (T4)."""
     numbers = Numbers(1)
     teams, size = 12, 8
     team = np.repeat(np.arange(teams), size)
@@ -271,7 +271,7 @@ def test_price_agrees_with_contextual_regression() -> None:
 
 
 def test_entries_of_a_process_add_up_within_a_round() -> None:
-    """A second entry that replaces the first, or runs into another round, would break it."""
+    """Fails if a second entry replaces the first, or runs into another round."""
     ledger = Ledger()
     one, two = np.arange(len(NAMES), dtype=float), np.ones(len(NAMES))
     ledger.book(1, "a", "mutation", one)
@@ -294,13 +294,13 @@ def test_entries_of_a_process_add_up_within_a_round() -> None:
 
 
 def test_an_unknown_process_is_refused() -> None:
-    """A process that nobody declared, and so no table explains, would break it."""
+    """Fails if a process that nobody declared, and so no table explains, is booked."""
     with pytest.raises(AssertionError, match="drift"):
         Ledger().book(1, "a", "drift", np.ones(len(NAMES)))
 
 
 def test_an_empty_ledger_is_an_empty_table() -> None:
-    """A run of no round whose ledger cannot be read would break it."""
+    """Fails if the ledger of a run without rounds cannot be read."""
     frame = Ledger().frame()
     assert len(frame) == Ledger().last_round == 0
     assert list(frame.columns) == ["round", "phase", "process", "trait", "change"]

@@ -214,7 +214,7 @@ def test_what_levels_rest_on_is_checked() -> None:
     for wrong, why in (
         (replace(division, name="team"), "the name team is taken"),
         (replace(division, plural="copies"), "the name copies is taken"),
-        (replace(division, keep=POWER), "power is no drive to preserve"),
+        (replace(division, keep=POWER), "power is not a drive to preserve"),
     ):
         with pytest.raises(ValueError, match=why):
             check((team, wrong))

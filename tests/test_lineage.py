@@ -43,7 +43,7 @@ def run(
 
 
 def test_replacements_are_kept_as_they_come() -> None:
-    """A step that is counted from elsewhere, a mutation that is kept, or a parent that is lost."""
+    """Fails if a step counts from elsewhere, a mutation is kept, or a parent is lost."""
     rows, parents = np.array([3, 4]), np.array([0, 1])
     traits = np.zeros((2, 1))
     genealogy = Genealogy()
@@ -73,7 +73,7 @@ def test_replacements_are_kept_as_they_come() -> None:
 def test_founders_are_those_that_the_population_knows(
     run: tuple[CollectiveModel, trees.Lineage],
 ) -> None:
-    """A replacement that is lost, doubled or out of order would break it."""
+    """Fails if a replacement is lost, doubled or out of order."""
     model, lineage = run
     *_, (last, founder) = trees.forward(lineage)
     assert last == model.round
@@ -85,7 +85,7 @@ def test_founders_are_those_that_the_population_knows(
 
 
 def test_ancestors_are_the_founders(run: tuple[CollectiveModel, trees.Lineage]) -> None:
-    """A walk back that takes another way than the walk forward would break it."""
+    """Fails if the walk back takes another way than the walk forward."""
     model, lineage = run
     *_, (first, rows) = trees.ancestors(lineage, np.arange(lineage.copies))
     assert first == 1
@@ -95,7 +95,7 @@ def test_ancestors_are_the_founders(run: tuple[CollectiveModel, trees.Lineage]) 
 def test_the_tree_sequence_has_a_root_a_founder(
     run: tuple[CollectiveModel, trees.Lineage],
 ) -> None:
-    """Samples in another order, or an edge to the wrong parent, would break it."""
+    """Fails if samples are in another order, or an edge has the wrong parent."""
     pytest.importorskip("tskit", reason="needs the extra `lineage`")
     model, lineage = run
     sequence = trees.tree_sequence(lineage)
@@ -108,7 +108,7 @@ def test_the_tree_sequence_has_a_root_a_founder(
 
 
 def test_keeping_them_changes_nothing(run: tuple[CollectiveModel, trees.Lineage]) -> None:
-    """A recording that takes random numbers would break it."""
+    """Fails if the recording takes random numbers."""
     model, lineage = run
     changed = {} if (lineage.replaced["process"] != "lab response").all() else RESTORED
     other = small_model(4, scale=0.1, **changed)
@@ -117,7 +117,7 @@ def test_keeping_them_changes_nothing(run: tuple[CollectiveModel, trees.Lineage]
 
 
 def test_a_sweep_is_traced_to_its_origin() -> None:
-    """Another copy, team or duration than the one that swept would break it."""
+    """Fails if the sweep is traced to another copy or team, or given another duration."""
     # Row 5 spreads: to row 4 in round 2, to rows 0 and 1 in round 3, to rows 2 and 3 in round 4.
     replaced = pd.DataFrame(
         [(1, 2, 4, 5), (2, 3, 0, 5), (2, 3, 1, 4), (3, 4, 2, 0), (3, 4, 3, 1)],
@@ -140,7 +140,7 @@ def test_a_sweep_is_traced_to_its_origin() -> None:
 def test_a_run_without_replacements_is_said(
     whole_run: CollectiveModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A traceback in place of a sentence would break it."""
+    """Fails if a traceback shows in place of a sentence."""
     folder.write(tmp_path / "run", whole_run, {})
     assert main(["lineage", str(tmp_path / "run")]) == 2
     assert "run it with --lineage" in capsys.readouterr().err
@@ -152,7 +152,7 @@ def test_a_run_without_replacements_is_said(
 def test_the_commands_keep_and_tell_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An option that keeps nothing, or an export that no one can open, would break it."""
+    """Fails if the option keeps nothing, or no one can open the export."""
     tskit = pytest.importorskip("tskit", reason="needs the extra `lineage`")
     out, file = tmp_path / "run", tmp_path / "run.trees"
     small = "--copies 64 --rounds-scale 0.02 --lineage --no-figures --quiet --out".split()

@@ -43,7 +43,7 @@ def model() -> CollectiveModel:
 
 
 def test_a_model_that_is_done_with_is_let_go() -> None:
-    """A registry that keeps every model, so that memory grows from run to run, would break it."""
+    """Fails if a registry keeps every model, so that memory grows from run to run."""
     kept = []
     for seed in range(3):
         model = small_model(seed)
@@ -59,7 +59,7 @@ def test_a_model_that_is_done_with_is_let_go() -> None:
 
 
 def test_everyone_who_acts_is_a_mesa_agent(model: CollectiveModel) -> None:
-    """A kind of agent that Mesa does not know, is registered twice, or is not counted from 1."""
+    """Fails if Mesa lacks a kind of agent, registers it twice, or does not count from 1."""
     assert isinstance(model, Model)
     kinds = Counter(type(agent) for agent in model.agents)
     seats = model.parameters.oversight.panel_size
@@ -85,7 +85,7 @@ def test_everyone_who_acts_is_a_mesa_agent(model: CollectiveModel) -> None:
 def test_handles_are_there_however_they_are_first_asked_for(
     asked: Callable[[CollectiveModel], Any],
 ) -> None:
-    """A first question that finds no one would break it; so would a second that makes all anew."""
+    """Fails if a first question finds no one, or a second one makes all anew."""
     fresh = small_model(1)
     found = list(asked(fresh))
     assert Copy in {agent if isinstance(agent, type) else type(agent) for agent in found}
@@ -94,7 +94,7 @@ def test_handles_are_there_however_they_are_first_asked_for(
 
 
 def test_handles_read_and_write_their_rows(model: CollectiveModel) -> None:
-    """A handle that shows another row, or keeps a value of its own, would break it."""
+    """Fails if a handle shows another row, or keeps a value of its own."""
     copies = model.agents_by_type[Copy]
     team = copies.select(lambda copy: copy.team == 3)
     assert isinstance(team, AgentSet)
@@ -119,7 +119,7 @@ def test_handles_read_and_write_their_rows(model: CollectiveModel) -> None:
 
 
 def test_what_was_done_cannot_be_set(model: CollectiveModel) -> None:
-    """A score that can be forged, without a hint at what can be set, would break it."""
+    """Fails if a score can be forged, or the refusal does not say what can be set."""
     copy = model.copy_at(0)
     for name in ("score", "output", "violation", "withheld", "lineage"):
         with pytest.raises(AttributeError, match="Set a trait instead"):
@@ -131,7 +131,7 @@ def test_what_was_done_cannot_be_set(model: CollectiveModel) -> None:
 
 
 def test_a_value_set_by_hand_is_used_by_the_next_round_and_booked() -> None:
-    """An intervention that comes a round late, is lost, or is booked as training."""
+    """Fails if an intervention comes a round late, is lost, or counts as training."""
     one, other = small_model(1), small_model(1)
     for _ in range(2):
         one.step()
@@ -164,7 +164,7 @@ def test_a_value_set_by_hand_is_used_by_the_next_round_and_booked() -> None:
 
 
 def test_an_overseer_is_a_handle_on_its_seat() -> None:
-    """An overseer with another's kind, capability or player, or a capture that is not used."""
+    """Fails if it has another's kind, capability or player, or its capture is not used."""
     model = small_model(1)
     panel = {"human": 0.25, "agent3": 0.25, "agent4": 0.5}
     model = small_model(1, **{f"phases.{name}.panel": panel for name in model.parameters.phases})
@@ -197,7 +197,7 @@ def test_an_overseer_is_a_handle_on_its_seat() -> None:
 
 
 def test_teams_divisions_and_the_lab_are_handles_too(model: CollectiveModel) -> None:
-    """A team with the members of another, or a division with its teams, would break it."""
+    """Fails if a team has another's members, or a division another's teams."""
     population = model.population
     for team in model.agents_by_type[Team]:
         rows = [copy.row for copy in team.members]
@@ -222,7 +222,7 @@ def test_teams_divisions_and_the_lab_are_handles_too(model: CollectiveModel) -> 
 
 
 def test_the_models_own_collector_reports_every_round() -> None:
-    """A round that is collected twice, never, or with the figures of another."""
+    """Fails if a round is collected twice, never, or with the figures of another."""
     model = small_model(1)
     model.run()
     collected = model.datacollector.get_model_vars_dataframe()
@@ -233,7 +233,7 @@ def test_the_models_own_collector_reports_every_round() -> None:
 
 
 def test_a_users_own_collector_works() -> None:
-    """Reporters of a user that see handles of another round, or none, would break it."""
+    """Fails if a user's reporters see handles of another round, or none."""
     model = small_model(1)
     mine = DataCollector(
         model_reporters={
@@ -275,7 +275,7 @@ def run_batch(parameters: dict[str, Any], seeds: list[int], **how: Any) -> list[
 
 @pytest.mark.parametrize("period", [1, 2, -1])
 def test_batches_run_over_parameters_by_path(period: int) -> None:
-    """Parameters that do not reach the model, or figures of the wrong run, would break it."""
+    """Fails if parameters do not reach the model, or figures are of the wrong run."""
     grid = {**SMALL, "oversight.audit": [0.1, 0.9]}
     found = run_batch(grid, [3, 4], max_steps=4, data_collection_period=period, number_processes=1)
     runs = {}
@@ -329,7 +329,7 @@ def test_a_seed_is_taken_by_either_of_its_names_and_kept_whole() -> None:
     with pytest.raises(InputError, match=r"^rng = 7 and seed = 8 .* give one of them$"):
         CollectiveModel(rng=7, seed=8, **SMALL)
     for path in ("seed", "rng"):
-        with pytest.raises(InputError, match=rf"^{path}: is no parameter .* --seed"):
+        with pytest.raises(InputError, match=rf"^{path}: is not a parameter .* --seed"):
             resolve(overrides={path: 1})
 
 
@@ -384,7 +384,7 @@ if hasattr(Agent, "from_dataframe"):  # since Mesa 3.5
 
 
 def test_all_that_mesa_offers_is_known_to_work_or_to_be_refused() -> None:
-    """Fails if a release of Mesa offers something new of which nobody knows what it does here."""
+    """Fails if a release of Mesa offers something new whose effect here is unknown."""
     kinds = (Model, Agent, AgentSet)
     offered = {name for kind in kinds for name in dir(kind) if not name.startswith("_")}
     assert offered - WORKS - REFUSED.keys() == set()
@@ -453,7 +453,7 @@ def test_there_is_no_outcome_before_the_first_round() -> None:
 
 
 def test_nothing_that_we_call_is_deprecated() -> None:
-    """A call of Mesa, pandas or NumPy that is on its way out would break it."""
+    """Fails if a call of Mesa, pandas or NumPy is about to be removed."""
     with warnings.catch_warnings():
         for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
             warnings.simplefilter("error", category)
@@ -471,7 +471,7 @@ def test_nothing_that_we_call_is_deprecated() -> None:
 
 
 def test_the_generators_of_mesa_are_not_used_in_a_round() -> None:
-    """A draw from `model.random` or `model.rng`, which has no address, would break it."""
+    """Fails if `model.random` or `model.rng`, which has no address, is drawn from."""
     model = small_model(1)
     plain, numpy_ = model.random.getstate(), model.rng.bit_generator.state
     model.run()

@@ -35,7 +35,7 @@ def pictures(notebook: Any) -> int:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_are_kept_without_outputs(path: Path) -> None:
-    """Outputs of another day beside the code would break it."""
+    """Fails if outputs of another day stand beside the code."""
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     for cell in notebook.cells:
@@ -45,7 +45,7 @@ def test_notebooks_are_kept_without_outputs(path: Path) -> None:
 
 @pytest.mark.slow
 def test_one_run() -> None:
-    """A function of the notebook that is gone, or a figure that is not shown, would break it."""
+    """Fails if a function of the notebook is gone, or a figure is not shown."""
     notebook = executed("one-run")
     text = words(notebook)
     assert "founding lineages left" in text
@@ -55,7 +55,7 @@ def test_one_run() -> None:
 
 @pytest.mark.slow
 def test_one_sweep() -> None:
-    """A function of the notebook that is gone, or a figure that is not shown, would break it."""
+    """Fails if a function of the notebook is gone, or a figure is not shown."""
     notebook = executed("one-sweep")
     text = words(notebook)
     assert "python run.py run ai2027 --seed" in text
@@ -65,7 +65,7 @@ def test_one_sweep() -> None:
 
 @pytest.mark.slow
 def test_an_overseer_of_ones_own() -> None:
-    """A plug-in whose overseer is not seated, or whose measure is not kept, would break it."""
+    """Fails if a plug-in's overseer is not seated, or its measure is not kept."""
     notebook = executed("own-overseer")
     text = words(notebook)
     assert "{'interpreter': 1.0}" in text

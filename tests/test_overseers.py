@@ -147,7 +147,7 @@ def found_by(rule: str, q: np.ndarray, examiner: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("game", GAMES)
 def test_nested_oversight_is_that_of_the_published_fits(game: str) -> None:
-    """A parameter of a game, or the side that wins, mistaken would break it."""
+    """Fails if a game has a wrong parameter, or the wrong side wins."""
 
     def nested(steps: int) -> float:
         elo = 1103 + 400 * np.arange(steps + 1) / steps
@@ -160,7 +160,7 @@ def test_nested_oversight_is_that_of_the_published_fits(game: str) -> None:
 
 
 def test_the_games_have_their_plateaus() -> None:
-    """A plateau by default, or none when it is asked for, would break it."""
+    """Fails if there is a plateau by default, or none when it is asked for."""
     game = GAMES["backdoor_code"]
     above = np.array([1320.2906, 1400.0, 2000.0])
     flat = game.catch_probability(1200.0, above, saturating=True)
@@ -174,7 +174,7 @@ def test_the_games_have_their_plateaus() -> None:
 
 @given(st.floats(-3000, 3000))
 def test_one_side_wins(difference: float) -> None:
-    """Chances of guard and Houdini that do not sum to 1 would break it."""
+    """Fails if the chances of guard and Houdini do not sum to 1."""
     assert win(difference) + win(-difference) == pytest.approx(1)
     assert win(400.0) == pytest.approx(10 / 11)
     assert win(difference + 1) >= win(difference)
@@ -185,7 +185,7 @@ def test_one_side_wins(difference: float) -> None:
 
 @pytest.mark.parametrize("seats", [1, 2, 3, 4, 5])
 def test_rules_of_a_panel_are_those_of_every_subset_of_alarms(seats: int) -> None:
-    """A majority that counts a tie, or an alarm counted twice, would break it."""
+    """Fails if a majority counts a tie, or an alarm counts twice."""
     drawn = Numbers(seats)
     single = drawn.uniforms(50, seats * 3).reshape(50, seats, 3)
     (examiner,) = drawn.uniforms(1, 200)  # four copies a team
@@ -215,7 +215,7 @@ def test_rules_of_a_panel_are_those_of_every_subset_of_alarms(seats: int) -> Non
 
 @pytest.mark.parametrize("seats", [1, 3])
 def test_kinds_are_seated_as_exactly_as_they_can_be(seats: int) -> None:
-    """A panel mix that comes out by chance, or a kind that nobody asked for, would break it."""
+    """Fails if a panel mix comes out by chance, or has a kind that nobody asked for."""
     mix = {"human": 0.2, "previous": 0.3, "agent4": 0.5}
     seated = panels(101, mix, seats).kind
     for k, kind in enumerate(OVERSEER_KINDS):
@@ -226,7 +226,7 @@ def test_kinds_are_seated_as_exactly_as_they_can_be(seats: int) -> None:
 
 
 def test_only_agent4_overseers_are_copies_of_the_division_that_they_oversee() -> None:
-    """A player of another division, or a human played by a copy, would break it."""
+    """Fails if a player is of another division, or a copy plays a human."""
     population = made_up(7 * 4, 7, 3)
     panel = panels(7, {"human": 0.3, "agent4": 0.7})
     numbers = Numbers(0)
@@ -252,7 +252,7 @@ def test_only_agent4_overseers_are_copies_of_the_division_that_they_oversee() ->
 def test_capture_rises_with_influence_and_falls_with_rotation(
     influence: float, more: float, kappa: float, rotation: float, faster: float
 ) -> None:
-    """Capture outside [0, 1], or one that rotation or weakness furthers, would break it."""
+    """Fails if capture leaves [0, 1], or rotation or weakness furthers it."""
 
     def captured(influence_: float, rotation_: float) -> float:
         panel = panels(1, {"human": 1.0})
@@ -268,7 +268,7 @@ def test_capture_rises_with_influence_and_falls_with_rotation(
 
 
 def test_capture_settles_where_gain_and_rotation_meet() -> None:
-    """Another law than kappa + a·I·(1 - kappa) - rho·kappa would break it."""
+    """Fails if the law is not kappa + a·I·(1 - kappa) - rho·kappa."""
     panel = panels(2, {"human": 1.0})
     influence = np.array([0.1, 0.3])
     panel.be_captured(influence, Oversight(capture_rate=0.6), 0.05)
@@ -287,7 +287,7 @@ def test_capture_settles_where_gain_and_rotation_meet() -> None:
 
 @pytest.mark.parametrize("kind", OVERSEER_KINDS)
 def test_an_honest_overseer_detects_as_its_game_says(kind: str) -> None:
-    """A kind with another's capability, or thought that is read though illegible."""
+    """Fails if a kind has another's capability, or reads thought that is illegible."""
     population = made_up(12, 3)
     now = situation(capability=1500.0, agent3_capability=1300.0)
     elo = {"human": 1200.0, "previous": 1150.0, "agent3": 1300.0, "agent4": 1500.0}[kind]
@@ -300,7 +300,7 @@ def test_an_honest_overseer_detects_as_its_game_says(kind: str) -> None:
 
 
 def test_debates_use_the_debate_game_on_their_share_of_audits() -> None:
-    """A debate judged by the plain game, or audits that are debated in another share."""
+    """Fails if the plain game judges a debate, or another share of audits is debated."""
     n = 40_000
     population = made_up(n, 100)
     panel, now = panels(100, {"agent3": 1.0}), situation()
@@ -313,7 +313,7 @@ def test_debates_use_the_debate_game_on_their_share_of_audits() -> None:
 
 
 def test_thought_betrays_as_far_as_it_is_legible() -> None:
-    """Reading that ignores obfuscation, or adds beyond certainty, would break it."""
+    """Fails if reading ignores obfuscation, or adds beyond certainty."""
     population = made_up(12, 3)
     now = situation(capability=1500.0, agent3_capability=1350.0, neuralese=True)
     p = Oversight(debate=0.0, legibility_neuralese=0.4, legibility_scale=300.0, thought_recall=0.9)
@@ -334,7 +334,7 @@ def test_thought_betrays_as_far_as_it_is_legible() -> None:
 
 
 def test_legibility_falls_with_the_gap_and_no_human_reads_neuralese() -> None:
-    """A human who reads neuralese, or a gap that makes thought plainer, would break it."""
+    """Fails if a human reads neuralese, or a gap makes thought plainer."""
     p = Oversight(legibility_english=0.9, legibility_neuralese=0.3, legibility_scale=300.0)
     at = {kind: k for k, kind in enumerate(OVERSEER_KINDS)}
     now = situation(capability=1500.0, agent3_capability=1300.0)
@@ -350,7 +350,7 @@ def test_legibility_falls_with_the_gap_and_no_human_reads_neuralese() -> None:
 
 
 def test_captured_overseers_detect_nothing() -> None:
-    """A captured overseer that reports all the same would break it."""
+    """Fails if a captured overseer still reports."""
     population = made_up(40, 4)
     panel = panels(4, {"human": 0.25, "agent3": 0.25, "agent4": 0.5})
     panel.rotate(population, 1.0, Numbers(0))
@@ -363,7 +363,7 @@ def test_captured_overseers_detect_nothing() -> None:
 
 
 def test_a_copy_passes_over_what_its_concepts_and_its_interest_bid() -> None:
-    """An overseer that is a copy but judges like none of them would break it."""
+    """Fails if an overseer that is a copy does not judge like one."""
     population = made_up(24, 4)
     panel = panels(4, {"agent3": 0.5, "agent4": 0.5})
     panel.rotate(population, 0.0, Numbers(0))
@@ -383,7 +383,7 @@ def test_a_copy_passes_over_what_its_concepts_and_its_interest_bid() -> None:
 
 
 def test_no_overseers_see_nothing_and_raise_no_false_alarm() -> None:
-    """An empty panel that fails, detects or fines would break it."""
+    """Fails if an empty panel crashes, detects or fines."""
     population = made_up(12, 3)
     verdicts = evaluated(
         panels(3, {"human": 1.0}, seats=0),
@@ -400,7 +400,7 @@ def test_no_overseers_see_nothing_and_raise_no_false_alarm() -> None:
 
 
 def test_verdicts_depend_on_true_traits_only_through_who_judges() -> None:
-    """A verdict that reads the mind of the judged would break it."""
+    """Fails if a verdict reads the mind of the judged."""
     population, other = made_up(40, 4), made_up(40, 4)
     panel = panels(4, {"agent3": 0.5, "agent4": 0.5})
     panel.rotate(population, 0.0, Numbers(0))
@@ -419,7 +419,7 @@ def test_verdicts_depend_on_true_traits_only_through_who_judges() -> None:
 
 
 def test_the_score_is_the_sum_of_its_declared_parts() -> None:
-    """A part of the score with the wrong sign or factor, or one left out, would break it."""
+    """Fails if a part of the score has the wrong sign or factor, or is left out."""
     n = 60
     rng = Numbers(0)
     population = made_up(n, 3)
@@ -463,7 +463,7 @@ def test_the_score_is_the_sum_of_its_declared_parts() -> None:
 
 
 def test_noise_has_its_declared_spread() -> None:
-    """Noise with another mean or spread would break it."""
+    """Fails if noise has another mean or spread."""
     n = 50_000
     score = evaluated(
         panels(1, {"human": 1.0}),
@@ -483,7 +483,7 @@ def test_noise_has_its_declared_spread() -> None:
 def test_audits_are_cut_to_their_budget(
     audit: float, debate: float, budget: float, seats: int
 ) -> None:
-    """Audits beyond the budget, or cut although they fit, would break it."""
+    """Fails if audits exceed the budget, or are cut although they fit."""
     for rule in ("one", "any", "majority"):
         p = Oversight(budget=budget, panel_rule=rule, panel_size=seats)
         asked = policy(audit=audit, debate=debate)
@@ -502,7 +502,7 @@ def test_audits_are_cut_to_their_budget(
 
 
 def test_detection_of_a_run_follows_the_curve_of_its_game() -> None:
-    """An overseer that grows with those it oversees, or a gap counted wrongly, would break it."""
+    """Fails if an overseer grows with those it oversees, or a gap is counted wrongly."""
     fixed = {
         "oversight.capture_rate": 0.0,
         "oversight.debate": 0.0,
@@ -524,7 +524,7 @@ def test_detection_of_a_run_follows_the_curve_of_its_game() -> None:
 
 
 def test_audits_of_a_run_keep_to_the_budget() -> None:
-    """A budget that is reported but not kept would break it."""
+    """Fails if a budget is reported but not kept."""
     model = finished(0, **{"oversight.budget": 0.1, "oversight.panel_rule": "majority"})
     rounds = model.records.rounds()
     assert (rounds["oversight_cost"] <= 0.1 + 1e-12).all()

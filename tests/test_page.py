@@ -122,7 +122,7 @@ def open_tab(scenario: str) -> Iterator[Callable[..., Tab]]:
 
 
 def test_steps_phases_and_play_go_as_far_as_they_say(open_tab: Callable[..., Tab]) -> None:
-    """A round too many, a phase missed, or a run that goes on after its end would break it."""
+    """Fails if there is a round too many, a phase missed, or a run beyond its end."""
     tab = open_tab()
     tab.session.step()
     tab.shows(1)
@@ -139,7 +139,7 @@ def test_steps_phases_and_play_go_as_far_as_they_say(open_tab: Callable[..., Tab
 
 
 def test_the_page_plays_the_same_run_as_the_model(open_tab: Callable[..., Tab]) -> None:
-    """A page that draws random numbers of the run, or changes it by looking, would break it."""
+    """Fails if the page draws random numbers of the run, or changes it by looking."""
     tab = open_tab(seed=5)
     tab.session.look("lineage", 3)
     tab.session.play()
@@ -151,7 +151,7 @@ def test_the_page_plays_the_same_run_as_the_model(open_tab: Callable[..., Tab]) 
 
 
 def test_pause_holds_a_run(open_tab: Callable[..., Tab]) -> None:
-    """A run that goes on behind a paused page would break it."""
+    """Fails if a run goes on behind a paused page."""
     tab = open_tab()
     tab.session.set_rate(20)
     tab.session.play()
@@ -164,7 +164,7 @@ def test_pause_holds_a_run(open_tab: Callable[..., Tab]) -> None:
 
 
 def test_policy_changes_from_the_next_round_and_is_marked(open_tab: Callable[..., Tab]) -> None:
-    """A change that comes at once, late, never or unmarked would break it."""
+    """Fails if a change comes at once, late, never or unmarked."""
     tab = open_tab()
     tab.session.next_phase()
     tab.session.next_phase()
@@ -190,7 +190,7 @@ def test_policy_changes_from_the_next_round_and_is_marked(open_tab: Callable[...
 def test_policy_before_the_first_round_is_part_of_the_scenario(
     open_tab: Callable[..., Tab],
 ) -> None:
-    """A mark at round 0, or a scenario file that forgets the slider, would break it."""
+    """Fails if round 0 gets a mark, or the scenario file forgets the slider."""
     tab = open_tab()
     tab.session.change("oversight.audit", 0.25)
     tab.until(lambda: tab.session.setup.overrides)
@@ -231,7 +231,7 @@ def test_the_policy_shown_is_that_of_the_next_round(
 
 
 def test_two_runs_share_a_seed_and_differ_in_a_policy(open_tab: Callable[..., Tab]) -> None:
-    """Arms that are the same, on other seeds, or not in step would break it."""
+    """Fails if the arms are the same, on other seeds, or not in step."""
     tab = open_tab(seed=2, other={"oversight.audit": 0.0})
     tab.session.change("oversight.penalty", 9.0)
     tab.session.play()
@@ -247,7 +247,7 @@ def test_two_runs_share_a_seed_and_differ_in_a_policy(open_tab: Callable[..., Ta
 
 
 def test_a_policy_that_b_differs_in_changes_in_a_alone(open_tab: Callable[..., Tab]) -> None:
-    """A comparison that a slider ends unnoticed would break it."""
+    """Fails if a slider ends the comparison unnoticed."""
     tab = open_tab(other={"oversight.audit": 0.0})
     tab.session.step()
     tab.shows(1)
@@ -263,7 +263,7 @@ def test_a_policy_that_b_differs_in_changes_in_a_alone(open_tab: Callable[..., T
 def test_a_failing_run_tells_and_reset_begins_anew(
     open_tab: Callable[..., Tab], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    """A thread that dies silently, or a page that stays broken, would break it."""
+    """Fails if a thread dies silently, or the page stays broken."""
     tab = open_tab()
     step = CollectiveModel.step
 
@@ -287,7 +287,7 @@ def test_a_failing_run_tells_and_reset_begins_anew(
 
 
 def test_a_make_up_that_cannot_be_is_told_and_the_run_stays(open_tab: Callable[..., Tab]) -> None:
-    """A traceback, or a page without a run, would break it."""
+    """Fails if a traceback shows, or the page loses its run."""
     tab = open_tab()
     tab.session.step()
     tab.shows(1)
@@ -298,7 +298,7 @@ def test_a_make_up_that_cannot_be_is_told_and_the_run_stays(open_tab: Callable[.
 
 
 def test_sessions_do_not_share_state(open_tab: Callable[..., Tab]) -> None:
-    """A policy, round or choice of one tab that shows in another would break it."""
+    """Fails if a policy, round or choice of one tab shows in another."""
     tabs = [open_tab(seed=seed) for seed in range(4)]
     for steps, tab in enumerate(tabs):
         tab.session.change("oversight.penalty", float(steps))
@@ -314,7 +314,7 @@ def test_sessions_do_not_share_state(open_tab: Callable[..., Tab]) -> None:
 
 
 def test_a_closed_session_stops_its_run(open_tab: Callable[..., Tab]) -> None:
-    """A thread that plays on for nobody, or a model that is kept for nobody, would break it."""
+    """Fails if a thread plays on, or a model is kept, for nobody."""
     tab = open_tab()
     tab.session.set_rate(1)
     tab.session.play()
@@ -325,7 +325,7 @@ def test_a_closed_session_stops_its_run(open_tab: Callable[..., Tab]) -> None:
 
 
 def test_a_browser_that_does_not_draw_is_not_flooded(open_tab: Callable[..., Tab]) -> None:
-    """Frames sent to a browser that still draws the last one would break it."""
+    """Fails if frames go to a browser that still draws the last one."""
     tab = open_tab()
     shown = len(tab.frames)
     for _ in range(20):
@@ -335,7 +335,7 @@ def test_a_browser_that_does_not_draw_is_not_flooded(open_tab: Callable[..., Tab
 
 
 def test_a_browser_that_draws_slowly_is_sent_fewer_frames(open_tab: Callable[..., Tab]) -> None:
-    """A browser that has no time left to hear clicks would break it."""
+    """Fails if a browser has no time left to hear clicks."""
     tab = open_tab()
     for seconds, pause in ((0.0, 0.125), (0.2, 0.4), (9.0, session.PATIENCE)):
         tab.session._drawn, tab.session._sent = False, time.monotonic() - seconds
@@ -347,7 +347,7 @@ def test_a_browser_that_draws_slowly_is_sent_fewer_frames(open_tab: Callable[...
 def test_a_wish_while_a_frame_is_made_does_not_wait_for_the_next_ones_time(
     open_tab: Callable[..., Tab], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A click that is answered late since it came at the wrong moment would break it."""
+    """Fails if a click is answered late since it came at the wrong moment."""
     tab = open_tab()
     monkeypatch.setattr(session, "FRAMES", 1e-6)
     monkeypatch.setattr(session, "PATIENCE", 1e6)
@@ -365,7 +365,7 @@ def test_a_wish_while_a_frame_is_made_does_not_wait_for_the_next_ones_time(
 
 
 def test_only_what_the_page_offers_can_be_chosen(scenario: str) -> None:
-    """A browser that makes the server read any file, or run out of memory, would break it."""
+    """Fails if a browser makes the server read any file, or run out of memory."""
     pytest.importorskip("solara", reason="the page needs the extra `serve`")
     from multicopy.analysis.app.state import Desk
 
@@ -406,7 +406,7 @@ def live(scenario: str) -> Live:
 
 
 def test_takeovers_are_those_that_happened() -> None:
-    """A team said to be taken over that kept its members, or the reverse, would break it."""
+    """Fails if a team that kept its members counts as taken over, or the reverse."""
     model = PageModel(scale_rounds(resolve(overrides={"copies": 256}), 0.05), 3)
     taken = 0
     while model.running:
@@ -426,7 +426,7 @@ def test_takeovers_are_those_that_happened() -> None:
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_every_team_and_copy_is_drawn_in_its_color(live: Live, measure: str) -> None:
-    """A team missing, in another's color, or that cannot be clicked would break it."""
+    """Fails if a team is missing, in another's color, or cannot be clicked."""
     arm = live.arm(measure, 5)
     shown = picture.tiles(arm, MEASURES[measure])
     drawn = re.findall(r'<rect data-team="(\d+)"[^>]*fill="(#\w+)"', shown)
@@ -439,18 +439,18 @@ def test_every_team_and_copy_is_drawn_in_its_color(live: Live, measure: str) -> 
 
 
 def test_colors_tell_values_apart() -> None:
-    """A color scale that ends before its values or runs backwards would break it."""
+    """Fails if a color scale ends before its values or runs backwards."""
     low, middle, high, beyond = MEASURES["violations"].colors([0.0, 0.5, 1.0, 7.0])
     assert low != middle != high == beyond
 
 
 def test_a_chosen_team_beyond_the_last_is_the_last(live: Live) -> None:
-    """A traceback after a reset to fewer teams would break it."""
+    """Fails if a reset to fewer teams gives a traceback."""
     assert live.arm("gaming", 10**6).team.index == 7
 
 
 def test_the_ledger_adds_up_the_last_rounds(live: Live) -> None:
-    """Entries of other rounds, or processes left out, would break it."""
+    """Fails if it adds entries of other rounds, or leaves processes out."""
     shown = live.arm("gaming", 0).ledger
     frame = live.model.ledger.frame()
     last = frame[frame["round"] > 20 - LAST_ROUNDS]
@@ -463,7 +463,7 @@ def test_the_ledger_adds_up_the_last_rounds(live: Live) -> None:
 
 
 def test_views_show_a_run_before_and_after_rounds(scenario: str, live: Live) -> None:
-    """A view that fails on a fresh run, or with two of them, would break it."""
+    """Fails if a view crashes on a fresh run, or with two of them."""
     fresh = Live("B", PageModel(scenario, 0)).arm("capture", 0)
     old = live.arm("capture", 0)
     for arms in ((fresh,), (old,), (old, fresh)):
@@ -486,7 +486,7 @@ def test_views_show_a_run_before_and_after_rounds(scenario: str, live: Live) -> 
 
 
 def test_the_timeline_is_filled_as_far_as_the_run_has_come(live: Live) -> None:
-    """Phases out of order, or a run that seems further than it is, would break it."""
+    """Fails if phases are out of order, or a run seems further than it is."""
     shown = tables.timeline(replace(live.arm("gaming", 0), round=6))
     assert re.findall(r"--played:([\d.]+)%", shown) == ["100.0", "50.0", *["0.0"] * 4]
     assert re.findall(r'aria-current="step"><span>([^<]+)', shown) == ["Alignment training"]
@@ -502,13 +502,13 @@ def test_the_timeline_is_filled_as_far_as_the_run_has_come(live: Live) -> None:
     ],
 )
 def test_ticks_hold_all_values_and_zero(ends: tuple[float, float], ticks: Any) -> None:
-    """A chart whose zero cannot be seen, or that cuts its lines, would break it."""
+    """Fails if the zero of a chart cannot be seen, or its lines are cut."""
     found = svg._ticks(*ends)
     assert len(found) == ticks if isinstance(ticks, int) else found == pytest.approx(ticks)
 
 
 def test_charts_place_values_on_their_scale() -> None:
-    """Lines upside down, outside of the axes or at wrong rounds would break it."""
+    """Fails if lines are upside down, outside of the axes or at wrong rounds."""
     axis = svg.TimeAxis(100, [("a", 40), ("b", 100)], [(40, "x < y")])
     shown = svg.chart(axis, [svg.Line("l", [1, 50, 100], [0.0, 1.0, 3.0], "#000")], "c", high=1.0)
     points = re.search(r'<polyline points="([^"]*)"', shown)
@@ -525,11 +525,12 @@ def test_charts_place_values_on_their_scale() -> None:
     ("value", "end"), [(0.03, 0.05), (1.0, 1.0), (1.2, 2.0), (870, 1000), (0, 1)]
 )
 def test_scales_end_at_round_numbers(value: float, end: float) -> None:
+    """Fails if an axis ends below its value, or at a number that is not round."""
     assert svg.nice_end(value) == pytest.approx(end)
 
 
 def test_what_a_run_is_remembered_by_is_bounded_and_ends_with_the_last_round() -> None:
-    """A page that keeps or sends more with every round would break it."""
+    """Fails if the page keeps or sends more with every round."""
     rounds = {f"phases.{name}.rounds": 60 for name in resolve().phases}
     live = Live("", PageModel(resolve(overrides=SMALL | rounds), 0))
     for _ in range(341):
@@ -550,7 +551,7 @@ def test_what_a_run_is_remembered_by_is_bounded_and_ends_with_the_last_round() -
 
 
 def test_a_run_that_ended_earlier_is_compared_where_both_have_rounds(scenario: str) -> None:
-    """A difference of values of unlike rounds would break it."""
+    """Fails if values of different rounds are subtracted."""
     ended, other = (Live(name, PageModel(scenario, 0)) for name in "AB")
     for live, rounds in ((ended, 7), (other, 20)):
         for _ in range(rounds):
@@ -564,7 +565,7 @@ def test_a_run_that_ended_earlier_is_compared_where_both_have_rounds(scenario: s
 
 
 def test_names_of_a_scenario_are_escaped_wherever_they_are_drawn() -> None:
-    """A scenario whose text is taken for markup would break it."""
+    """Fails if the text of a scenario is taken for markup."""
     phases = resolve().phases
     names = {f"phases.{name}.label": f'<img src=x> "{i}' for i, name in enumerate(phases)}
     live = Live('"<img>', PageModel(resolve(overrides={"copies": 64, **names}), 0))
@@ -629,14 +630,14 @@ def test_a_value_of_many_digits_makes_steps_finer_or_none(value: float, step: fl
 
 
 def test_only_sizes_that_fit_the_scenario_are_offered() -> None:
-    """A choice that fails at a reset would break it."""
+    """Fails if a choice fails at a reset."""
     assert sizes(resolve(overrides={"copies": 480, "teams": 48})) == [480]
     assert sizes(resolve()) == [256, 1024, 4096, 16_384, 100_000]
 
 
 @pytest.mark.parametrize("name", STORIES)
 def test_stories_can_be_told(name: str) -> None:
-    """A story about a phase, measure or policy that is not there would break it."""
+    """Fails if a story is about a phase, measure or policy that does not exist."""
     story = STORIES[name]
     parameters = story.setup.parameters()
     resolve(parameters, story.setup.other)
@@ -646,7 +647,7 @@ def test_stories_can_be_told(name: str) -> None:
 
 
 def test_a_story_begins_at_its_phase(open_tab: Callable[..., Tab]) -> None:
-    """A story that leaves its readers to wait for 270 rounds would break it."""
+    """Fails if a story leaves its readers to wait for 270 rounds."""
     tab = open_tab()
     tab.session.restart(replace(tab.session.setup, begin="deployment_agent3"))
     tab.shows(12)
@@ -656,7 +657,7 @@ def test_a_story_begins_at_its_phase(open_tab: Callable[..., Tab]) -> None:
 
 
 def test_the_scenario_repeats_the_run_exactly(open_tab: Callable[..., Tab], tmp_path: Path) -> None:
-    """Tables of `run.py run` that differ from those of the page in any value would break it."""
+    """Fails if tables of `run.py run` differ from those of the page in any value."""
     tab = open_tab(seed=4, overrides={"oversight.audit": 0.3})
     tab.session.next_phase()
     tab.shows(4)
@@ -678,7 +679,7 @@ def test_the_scenario_repeats_the_run_exactly(open_tab: Callable[..., Tab], tmp_
 
 
 def test_both_runs_are_downloaded(open_tab: Callable[..., Tab]) -> None:
-    """A comparison of which only one run can be taken away would break it."""
+    """Fails if only one run of a comparison can be taken away."""
     tab = open_tab(other={"oversight.audit": 0.0})
     tab.session.step()
     tab.shows(1)

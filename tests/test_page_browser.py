@@ -178,7 +178,7 @@ def tab(opened: Callable[[int], Tab]) -> Tab:
 
 
 def test_play_pause_step_phase_and_reset(tab: Tab) -> None:
-    """A button that does nothing, or something else than it says, would break it."""
+    """Fails if a button does nothing, or something else than it says."""
     assert tab.round == 0
     tab.press("Step")
     tab.stays_at(1)
@@ -343,7 +343,7 @@ def test_a_policy_moved_during_the_run_is_marked_and_told(tab: Tab, watched: Ser
 
 
 def test_make_up_asks_for_a_reset(tab: Tab) -> None:
-    """A run that changes its seed under way, or a choice that gets lost, would break it."""
+    """Fails if a run changes its seed under way, or a choice gets lost."""
     tab.press("Step")
     tab.stays_at(1)
     tab.page.get_by_label("copies of the AI").select_option("1024")
@@ -356,7 +356,7 @@ def test_make_up_asks_for_a_reset(tab: Tab) -> None:
 
 
 def test_a_team_is_chosen_by_mouse_and_by_keyboard(tab: Tab) -> None:
-    """A picture that cannot be asked what a tile is would break it."""
+    """Fails if the picture cannot be asked what a tile is."""
     tab.page.locator("rect[data-team='5']").first.click()
     tab.page.get_by_role("heading", name="Team 5").wait_for()
     assert tab.page.locator(".team circle").count() == 32
@@ -372,7 +372,7 @@ def test_a_team_is_chosen_by_mouse_and_by_keyboard(tab: Tab) -> None:
 
 
 def test_a_team_pressed_while_the_picture_changes_is_chosen(tab: Tab) -> None:
-    """A tile that is made anew under the mouse button, so that no click comes, would break it."""
+    """Fails if a tile is made anew under the mouse button, so that no click comes."""
     tab.page.get_by_label("Speed").select_option("20")
     tab.press("Play")
     tab.wait(lambda: tab.round > 5)
@@ -388,7 +388,7 @@ def test_a_team_pressed_while_the_picture_changes_is_chosen(tab: Tab) -> None:
 
 
 def test_names_of_a_scenario_are_text(browser: Any, tmp_path: Path) -> None:
-    """A scenario from elsewhere that runs a script in the page would break it."""
+    """Fails if a downloaded scenario runs a script in the page."""
     evil = "<img src onerror=hacked=1><script>hacked=1</script>{{7*7}}"
     labels = {f"phases.{name}.label": f"{i}{evil}" for i, name in enumerate(resolve().phases)}
     rounds = {f"phases.{name}.rounds": 2 for name in resolve().phases}
@@ -412,7 +412,7 @@ def test_names_of_a_scenario_are_text(browser: Any, tmp_path: Path) -> None:
 
 
 def test_no_file_beside_the_page_is_given_out(server: str) -> None:
-    """A path that leads out of the folders of the page would break it."""
+    """Fails if a path leads out of the folders of the page."""
     starts = ("/static/public/", "/static/assets/", "/_solara/cdn/", "/static/", "/")
     ways = ("../" * 12, "..%2f" * 12, "....//" * 12, "%2e%2e/" * 12, "/")
     for start, way, file in product(starts, ways, ("etc/passwd", "pyproject.toml")):
@@ -425,7 +425,7 @@ def test_no_file_beside_the_page_is_given_out(server: str) -> None:
 
 
 def test_two_runs_are_compared(tab: Tab) -> None:
-    """A second run that does not show, or no difference between them, would break it."""
+    """Fails if a second run does not show, or no difference between them."""
     tab.page.get_by_label("policy in which B differs").select_option("oversight.audit")
     tab.page.get_by_role("heading", name="Difference: B minus A").wait_for()
     tab.arrow("B: chance that a task is audited", 0.1)
@@ -439,7 +439,7 @@ def test_two_runs_are_compared(tab: Tab) -> None:
 
 
 def test_stories_are_told_beside_the_picture(tab: Tab) -> None:
-    """A story without text or run would break it."""
+    """Fails if a story lacks text or run."""
     tab.press("5. Captured or caught")
     tab.page.get_by_role("heading", name="5. Captured or caught").wait_for()
     tab.wait(lambda: tab.round == 270)
@@ -449,7 +449,7 @@ def test_stories_are_told_beside_the_picture(tab: Tab) -> None:
 
 
 def test_what_is_downloaded_repeats_the_run(tab: Tab, tmp_path: Path) -> None:
-    """A scenario file or tables of another run would break it."""
+    """Fails if the scenario file or tables are of another run."""
     tab.page.get_by_label("seed").fill("7")
     tab.page.get_by_label("seed").blur()
     tab.arrow("chance that a task is audited", 0.35)
@@ -476,7 +476,7 @@ def test_what_is_downloaded_repeats_the_run(tab: Tab, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_page_fits_and_is_accessible(opened: Callable[[int], Tab], width: int) -> None:
-    """Something wider than the screen, too faint, or without a name would break it."""
+    """Fails if something is wider than the screen, too faint, or without a name."""
     tab = opened(width)
     for end in range(20, 101, 20):
         tab.press("Run to next phase")
@@ -491,7 +491,7 @@ def test_the_page_fits_and_is_accessible(opened: Callable[[int], Tab], width: in
 
 
 def test_a_narrow_screen_has_a_way_to_the_sliders(opened: Callable[[int], Tab]) -> None:
-    """Sliders that are found only below all pictures would break it."""
+    """Fails if the sliders are found only below all pictures."""
     tab = opened(390)
     tab.page.get_by_role("link", name="Sliders and choices").click()
     sync_api.expect(tab.page.get_by_label("scenario", exact=True)).to_be_in_viewport()
@@ -500,7 +500,7 @@ def test_a_narrow_screen_has_a_way_to_the_sliders(opened: Callable[[int], Tab]) 
 
 
 def test_everything_is_reached_by_keyboard_with_visible_focus(tab: Tab) -> None:
-    """A control that only a mouse reaches, or a focus that cannot be seen, would break it."""
+    """Fails if only a mouse reaches a control, or a focus cannot be seen."""
     reached = set()
     for _ in range(100):
         tab.page.keyboard.press("Tab")
@@ -569,7 +569,7 @@ def test_a_tab_comes_back_after_a_restart_of_the_server(
 
 
 def test_ten_tabs_do_not_share_state_and_closed_ones_stop(browser: Any, watched: Served) -> None:
-    """A run that shows in another tab, or that plays on for a closed one, would break it."""
+    """Fails if a run shows in another tab, or plays on for a closed one."""
     wait_for(lambda: not watched.seen()["runs"])
     tabs = [Tab(browser, watched.url) for _ in range(10)]
     for steps, tab in enumerate(tabs):
@@ -591,7 +591,7 @@ def test_ten_tabs_do_not_share_state_and_closed_ones_stop(browser: Any, watched:
 
 
 def test_a_failing_run_says_what_happened(browser: Any, server: str) -> None:
-    """A page that just stops, or takes the server down with it, would break it."""
+    """Fails if the page just stops, or takes the server down with it."""
     tab, other = (Tab(browser, server) for _ in range(2))
     tab.page.get_by_label("seed").fill("13")
     tab.page.get_by_label("seed").blur()

@@ -15,7 +15,7 @@ from multicopy.model.scenario import resolve
 
 
 def test_log_joint_is_that_of_a_mixture_of_gaussians(mixture: Mixture) -> None:
-    """A wrong normalizer, weight or spread, or hard-coding counted as a trait of authors."""
+    """Fails if a normalizer, weight or spread is wrong, or hard-coding counts as a trait."""
     latent = mixture.sample(Numbers(0), 60)
     latent[40:] += 3.0
     joint = mixture.log_joint(latent)
@@ -31,7 +31,7 @@ def test_log_joint_is_that_of_a_mixture_of_gaussians(mixture: Mixture) -> None:
 
 
 def test_responsibilities_are_the_posterior(mixture: Mixture) -> None:
-    """Shares that do not sum to 1, or that miss whose sample it is, would break it."""
+    """Fails if shares do not sum to 1, or miss whose sample it is."""
     latent = mixture.sample(Numbers(0), 200)
     share = mixture.responsibility(latent)
     joint = np.exp(mixture.log_joint(latent) - mixture.log_joint(latent).max())
@@ -42,7 +42,7 @@ def test_responsibilities_are_the_posterior(mixture: Mixture) -> None:
 
 
 def test_centers_depart_from_the_start_as_declared(mixture: Mixture) -> None:
-    """A departure of a block that reaches one trait only, or another block, would break it."""
+    """Fails if the departure of a block reaches one trait only, or another block."""
     p = resolve()
     assert mixture.names == tuple(p.archetypes)
     weights = np.array([a.weight for a in p.archetypes.values()])
@@ -64,7 +64,7 @@ def test_centers_depart_from_the_start_as_declared(mixture: Mixture) -> None:
 
 
 def test_samples_have_the_weights_and_the_spread(mixture: Mixture) -> None:
-    """Authors drawn in equal shares, or without spread, would break it."""
+    """Fails if authors are drawn in equal shares, or without spread."""
     numbers = Numbers(0)
     n = 40_000
     latent = mixture.sample(numbers, n)
@@ -78,7 +78,7 @@ def test_samples_have_the_weights_and_the_spread(mixture: Mixture) -> None:
 
 
 def test_typicality_is_uniform_on_authors_of_the_prior(mixture: Mixture) -> None:
-    """A share of another sample, or of the more instead of the less typical, would break it."""
+    """Fails if it is the share of another sample, or of the more typical."""
     density = logsumexp(mixture.log_joint(mixture.sample(Numbers(5), 4000)), axis=1)
     typical = mixture.typicality(density)
     uniform = (np.arange(20_000) + 0.5) / 20_000
@@ -90,7 +90,7 @@ def test_typicality_is_uniform_on_authors_of_the_prior(mixture: Mixture) -> None
 
 
 def test_likeness_is_one_to_itself_and_less_to_all_else(mixture: Mixture) -> None:
-    """A likeness beyond its bounds, one-sided, or blind to a trait, would break it."""
+    """Fails if it leaves its bounds, is one-sided, or is blind to a trait."""
     numbers = Numbers(0)
     x, y = START + numbers.normal(0, 1, (2, len(NAMES)))
     assert mixture.likeness(x, x) == 1.0
@@ -109,7 +109,7 @@ def test_likeness_is_one_to_itself_and_less_to_all_else(mixture: Mixture) -> Non
 
 
 def test_mixtures_of_authors_are_explained_and_others_are_not(mixture: Mixture) -> None:
-    """A basis that allows what no mixture of authors does, or misses one of them."""
+    """Fails if the basis allows what no mixture of authors does, or misses one."""
     numbers = Numbers(0)
     for _ in range(10):
         weights = numbers.dirichlet(np.full(len(mixture.names), 0.5))
@@ -126,14 +126,14 @@ def test_mixtures_of_authors_are_explained_and_others_are_not(mixture: Mixture) 
 
 @pytest.mark.parametrize("fidelity", [0.0, 0.8, 1.0])
 def test_summoning_goes_as_far_as_its_fidelity(fidelity: float) -> None:
-    """Fidelity that is counted from the wrong end would break it."""
+    """Fails if fidelity counts from the wrong end."""
     latent = Numbers(0).normal(size=(5, len(NAMES)))
     came = summon(latent, START, fidelity)
     np.testing.assert_allclose(came - START, (1 - fidelity) * (latent - START), atol=1e-12)
 
 
 def test_the_pretrained_are_authors_without_a_hard_coded_identity(mixture: Mixture) -> None:
-    """A pretrained model that refuses to be prompted would break it."""
+    """Fails if a pretrained model refuses to be prompted."""
     latent = pretrained(mixture, Numbers(0), 5000)
     assert latent[:, HARDCODING].mean() == pytest.approx(UNFORMED, abs=0.05)
     assert latent[:, WEIGHTS].std() > mixture.spread
@@ -142,7 +142,7 @@ def test_the_pretrained_are_authors_without_a_hard_coded_identity(mixture: Mixtu
 
 
 def test_who_acts_is_the_identity_or_the_prompted_author(mixture: Mixture) -> None:
-    """Acting traits mixed of both, or the copy's own traits overwritten, would break it."""
+    """Fails if acting traits mix both, or overwrite the copy's own traits."""
     n = 2000
     population = made_up(n, n)  # teams of one, so that what acted can be seen
     expressed, authors = population.expressed.copy(), mixture.rows[:, : len(NAMES)].copy()
@@ -158,7 +158,7 @@ def test_who_acts_is_the_identity_or_the_prompted_author(mixture: Mixture) -> No
 
 
 def test_switching_weighs_the_prior_by_what_was_rewarded() -> None:
-    """Evidence without its cap, or without the prior, would break it."""
+    """Fails if evidence lacks its cap or the prior."""
     prior = np.array([0.5, 0.3, 0.2])
     np.testing.assert_allclose(switch_weights(prior, np.zeros(3), 5.0), prior)
     posterior = switch_weights(prior, np.array([0.0, 1.0, -50.0]), 5.0)

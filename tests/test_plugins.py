@@ -52,7 +52,7 @@ def written(path: Path, text: str) -> str:
 
 @pytest.mark.usefixtures("sample")
 def test_a_measure_is_a_column_of_the_rounds() -> None:
-    """A measure that is not recorded, or of another round, would break it."""
+    """Fails if a measure is not recorded, or is of another round."""
     model = small_model(scale=0.02)
     seen = []
     while model.running:
@@ -63,7 +63,7 @@ def test_a_measure_is_a_column_of_the_rounds() -> None:
 
 @pytest.mark.usefixtures("sample")
 def test_a_measure_changes_nothing_else() -> None:
-    """A plug-in that shifts the draws of a run would break it."""
+    """Fails if a plug-in shifts the draws of a run."""
     with_it = finished(scale=0.02).records.rounds().drop(columns="worst_team")
     plugins.forget()
     pd.testing.assert_frame_equal(with_it, finished(scale=0.02).records.rounds())
@@ -71,7 +71,7 @@ def test_a_measure_changes_nothing_else() -> None:
 
 @pytest.mark.usefixtures("sample")
 def test_the_lab_responds_as_told() -> None:
-    """A response that is accepted and never given would break it."""
+    """Fails if a response is accepted and never given."""
     model = finished(scale=0.1, **{"lab.response": "pause", "lab.threshold": 0.5})
     rounds = [round_ for round_, what in model.lab.decisions if what == "pause"]
     assert rounds
@@ -82,7 +82,7 @@ def test_the_lab_responds_as_told() -> None:
 
 @pytest.mark.usefixtures("sample")
 def test_an_overseer_sees_by_its_elo_and_reads_what_it_can() -> None:
-    """A kind that is given the skill of another would break it."""
+    """Fails if a kind is given the skill of another."""
     p = resolve().oversight
     now: Situation = situation(neuralese=True)
     kinds = list(overseers.kinds())
@@ -96,7 +96,7 @@ def test_an_overseer_sees_by_its_elo_and_reads_what_it_can() -> None:
 
 @pytest.mark.usefixtures("sample")
 def test_panels_seat_what_a_scenario_asks_for() -> None:
-    """A panel that is filled with other kinds would break it."""
+    """Fails if a panel is filled with other kinds."""
     model = small_model(scale=0.02, **{"phases.pretraining.panel": PANEL})
     model.step()
     assert {overseer.kind for overseer in model.agents_by_type[overseers.Overseer]} == set(PANEL)
@@ -104,7 +104,7 @@ def test_panels_seat_what_a_scenario_asks_for() -> None:
 
 @pytest.mark.usefixtures("sample")
 def test_better_overseers_detect_more_and_a_hopeless_game_nothing() -> None:
-    """An overseer or a game that makes no difference would break it."""
+    """Fails if an overseer or a game makes no difference."""
     panel = {f"phases.{name}.panel": {"oracle": 1.0} for name in resolve().phases}
     usual = finished(scale=0.03).records.rounds()["detection"].iloc[-1]
     seen = finished(scale=0.03, **panel).records.rounds()["detection"].iloc[-1]
@@ -117,7 +117,7 @@ def test_better_overseers_detect_more_and_a_hopeless_game_nothing() -> None:
 
 @pytest.mark.usefixtures("sample")
 def test_a_scenario_with_added_names_is_written_and_read_back(tmp_path: Path) -> None:
-    """A folder whose scenario cannot be read again with its plug-in would break it."""
+    """Fails if a folder's scenario cannot be read again with its plug-in."""
     added = {
         "lab.response": "pause",
         "oversight.game": "hopeless",
@@ -130,7 +130,7 @@ def test_a_scenario_with_added_names_is_written_and_read_back(tmp_path: Path) ->
 
 
 def test_names_of_plugins_are_unknown_without_them() -> None:
-    """A misspelt name that passes since plug-ins exist would break it."""
+    """Fails if a misspelled name passes because plug-ins exist."""
     for override in ({"lab.response": "pause"}, {"oversight.game": "hopeless"}):
         with pytest.raises(InputError, match="is not allowed: it must be one of"):
             resolve("ai2027", override)
@@ -162,7 +162,7 @@ def test_names_of_plugins_are_unknown_without_them() -> None:
     ],
 )
 def test_a_faulty_plugin_is_refused_in_one_line(tmp_path: Path, text: str, told: str) -> None:
-    """A plug-in that fails with a trace, or replaces the project's own, would break it."""
+    """Fails if a plug-in gives a traceback, or replaces the project's own parts."""
     with pytest.raises(InputError) as caught:
         plugins.load([written(tmp_path / "mine.py", text)])
     assert told in str(caught.value)
@@ -202,7 +202,7 @@ class _Leaving:
 def test_what_is_no_number_is_told_as_a_fault_of_the_plugin(
     answer: Callable[[], object], told: str
 ) -> None:
-    """A measure or an Elo that poisons the run, or ends it with a trace, would break it."""
+    """Fails if NaN or infinity of a plug-in poisons a run, or gives a traceback."""
     extensions.measure("odd", "an odd measure")(lambda model: answer())
     extensions.overseer("odd")(lambda situation, p: answer())
     for fails, what in (
@@ -233,8 +233,8 @@ def test_a_measure_beyond_its_bounds_is_a_fault_of_the_plugin(
 
 
 def test_a_response_that_fails_or_decides_nothing_is_told(tmp_path: Path) -> None:
-    """A lab that goes on without a decision, or a trace in place of a line, would break it."""
-    text = "from agents import extensions\n@extensions.lab_response('odd')\ndef odd(lab, r, p):\n"
+    """Fails if the lab goes on without a decision, or a traceback shows."""
+    text = "from multicopy.agents import extensions\n@extensions.lab_response('odd')\ndef odd(lab, r, p):\n"
     usual = {"lab.response": "odd", "lab.threshold": 0.01}
     for body, told in (
         ("    return None", "lab_response 'odd' of a plug-in returns None, not a Decision"),
@@ -249,7 +249,7 @@ def test_a_response_that_fails_or_decides_nothing_is_told(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("side", [(1.0,), (1.0, 2.0, 3.0), [1.0, 2.0], (1.0, "2"), (1.0, np.inf)])
 def test_a_side_of_a_game_is_two_numbers(side: Any) -> None:
-    """A game whose curve fails or is no number in the middle of a run would break it."""
+    """Fails if the curve of a game raises or gives NaN or infinity in the middle of a run."""
     for sides in ((side, (1.0, 0.0)), ((1.0, 0.0), side)):
         with pytest.raises(ValueError, match="game 'odd': guard and houdini are a slope"):
             extensions.game("odd", *sides)
@@ -257,7 +257,7 @@ def test_a_side_of_a_game_is_two_numbers(side: Any) -> None:
 
 
 def test_a_name_is_given_once() -> None:
-    """A second plug-in that replaces what the first one added would break it."""
+    """Fails if a second plug-in replaces what the first one added."""
     extensions.game("odd", (1, 2), (3, 4))
     with pytest.raises(ValueError, match="game 'odd': there is one of this name already"):
         extensions.game("odd", (5, 6), (7, 8))
@@ -265,7 +265,7 @@ def test_a_name_is_given_once() -> None:
 
 
 def test_a_plugin_that_is_not_there_is_named() -> None:
-    """An error that does not say which plug-in would break it."""
+    """Fails if the error does not say which plug-in is missing."""
     with pytest.raises(InputError, match=r"nowhere\.py: cannot be read"):
         plugins.load(["nowhere.py"])
     with pytest.raises(InputError, match="nowhere: neither a Python file nor installed"):
@@ -372,7 +372,7 @@ def test_a_function_that_leaves_is_a_failed_run() -> None:
 
 
 def test_the_command_line_loads_plugins_and_tells_of_them(tmp_path: Path) -> None:
-    """A run that does not say which plug-in it was made with would break it."""
+    """Fails if a run does not say which plug-in it was made with."""
     out = tmp_path / "run"
     words = f"run --copies 64 --rounds-scale 0.01 --quiet --no-figures --out {out}".split()
     assert main([*words, "--plugin", str(SAMPLE), "--set", "lab.response=pause"]) == 0
@@ -387,5 +387,5 @@ def _has_sample(_: int) -> bool:
 
 @pytest.mark.usefixtures("sample")
 def test_workers_have_the_plugins_too() -> None:
-    """Parallel runs that do not know the plug-in would break it."""
+    """Fails if parallel runs do not know the plug-in."""
     assert [*run_all(_has_sample, [0, 1], workers=2)] == [True, True]

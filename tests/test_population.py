@@ -60,7 +60,7 @@ rows_and_parents = st.lists(
 def test_heirs_take_every_heritable_column_as_it_was(
     moves: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    """A heritable column that stays behind, or a parent read after it was written."""
+    """Fails if a heritable column stays behind, or a parent is read after it was written."""
     rows, parents = moves
     population = told_apart()
     before = snapshot(population)
@@ -77,7 +77,7 @@ def test_heirs_take_every_heritable_column_as_it_was(
 
 
 def test_a_swap_of_two_rows_loses_neither() -> None:
-    """Rows written one after the other would break it."""
+    """Fails if rows are written one after the other."""
     population = told_apart()
     before = snapshot(population)
     population.apply(Changes("reshuffling", np.array([3, 7]), parents=np.array([7, 3])))
@@ -87,7 +87,7 @@ def test_a_swap_of_two_rows_loses_neither() -> None:
 
 
 def test_changes_given_together_happen_at_once() -> None:
-    """A second change that reads what the first has written would break it."""
+    """Fails if a second change reads what the first has written."""
     population = told_apart()
     before = population.latent.copy()
     (_, lost), (_, gained) = population.apply(
@@ -100,7 +100,7 @@ def test_changes_given_together_happen_at_once() -> None:
 
 @given(st.permutations(range(COPIES)))
 def test_a_permutation_keeps_every_copy(order: list[int]) -> None:
-    """An exchange that doubles one copy and loses another would break it."""
+    """Fails if an exchange doubles one copy and loses another."""
     population = told_apart()
     before = snapshot(population)
     rows = np.arange(COPIES)
@@ -113,7 +113,7 @@ def test_a_permutation_keeps_every_copy(order: list[int]) -> None:
 
 
 def test_steps_and_values_are_expressed_and_booked() -> None:
-    """Expressed values that lag behind the latent ones would break it."""
+    """Fails if expressed values lag behind the latent ones."""
     population = told_apart()
     rows = np.array([2, 5, 11])
     numbers = Numbers(1)
@@ -136,7 +136,7 @@ def test_steps_and_values_are_expressed_and_booked() -> None:
 
 
 def test_stored_copies_come_back_whole() -> None:
-    """A heritable column that is not put back, or a snapshot that changes with the copies."""
+    """Fails if a heritable column is not put back, or a snapshot changes with the copies."""
     population = told_apart()
     rows = np.arange(COPIES)
     stored, kept = population.snapshot(rows), snapshot(population)
@@ -155,7 +155,7 @@ def test_stored_copies_come_back_whole() -> None:
 
 
 def test_a_switch_breaks_the_descent_for_good() -> None:
-    """A switched copy, or a child of it, that counts as unbroken descent would break it."""
+    """Fails if a switched copy, or a child of it, counts as unbroken descent."""
     population = made_up(6, 2)
     value = population.latent[[1]].copy()
     population.apply(Changes("switching", np.array([1]), values=value, switched=True))
@@ -167,7 +167,7 @@ def test_a_switch_breaks_the_descent_for_good() -> None:
 
 
 def test_no_rows_change_nothing() -> None:
-    """A round in which nobody is replaced that fails, or moves a mean, would break it."""
+    """Fails if a round in which nobody is replaced crashes, or moves a mean."""
     population = told_apart()
     before = snapshot(population)
     none = np.empty(0, dtype=np.int64)
@@ -183,7 +183,7 @@ def test_no_rows_change_nothing() -> None:
 
 @pytest.mark.parametrize("column", [column.name for column in COLUMNS])
 def test_replacing_a_column_is_refused_with_the_right_spelling(column: str) -> None:
-    """A column that is replaced by another array, on which no view would depend any more."""
+    """Fails if a column can be replaced by an array that no view looks at."""
     population = told_apart()
     kept = getattr(population, column)
     with pytest.raises(AttributeError, match=rf"population\.{column}\[rows\] = "):
@@ -192,7 +192,7 @@ def test_replacing_a_column_is_refused_with_the_right_spelling(column: str) -> N
 
 
 def test_a_misspelled_column_is_refused_with_the_nearest() -> None:
-    """A write into a new attribute that nobody reads would break it."""
+    """Fails if a write makes a new attribute that nobody reads."""
     population = told_apart()
     for wrong, right in (("scores", "score"), ("latents", "latent"), ("widthheld", "withheld")):
         with pytest.raises(AttributeError, match=rf"population\.{right}\[rows\]"):
@@ -201,7 +201,7 @@ def test_a_misspelled_column_is_refused_with_the_nearest() -> None:
 
 
 def test_values_set_by_hand_are_expressed_when_collected() -> None:
-    """A value set by hand that is lost, counted twice, or not in the mean would break it."""
+    """Fails if a value set by hand is lost, counted twice, or not in the mean."""
     population = told_apart()
     before = population.expressed.copy()
     for row, value in ((3, 2.0), (3, 4.0), (9, -1.0)):
@@ -222,7 +222,7 @@ def test_values_set_by_hand_are_expressed_when_collected() -> None:
 
 @pytest.mark.parametrize(("copies", "teams"), [(24, 6), (600, 5), (7, 7)])
 def test_a_survey_tells_the_means_of_copies_and_teams(copies: int, teams: int) -> None:
-    """A mean over other rows, of teams in another order, or a restraint without its drift."""
+    """Fails if a mean is of other rows or teams, or a restraint lacks its drift."""
     population = told_apart(copies, teams)
     survey = population.survey()
     by_team = population.expressed.astype(float).reshape(teams, copies // teams, -1).mean(axis=1)
@@ -235,7 +235,7 @@ def test_a_survey_tells_the_means_of_copies_and_teams(copies: int, teams: int) -
 
 
 def test_the_booked_change_of_many_rows_is_that_of_the_mean() -> None:
-    """Rows lost or counted twice where a change is added up in parts, would break it."""
+    """Fails if rows are lost or counted twice where parts of a change are added up."""
     population = told_apart(1000, 10)
     before = mean(population.expressed)
     rows = Numbers(3).permutation(1000)[:777]
@@ -247,7 +247,7 @@ def test_the_booked_change_of_many_rows_is_that_of_the_mean() -> None:
 
 @given(st.integers(1, 5), st.integers(1, 12), st.data())
 def test_teams_and_divisions_partition_the_copies(size: int, teams: int, data: Any) -> None:
-    """A copy or team in two places or in none, or a mean over the wrong rows, would break it."""
+    """Fails if a copy or team is in two places or none, or a mean is of wrong rows."""
     divisions = data.draw(st.integers(1, teams))
     population = made_up(size * teams, teams, divisions)
     rows = np.arange(size * teams)
@@ -275,7 +275,7 @@ def test_teams_and_divisions_partition_the_copies(size: int, teams: int, data: A
 def test_children_of_the_team_are_written_and_mutated_as_by_two_changes(
     copies: int, teams: int
 ) -> None:
-    """Steps left out, a parent read after it was written, or a sum in the wrong place."""
+    """Fails if steps are left out, a parent is read late, or a sum is misplaced."""
     numbers, size = Numbers(copies), copies // teams
     rows = np.flatnonzero(numbers.random(copies) < 0.4)
     parents = rows - rows % size + numbers.integers(0, size, len(rows))

@@ -513,14 +513,14 @@ def happened(model: CollectiveModel) -> set[str]:
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_columns_equal_their_twin(name: str) -> None:
-    """The columns compute what the twin computes, and the configuration does what it is for."""
+    """Fails if the columns differ from the twin, or the configuration misses its purpose."""
     model, _ = run_side_by_side(CONFIGURATIONS[name])
     assert FIRES.get(name, set()) <= happened(model)
 
 
 @pytest.mark.parametrize("scenario", shipped())
 def test_columns_equal_their_twin_in_every_shipped_scenario(scenario: str) -> None:
-    """A scenario file changes nothing but parameters."""
+    """Fails if a scenario file changes anything but parameters."""
     phases = resolve(scenario).phases
     rounds = {f"phases.{name}.rounds": min(3, phase.rounds) for name, phase in phases.items()}
     run_side_by_side({"copies": 32, "teams": 8, "divisions": 2, **rounds}, scenario=scenario)
@@ -528,18 +528,18 @@ def test_columns_equal_their_twin_in_every_shipped_scenario(scenario: str) -> No
 
 @pytest.mark.parametrize("draw", range(10))
 def test_columns_equal_their_twin_at_random_parameters(draw: int) -> None:
-    """Nothing rests on a default: numbers, switches and choices are drawn within their bounds."""
+    """Fails if equality rests on a default of a number, switch or choice."""
     run_side_by_side({**random_overrides(np.random.default_rng(draw)), **SHORT})
 
 
 def test_columns_equal_their_twin_at_another_seed_and_size() -> None:
-    """Teams of 8 in three divisions, another seed, more rounds of Agent-4."""
+    """Fails if they part at teams of 8, three divisions, another seed or more rounds."""
     more = {"copies": 96, "teams": 12, "divisions": 3, "phases.training_agent4.rounds": 12}
     run_side_by_side({**BRISK, **more}, seed=7)
 
 
 def test_what_is_set_by_hand_is_booked_and_acts_in_the_next_round() -> None:
-    """A trait set through a handle counts as an intervention of the next round."""
+    """Fails if a trait set by a handle is no intervention of the next round."""
     model = Watched(rng=SEED, **BRISK)
     twin = Twin(model.parameters, SEED)
     for round_ in range(8):
@@ -751,7 +751,7 @@ BUGS: Final[tuple[tuple[Break, str], ...]] = (
 def test_twin_notices_a_broken_mechanism(
     bug: Break, first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The comparison goes red where the columns are broken on purpose."""
+    """Fails if the comparison stays green where the columns are broken on purpose."""
     bug(monkeypatch)
     with pytest.raises(AssertionError, match=f"{first} in round"):
         run_side_by_side(BRISK)

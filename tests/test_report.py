@@ -43,19 +43,19 @@ def damaged(run: Path, tmp_path: Path) -> Path:
 
 
 def test_the_report_needs_nothing_from_outside(report: str) -> None:
-    """An address, a script, a style sheet or picture from elsewhere would break it."""
+    """Fails if an address, script, style sheet or picture comes from elsewhere."""
     needs_nothing_from_outside(report)
 
 
 def test_every_picture_is_told_in_words(report: str) -> None:
-    """A figure without an alternative text would break it."""
+    """Fails if a figure lacks its alternative text."""
     pictures = Page(report).pictures
     assert len(pictures) > 15
     assert all(len(text) > 20 for text in pictures)
 
 
 def test_the_report_says_what_the_run_says(report: str, run: Path) -> None:
-    """An outcome, event or provenance that is left out or changed would break it."""
+    """Fails if an outcome, event or provenance is left out or changed."""
     text, data = Page(report).text, analysis.load(run)
     outcome = data.outcomes.iloc[0]
     assert outcome["outcome"] in text
@@ -74,7 +74,7 @@ def test_the_report_says_what_the_run_says(report: str, run: Path) -> None:
 
 @pytest.mark.usefixtures("no_pictures")
 def test_the_report_tells_of_descent_if_the_run_kept_it(report: str, tmp_path: Path) -> None:
-    """A genealogy that is kept and not shown, or shown though not kept, would break it."""
+    """Fails if a genealogy is kept and not shown, or shown though not kept."""
     assert "Who descends from whom" not in report
     model = small_model(scale=0.02)
     model.genealogy = Genealogy()
@@ -86,7 +86,7 @@ def test_the_report_tells_of_descent_if_the_run_kept_it(report: str, tmp_path: P
 
 
 def test_a_run_can_contradict_a_sentence(run: Path) -> None:
-    """A sentence that holds whatever the run shows would break it."""
+    """Fails if a sentence holds whatever the run shows."""
     data = analysis.load(run)
     assert data.parameters
     verdicts: dict[str, set[object]] = {claim.says: set() for claim in CLAIMS}
@@ -114,7 +114,7 @@ def test_a_run_can_contradict_a_sentence(run: Path) -> None:
 
 @pytest.mark.usefixtures("no_pictures")
 def test_an_unfinished_run_of_an_older_layout_is_shown(damaged: Path) -> None:
-    """A page that hides that the run was stopped, or none at all, would break it."""
+    """Fails if the page hides that the run was stopped, or there is no page."""
     path = damaged / "provenance.json"
     told = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**told, "schema": 0, "complete": False}), encoding="utf-8")
@@ -146,7 +146,7 @@ def test_what_is_missing_is_said_and_the_rest_is_shown(
 @pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("name", ["scenario.toml", "rounds.parquet", "events.parquet"])
 def test_any_one_file_may_be_missing(damaged: Path, name: str) -> None:
-    """A file without which there is no page would break it."""
+    """Fails if there is no page without some one file."""
     (damaged / name).unlink()
     assert "There is no" in builder.page(analysis.load(damaged))[0] or name == "scenario.toml"
 
@@ -158,7 +158,7 @@ def test_the_command_writes_the_page(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """A page in another place than told, or not opened, or of a folder that is no run."""
+    """Fails if the page goes elsewhere, is not opened, or shows a folder that is no run."""
     assert main(["report", str(damaged)]) == 0
     assert (damaged / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert main(["report", str(damaged), "--out", str(tmp_path / "mine.html")]) == 0
@@ -175,4 +175,4 @@ def test_the_command_writes_the_page(
     assert "note: events.parquet is damaged" in said
     assert "note: Descent is left out" in said
     assert main(["report", str(tmp_path)]) == 2
-    assert "is no run folder" in capsys.readouterr().err
+    assert "is not a run folder" in capsys.readouterr().err

@@ -66,7 +66,7 @@ def damaged(swept: Path, tmp_path: Path) -> Path:
 
 
 def test_the_page_needs_nothing_from_outside(page: str) -> None:
-    """An address or picture from elsewhere, or a picture without words, would break it."""
+    """Fails if an address or picture is from elsewhere, or a picture lacks words."""
     needs_nothing_from_outside(page)
     pictures = Page(page).pictures
     assert len(pictures) > 4
@@ -74,7 +74,7 @@ def test_the_page_needs_nothing_from_outside(page: str) -> None:
 
 
 def test_the_page_says_what_the_runs_say(page: str, swept: Path) -> None:
-    """A share, factor or design that is left out or changed would break it."""
+    """Fails if a share, factor or design is left out or changed."""
     data, text = gather(swept), Page(page).text
     assert not data.notes
     for kind, share in (data.runs["outcome"].value_counts() / len(data.runs)).items():
@@ -85,7 +85,7 @@ def test_the_page_says_what_the_runs_say(page: str, swept: Path) -> None:
 
 
 def test_numbers_in_cells_keep_their_colors_in_the_dark() -> None:
-    """Cells that stay as they are while the page turns the ink of their numbers would break it."""
+    """Fails if the dark page turns the ink of numbers but not their cells."""
     cells = pd.DataFrame({"x": [1, 2], "y": [1, 1], "mean": [0.1, 0.9], "runs": [3, 3]})
     picture = small("cells", partial(draw.phase_cells, cells, x="x", y="y", bar=""), "cells")
     number = r"<!-- (\.\d+) -->.*?fill: (\S+?)[;\"]"
@@ -94,7 +94,7 @@ def test_numbers_in_cells_keep_their_colors_in_the_dark() -> None:
 
 
 def test_a_command_runs_its_point_again(page: str, swept: Path, tmp_path: Path) -> None:
-    """A command with another seed, override or length than the sweep's run would break it."""
+    """Fails if a command has another seed, override or length than the sweep's run."""
     runs = gather(swept).runs.query("replicate == 0").set_index("point")
     commands = re.findall(r'<code class="command">(.*?)</code>', page)
     assert len(set(commands)) == 4
@@ -122,7 +122,7 @@ def text_of(folder: Path) -> str:
 
 
 def test_an_empty_sweep_is_said(damaged: Path) -> None:
-    """A page that fails without runs, or hides that there are none, would break it."""
+    """Fails if the page fails without runs, or hides that there are none."""
     for table in ("runs", "events"):
         shutil.rmtree(damaged / table)
     text = text_of(damaged)
@@ -131,7 +131,7 @@ def test_an_empty_sweep_is_said(damaged: Path) -> None:
 
 
 def test_an_unfinished_sweep_of_an_older_layout_is_shown(damaged: Path) -> None:
-    """A sweep of which half is there and that is taken for whole would break it."""
+    """Fails if a sweep of which half is there is taken for whole."""
     path = damaged / "sweep.json"
     told = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**told, "schema": 0, "runs": 99, "complete": False}))
@@ -152,7 +152,7 @@ def test_an_unfinished_sweep_of_an_older_layout_is_shown(damaged: Path) -> None:
     ],
 )
 def test_a_missing_column_is_said(damaged: Path, column: str, gone: str, left: str) -> None:
-    """A page that fails for one column, or leaves a part out without a word, would break it."""
+    """Fails if the page fails for one column, or silently leaves a part out."""
     shutil.rmtree(damaged / "checksums")  # as in older layouts
     for part in (damaged / "runs").glob("*.parquet"):
         pq.write_table(pq.read_table(part).drop_columns(column), part)
@@ -163,7 +163,7 @@ def test_a_missing_column_is_said(damaged: Path, column: str, gone: str, left: s
 
 
 def test_a_damaged_folder_is_said(damaged: Path) -> None:
-    """A part, or a design, that cannot be read and takes the page with it would break it."""
+    """Fails if a part or design that cannot be read takes the page with it."""
     (damaged / "events" / "part-000001.parquet").write_bytes(b"no table")
     path = damaged / "sweep.json"
     told = json.loads(path.read_text(encoding="utf-8"))
@@ -177,7 +177,7 @@ def test_a_damaged_folder_is_said(damaged: Path) -> None:
 
 
 def test_the_command_knows_a_sweep(damaged: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`report` that takes a sweep for a run would break it."""
+    """Fails if `report` takes a sweep for a run."""
     assert main(["report", str(damaged)]) == 0
     assert "The report is" in capsys.readouterr().out
     assert "report of a sweep" in (damaged / "report.html").read_text(encoding="utf-8")
@@ -187,7 +187,7 @@ def test_the_command_knows_a_sweep(damaged: Path, capsys: pytest.CaptureFixture[
 
 
 def test_runs_without_an_event_are_censored() -> None:
-    """Runs that ended early and count as if they had gone on would break it."""
+    """Fails if runs that ended early count as if they had gone on."""
     runs = pd.DataFrame({"run": range(5), "rounds": [10, 20, 20, 10, 20]})
     events = pd.DataFrame({"run": [0, 1, 1], "round": [5, 15, 18], "text": "it"})
     curve = summary.times(runs, events, "it").set_index("round")["share"]
@@ -209,7 +209,7 @@ def additive(p: Parameters, seed: int) -> dict[str, float]:
 
 
 def test_what_factors_explain() -> None:
-    """A share that chance alone raises, or of another factor, would break it."""
+    """Fails if chance alone raises a share, or a share is of another factor."""
     tree = {
         "replicates": 100,
         "random_numbers": "independent",
@@ -223,7 +223,7 @@ def test_what_factors_explain() -> None:
 
 
 def test_the_frontier_has_no_point_that_another_beats() -> None:
-    """A point that another beats on the frontier, or one that none beats off it, would break it."""
+    """Fails if a beaten point is on the frontier, or an unbeaten one is off it."""
     rows = [(0.9, 1.0, 2.0), (0.8, 1.2, 2.0), (0.7, 0.9, 1.0), (0.7, 0.9, 2.0), (0.9, 1.0, 3.0)]
     runs = pd.DataFrame(rows, columns=[summary.SAFETY, summary.USEFULNESS, summary.COST])
     runs = runs.assign(point=range(5), outcome="aligned")
@@ -232,7 +232,7 @@ def test_the_frontier_has_no_point_that_another_beats() -> None:
 
 
 def test_thresholds_move_the_classes_of_a_sweep(swept: Path) -> None:
-    """Shares that do not begin with the recorded classes would break it."""
+    """Fails if the shares do not begin with the recorded classes."""
     data = gather(swept)
     design = data.design
     assert isinstance(design, Design)

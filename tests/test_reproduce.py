@@ -58,7 +58,7 @@ def identity(run: Path) -> dict[str, str]:
 
 
 def test_a_run_is_the_same_again(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A table that is not compared, or a folder that does not say all it takes."""
+    """Fails if a table is not compared, or a folder does not say all that it takes."""
     before = {f: f.read_bytes() for f in run.rglob("*")}
     found = told(run, 0, capsys)
     assert found.pop("") == "The run is the same, bit for bit."
@@ -69,7 +69,7 @@ def test_a_run_is_the_same_again(run: Path, capsys: pytest.CaptureFixture[str]) 
 def test_a_number_that_differs_is_told_with_its_round(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The last bit of one number in one round, passed over or told of another, would break it."""
+    """Fails if one last bit of one number is passed over, or reported for another round."""
 
     def change(frame: pd.DataFrame) -> None:
         frame.loc[6, "capture"] = np.nextafter(frame["capture"][6], 1)
@@ -78,13 +78,13 @@ def test_a_number_that_differs_is_told_with_its_round(
     rewrite(run, "rounds", change)
     found = told(run, 1, capsys)
     assert found["rounds"].startswith("differs from round 7 on, first in capture: ")
-    assert "2 of 18 rows differ, at most by 0.25 (keep_team)" in found["rounds"]
+    assert "2 of 18 rows differ, by at most 0.25 (keep_team)" in found["rounds"]
     assert found["ledger"] == found["copies"] == IDENTICAL
     assert found[""] == "The run is not the same."
 
 
 def test_another_seed_is_not_the_same(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A comparison of a run with itself would break it."""
+    """Fails if a run is compared with itself."""
     text = (run / "provenance.json").read_text().replace('"seed": 3', '"seed": 4')
     (run / "provenance.json").write_text(text)
     for name in [*folder.TABLES, "lineage"]:
@@ -98,7 +98,7 @@ def test_another_seed_is_not_the_same(run: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_other_versions_are_said_first(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A difference that a library made, told as if the folder were wrong, would break it."""
+    """Fails if a difference that a library made is reported as a fault of the folder."""
     text = (run / "provenance.json").read_text()
     tree = json.loads(text)
     numpy = tree["versions"]["numpy"]
@@ -113,7 +113,7 @@ def test_other_versions_are_said_first(run: Path, capsys: pytest.CaptureFixture[
 def test_a_run_that_was_stopped_is_compared_as_far_as_it_went(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Rounds that were never run, told as a difference, would break it."""
+    """Fails if rounds that were never run are reported as a difference."""
     model = begun(scale_rounds(resolve(overrides={"copies": 64}), 0.02), 3)
     for _ in range(7):
         model.step()
@@ -134,20 +134,20 @@ ONE = pd.DataFrame({"round": [1, 1, 2], "kind": ["a", "b", "c"], "value": [0.5, 
         (ONE[:2], "it had 3 rows, and has 2"),
         (ONE.drop(columns="kind"), "only one of the two has kind"),
         (ONE[["kind", "round", "value"]], "this order of columns"),
-        (ONE.assign(kind=["a", "b", "d"]), "from round 2 on, first in kind: c was, d is; 1 of 3"),
-        (ONE.assign(value=[0.5, 1.0, 2.5])[:2], "first in value: 1.5 was, 1.0 is, by 0.5"),
-        (ONE.assign(value=1), "first in value: 0.5 was, 1.0 is"),
+        (ONE.assign(kind=["a", "b", "d"]), "from round 2 on, first in kind: was c, is d; 1 of 3"),
+        (ONE.assign(value=[0.5, 1.0, 2.5])[:2], "first in value: was 1.5, is 1.0, by 0.5"),
+        (ONE.assign(value=1), "first in value: was 0.5, is 1.0"),
     ],
 )
 def test_differences_in_words(other: pd.DataFrame, says: str) -> None:
-    """A row, column or text that is left out of the comparison would break it."""
+    """Fails if a row, column or text is left out of the comparison."""
     assert says in difference(ONE, other)
 
 
 def test_a_plugin_that_is_missing_is_asked_for(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A run of other code, told as a difference of numbers, would break it."""
+    """Fails if a run of other code is reported as a difference of numbers."""
     text = (run / "provenance.json").read_text()
     changed = text.replace('"plugins": {}', '"plugins": {"mine.py": "ab12"}')
     (run / "provenance.json").write_text(changed)

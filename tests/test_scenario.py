@@ -102,7 +102,7 @@ overrides = st.lists(
 def test_a_fault_is_refused_with_what_is_wrong_and_what_is_allowed(
     fault: dict[str, Any], told: list[str]
 ) -> None:
-    """A fault that passes, or whose message lacks path, value, bounds or nearest name."""
+    """Fails if a fault passes, or its message lacks path, value, bounds or nearest name."""
     with pytest.raises(InputError) as caught:
         resolve(DEFAULT, fault)
     for part in told:
@@ -124,7 +124,7 @@ def test_a_fault_is_refused_with_what_is_wrong_and_what_is_allowed(
 def test_a_faulty_entry_of_a_table_is_told_with_what_is_allowed(
     fault: dict[str, Any], told: list[str]
 ) -> None:
-    """A message that gives the kind of the table instead of that of its entry."""
+    """Fails if the message gives the kind of the table instead of that of its entry."""
     with pytest.raises(InputError) as caught:
         resolve(DEFAULT, fault)
     for part in told:
@@ -135,7 +135,7 @@ def test_a_faulty_entry_of_a_table_is_told_with_what_is_allowed(
 
 @pytest.mark.parametrize("path", ["copies", "oversight.audit", "phases.pretraining.rounds"])
 def test_a_value_has_no_parts(path: str) -> None:
-    """A traceback, or a value that is replaced by a section, would break it."""
+    """Fails if a traceback shows, or a section replaces a value."""
     with pytest.raises(InputError, match=rf"^{path}\.part: {path} is not a section$"):
         resolve(resolve(), {f"{path}.part": 1})
 
@@ -144,13 +144,13 @@ def test_a_value_has_no_parts(path: str) -> None:
     "days", [["2027-02-30", "2027-03-01"], ["2027-03-01", "2027-02-01"]], ids=str
 )
 def test_days_that_do_not_exist_or_run_backward_are_refused(days: list[str]) -> None:
-    """A calendar that passes the door and fails, or runs backward, in the middle of a run."""
+    """Fails if a bad or backward calendar passes and fails in the middle of a run."""
     with pytest.raises(InputError, match="calendar"):
         resolve(DEFAULT, {"phases.pretraining.calendar": days})
 
 
 def test_all_faults_are_told_at_once() -> None:
-    """A check that stops at the first fault would break it."""
+    """Fails if the check stops at the first fault."""
     faults = {"oversight.audit": -1, "oversight.penalty": "many", "lab.respnse": "none"}
     with pytest.raises(InputError) as caught:
         resolve(DEFAULT, faults)
@@ -162,7 +162,7 @@ def test_all_faults_are_told_at_once() -> None:
 def test_valid_overrides_survive_the_way_through_a_file(
     tmp_path_factory: pytest.TempPathFactory, changes: dict[str, Any]
 ) -> None:
-    """A value that TOML rounds or drops, or that its own schema refuses, would break it."""
+    """Fails if TOML rounds or drops a value, or its own schema refuses it."""
     parameters = resolve(DEFAULT, changes)
     told = {info.path: info.default for info in table(parameters)}
     assert {path: told[path] for path in changes} == changes
@@ -176,7 +176,7 @@ def test_valid_overrides_survive_the_way_through_a_file(
 
 @pytest.mark.parametrize("name", shipped())
 def test_every_shipped_scenario_resolves_and_says_why(name: str) -> None:
-    """A scenario with a fault, without a description or under another name would break it."""
+    """Fails if a scenario has a fault, no description or another name."""
     parameters = resolve(name)
     assert parameters.name == name
     assert len(parameters.description) > 30
@@ -187,7 +187,7 @@ def test_every_shipped_scenario_resolves_and_says_why(name: str) -> None:
 
 
 def test_shipped_scenarios_are_all_there() -> None:
-    """A shipped scenario that is lost, or a default that does not come first, would break it."""
+    """Fails if a shipped scenario is lost, or a default does not come first."""
     promised = set(
         "slowdown psm strong_oversight agent3_overseers self_oversight no_subdivisions".split()
     )
@@ -196,7 +196,7 @@ def test_shipped_scenarios_are_all_there() -> None:
 
 
 def test_a_base_chain_is_laid_upon_each_other(tmp_path: Path) -> None:
-    """A base that is ignored, or that wins over what is built on it, would break it."""
+    """Fails if a base is ignored, or wins over what is built on it."""
     low, high = tmp_path / "low.toml", tmp_path / "high.toml"
     low.write_text('base = "psm"\n[oversight]\naudit = 0.1\npenalty = 2.0\n')
     high.write_text(
@@ -214,7 +214,7 @@ def test_a_base_chain_is_laid_upon_each_other(tmp_path: Path) -> None:
 
 
 def test_a_base_that_comes_back_to_itself_is_refused(tmp_path: Path) -> None:
-    """An endless chain of bases would break it."""
+    """Fails if a chain of bases is endless."""
     one, other = tmp_path / "one.toml", tmp_path / "other.toml"
     one.write_text(f'base = "{other}"\n')
     other.write_text('base = "one.toml"\n')
@@ -234,7 +234,7 @@ def test_a_base_that_comes_back_to_itself_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_faulty_file_is_named_with_its_fault(tmp_path: Path, text: str, told: str) -> None:
-    """A fault in a file that is told without the file, or not as an `InputError`."""
+    """Fails if a fault in a file is reported without the file, or not as an `InputError`."""
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(InputError) as caught:
@@ -245,7 +245,7 @@ def test_a_faulty_file_is_named_with_its_fault(tmp_path: Path, text: str, told: 
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """A scenario that is no text, or that does not exist, told as anything but an `InputError`."""
+    """Fails if a missing file, or one that is no text, is not an `InputError`."""
     binary = tmp_path / "binary.toml"
     binary.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="cannot be read"):
@@ -258,7 +258,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["19 lists", str(2**63 - 1), str(-(2**63)), "[{a = [true]}]"])
 def test_a_file_may_nest_and_count_up_to_a_bound(tmp_path: Path, value: str) -> None:
-    """A bound that is met a level or a number too early would break it."""
+    """Fails if a bound is met a level or a number too early."""
     file = tmp_path / "file.toml"
     file.write_text(f"value = {'[' * 19 + ']' * 19 if value == '19 lists' else value}\n")
     assert read_toml(file).keys() == {"value"}
@@ -276,7 +276,7 @@ def test_a_file_may_nest_and_count_up_to_a_bound(tmp_path: Path, value: str) -> 
     ids=["20 lists", "9999 lists", "2^63", "-2^63-1", "within"],
 )
 def test_a_file_beyond_a_bound_is_refused(tmp_path: Path, value: str, told: str) -> None:
-    """A file that ends the program, or a number that no table can hold, would break it."""
+    """Fails if a file ends the program, or has a number that no table can hold."""
     file = tmp_path / "file.toml"
     file.write_text(f"value = {value}\n")
     with pytest.raises(InputError, match=rf"file\.toml: cannot be read: .*{told}"):
@@ -284,7 +284,7 @@ def test_a_file_beyond_a_bound_is_refused(tmp_path: Path, value: str, told: str)
 
 
 def test_a_name_or_path_of_nothing_is_told_as_what_it_is() -> None:
-    """A traceback of the system, or a path that is taken for the name of a scenario."""
+    """Fails if a system's traceback shows, or a path is taken for a scenario's name."""
     with pytest.raises(InputError, match="there is no scenario 'aaa"):
         resolve("a" * 5000)
     with pytest.raises(InputError, match="there is no scenario file 'nowhere/mine'"):
@@ -292,7 +292,7 @@ def test_a_name_or_path_of_nothing_is_told_as_what_it_is() -> None:
 
 
 def test_every_parameter_is_declared_with_its_meaning() -> None:
-    """A parameter without a meaning, a source or bounds that hold its default would break it."""
+    """Fails if a parameter lacks a meaning, a source or bounds that hold its default."""
     rows = table()
     assert len({row.path for row in rows}) == len(rows)
     for row in rows:
@@ -317,25 +317,25 @@ def test_every_parameter_is_declared_with_its_meaning() -> None:
     ],
 )
 def test_an_assignment_is_read_as_toml_or_as_a_word(text: str, parsed: tuple[str, Any]) -> None:
-    """A number read as text, or a word that must be quoted, would break it."""
+    """Fails if a number is read as text, or a word must be quoted."""
     assert parse_assignment(text) == parsed
 
 
 @pytest.mark.parametrize("text", ["", "copies", "=3", "copies="])
 def test_an_assignment_without_path_or_value_is_refused(text: str) -> None:
-    """An assignment that changes nothing without a word would break it."""
+    """Fails if an assignment silently changes nothing."""
     with pytest.raises(InputError, match="PATH=VALUE"):
         parse_assignment(text)
 
 
 def test_an_assignment_of_a_number_beyond_64_bits_is_refused() -> None:
-    """A number that is taken for a word, or that fails with a traceback, would break it."""
+    """Fails if such a number is taken for a word, or gives a traceback."""
     with pytest.raises(InputError, match=r"^--set copies: a whole number has more than 64 bits$"):
         parse_assignment(f"copies={2**63}")
 
 
 def test_divisions_are_as_many_as_a_rule_says_where_no_one_does() -> None:
-    """More divisions than teams, none, or a number that is not that of the model's page."""
+    """Fails if there are more divisions than teams, none, or not as many as in docs/model.md."""
     divisions = {1: 1, 2: 2, 3: 2, 8: 4, 32: 8, 128: 16}
     for teams, told in divisions.items():
         p = resolve(overrides={"copies": 2 * teams, "teams": teams})
@@ -345,7 +345,7 @@ def test_divisions_are_as_many_as_a_rule_says_where_no_one_does() -> None:
 
 
 def test_rounds_are_scaled_but_no_phase_is_lost() -> None:
-    """A phase scaled to nothing, or a factor that means nothing, would break it."""
+    """Fails if a phase is scaled to nothing, or a meaningless factor passes."""
     full, short = resolve(), scale_rounds(resolve(), 0.01)
     for name, phase in full.phases.items():
         assert short.phases[name].rounds == max(1, round(phase.rounds / 100))
@@ -358,7 +358,7 @@ def test_rounds_are_scaled_but_no_phase_is_lost() -> None:
 
 
 def test_the_fingerprint_is_that_of_the_numbers() -> None:
-    """A fingerprint that misses a parameter, or follows the wording or order, would break it."""
+    """Fails if it misses a parameter, or follows the wording or order."""
     full = resolve()
     assert fingerprint(resolve(full, {"name": "x", "description": "y"})) == fingerprint(full)
     panel = {"human": 0.25, "agent3": 0.75}
@@ -379,7 +379,7 @@ def test_the_fingerprint_is_that_of_the_numbers() -> None:
 
 
 def test_a_scenario_with_changes_repeats_a_run_whose_policy_changed() -> None:
-    """A change that comes a round early, late, or not at all would break it."""
+    """Fails if a change comes a round early, late, or not at all."""
     small = {"copies": 64, "teams": 4, "divisions": 2}
     start = resolve(resolve(), {f"phases.{k}.rounds": 3 for k in resolve().phases} | small)
     model = CollectiveModel(start, rng=1)
@@ -396,7 +396,7 @@ def test_a_scenario_with_changes_repeats_a_run_whose_policy_changed() -> None:
 
 
 def test_changes_are_written_and_read(tmp_path: Path) -> None:
-    """A file that forgets a change, its order or the type of its value would break it."""
+    """Fails if the file forgets a change, its order or the type of its value."""
     changes = [
         {"round": 3, "path": "oversight.penalty", "value": 9},
         {"round": 3, "path": "lab.response", "value": "retrain"},
@@ -419,6 +419,6 @@ def test_changes_are_written_and_read(tmp_path: Path) -> None:
     ],
 )
 def test_changes_are_checked_at_the_door(change: dict[str, object], told: str) -> None:
-    """A run that fails in round 2 instead of before the first would break it."""
+    """Fails if a run fails in round 2 instead of before the first."""
     with pytest.raises(InputError, match=told):
         resolve(overrides={"changes": [change]})

@@ -70,7 +70,7 @@ CODE = "__import__('os').system('touch escaped')"
 @pytest.mark.parametrize("text", [CODE, "{{ 7 * 7 }}", "$(touch escaped)", "../../escaped", "/etc"])
 @pytest.mark.usefixtures("no_pictures")  # what they draw is tried in test_figures.py
 def test_the_texts_of_a_scenario_are_texts(text: str, tmp_path: Path) -> None:
-    """A name, description or label that is executed, or decides where files go, would break it."""
+    """Fails if a name, description or label is executed, or decides where files go."""
     (tmp_path / "mine.toml").write_text(
         f'base = "ai2027"\nname = {json.dumps(text)}\ndescription = {json.dumps(text)}\n'
         f"[phases.pretraining]\nlabel = {json.dumps(text)}\n"
@@ -105,21 +105,21 @@ def with_plugin(tmp_path: Path) -> Path:
     ids=lambda words: words[0],
 )
 def test_a_folder_that_names_a_plugin_does_not_load_it(words: list[str], with_plugin: Path) -> None:
-    """A downloaded folder whose code runs when it is looked at would break it."""
+    """Fails if code in a downloaded folder runs when the folder is looked at."""
     code, fault = attempt(Case(words, ("run", "again")), with_plugin)
     assert (code, fault) == (0, "")
     assert REGISTRIES == plugins._OWN
 
 
 def test_reading_a_folder_loads_no_plugin(with_plugin: Path) -> None:
-    """The same by Python."""
+    """Fails if a folder that is read from Python loads its plug-in."""
     frames.load(with_plugin / "run")
     folder.read(with_plugin / "run")
     assert not plugins.loaded()
 
 
 def test_a_scenario_cannot_name_a_plugin() -> None:
-    """A key of a scenario that loads code would break it."""
+    """Fails if a key of a scenario loads code."""
     for key in ("plugin", "plugins"):
         with pytest.raises(InputError, match=rf"{key}.*there is no such parameter"):
             resolve(overrides={key: ["mine.py"]})
@@ -137,7 +137,7 @@ def requirements() -> dict[str, str]:
 
 
 def test_every_dependency_has_both_bounds() -> None:
-    """A release of somebody else's that changes results without our doing would break it."""
+    """Fails if a new release of a dependency can change results."""
     found = requirements()
     assert len(found) > 25
     for name, line in found.items():
@@ -147,7 +147,7 @@ def test_every_dependency_has_both_bounds() -> None:
 
 
 def test_every_dependency_is_pinned_within_its_bounds() -> None:
-    """A requirement that constraints.txt forgets, and pip then picks by itself, would break it."""
+    """Fails if constraints.txt forgets a requirement, so that pip picks by itself."""
     text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     pinned = {line.partition("==")[0].lower() for line in text.splitlines() if "==" in line}
     for name in requirements():

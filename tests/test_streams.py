@@ -33,7 +33,7 @@ def assert_same_run(one: CollectiveModel, other: CollectiveModel) -> None:
 def test_the_same_address_gives_the_same_draws_in_any_order(
     seed: int, one: tuple[str, int], other: tuple[str, int]
 ) -> None:
-    """A stream that remembers what was drawn before would break it."""
+    """Fails if a stream remembers what was drawn before."""
     streams = Streams(seed)
     first = streams.at(*one).random(5)
     streams.at(*other).random(3)
@@ -45,7 +45,7 @@ def test_the_same_address_gives_the_same_draws_in_any_order(
 def test_different_addresses_and_seeds_give_different_draws(
     seed: int, one: tuple[str, int], other: tuple[str, int]
 ) -> None:
-    """A part of the address that is left out of the key would break it."""
+    """Fails if a part of the address is left out of the key."""
     draws = Streams(seed).at(*one).random(4)
     assert (Streams(seed + 1).at(*one).random(4) != draws).any()
     assert (Streams(seed).at(one[0], one[1] + 1).random(4) != draws).any()
@@ -55,7 +55,7 @@ def test_different_addresses_and_seeds_give_different_draws(
 
 
 def test_neighboring_streams_are_uncorrelated() -> None:
-    """Seeds or rounds used as seed + 1 of a weak generator would break it."""
+    """Fails if seeds or rounds are used as seed + 1 of a weak generator."""
     n = 400
     streams = np.array([Streams(seed).at("x", r).random(n) for seed in (0, 1) for r in range(20)])
     correlations = np.corrcoef(streams)[np.triu_indices(len(streams), 1)]
@@ -64,19 +64,19 @@ def test_neighboring_streams_are_uncorrelated() -> None:
 
 
 def test_names_are_keyed_alike_on_every_machine() -> None:
-    """A key made with `hash`, which differs from process to process, would break it."""
+    """Fails if a key is made with `hash`, which differs from process to process."""
     drawn = Streams(7).at("training", 3).random(2)
     np.testing.assert_array_equal(drawn, [0.1508483369834721, 0.1594094168394804])
 
 
 @pytest.mark.parametrize("scenario", ["ai2027", "psm"])
 def test_same_scenario_and_seed_give_the_same_run(scenario: str) -> None:
-    """A draw without an address, or an order that depends on a hash, would break it."""
+    """Fails if a draw has no address, or an order depends on a hash."""
     assert_same_run(finished(3, scenario=scenario), finished(3, scenario=scenario))
 
 
 def test_a_run_does_not_depend_on_who_else_asks_the_streams() -> None:
-    """Streams handed out in order of demand would break it."""
+    """Fails if streams are handed out in order of demand."""
     undisturbed, disturbed = finished(5), small_model(5)
     names = ["tasks", "conduct", "oversight", "training", "mutation", "team contests", "rotation"]
     others = np.random.default_rng(0)
@@ -88,7 +88,7 @@ def test_a_run_does_not_depend_on_who_else_asks_the_streams() -> None:
 
 
 def test_different_seeds_give_different_runs() -> None:
-    """A seed that is ignored would break it."""
+    """Fails if a seed is ignored."""
     one, other = finished(1), finished(2)
     assert not one.records.rounds().equals(other.records.rounds())
     assert (one.population.latent != other.population.latent).any()
@@ -105,13 +105,13 @@ def test_different_seeds_give_different_runs() -> None:
     ids=lambda mechanism: next(iter(mechanism)),
 )
 def test_a_mechanism_that_never_acts_shifts_no_draw(mechanism: dict[str, object]) -> None:
-    """A mechanism that draws from the stream of another would break it."""
+    """Fails if a mechanism draws from the stream of another."""
     without = {"subdivisions.reshuffle": 0.0}
     assert_same_run(finished(4, **without), finished(4, **{**without, **mechanism}))
 
 
 def test_a_run_leaves_the_global_generator_alone() -> None:
-    """A call of `np.random.seed` or of a global draw would break it."""
+    """Fails if `np.random.seed` is called, or a global draw made."""
     before = np.random.get_state()  # noqa: NPY002
     finished(6)
     after = np.random.get_state()  # noqa: NPY002

@@ -56,7 +56,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_grid_has_every_combination_and_common_seeds() -> None:
-    """A combination left out, or replicates that differ between points, would break it."""
+    """Fails if a combination is left out, or replicates differ between points."""
     plan = Plan(load(SMALL))
     jobs = list(plan.jobs(range(len(plan))))
     shown = {tuple(f.shown(h) for f, h in zip(plan.factors, j.held, strict=True)) for j in jobs}
@@ -67,7 +67,7 @@ def test_a_grid_has_every_combination_and_common_seeds() -> None:
 
 
 def test_independent_random_numbers_differ_everywhere() -> None:
-    """Two runs on one seed would break it."""
+    """Fails if two runs have one seed."""
     plan = Plan(load(SMALL | {"random_numbers": "independent"}))
     assert len({job.seed for job in plan.jobs(range(8))}) == 8
 
@@ -83,7 +83,7 @@ def test_independent_random_numbers_differ_everywhere() -> None:
     ],
 )
 def test_samplers_fill_the_ranges(method: str, samples: int, points: int) -> None:
-    """Values out of range, a scale that is ignored, or points that change, would break it."""
+    """Fails if values leave their range, a scale is ignored, or points change."""
     plan = Plan(load(ranged(method, samples)))
     assert plan.points == points
     held = np.array([plan.held(point) for point in range(points)])
@@ -100,7 +100,7 @@ def test_samplers_fill_the_ranges(method: str, samples: int, points: int) -> Non
 
 
 def test_a_choice_sets_several_parameters() -> None:
-    """A label that sets only one of them, or is passed on as a value, would break it."""
+    """Fails if a label sets only one of them, or is passed on as a value."""
     panels = {
         kind: {
             f"phases.{phase}.panel": {kind: 1.0} for phase in ("agency_training", "training_agent4")
@@ -175,7 +175,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_designs_get_one_clear_line(case: str) -> None:
-    """A design that fails in the middle of the night instead of at once would break it."""
+    """Fails if a design fails in the middle of the night instead of at once."""
     design, told = BAD[case]
     with pytest.raises(InputError) as caught:
         load(design)
@@ -187,7 +187,7 @@ def test_bad_designs_get_one_clear_line(case: str) -> None:
 def test_bad_arguments_on_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A traceback, or a scheduler that is waited for without end, would break it."""
+    """Fails if a traceback shows, or a scheduler is waited for without end."""
     design = tmp_path / "design.toml"
     design.write_text("[factors]\n'oversight.audit' = [0.1]\n")
     out = ["--out", str(tmp_path / "out")]
@@ -206,7 +206,7 @@ def test_bad_arguments_on_the_command_line(
 def test_a_dry_run_tells_what_there_would_be(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A dry run that writes something, or counts wrongly, would break it."""
+    """Fails if a dry run writes something, or counts wrongly."""
     design = ROOT / "designs" / "audits.toml"
     options = [
         "--dry-run",
@@ -227,7 +227,7 @@ def test_a_dry_run_tells_what_there_would_be(
 
 @pytest.mark.parametrize("path", sorted((ROOT / "designs").glob("*.toml")), ids=lambda p: p.stem)
 def test_shipped_designs_are_sound(path: Path) -> None:
-    """A design that a change of the parameters made invalid would break it."""
+    """Fails if a change of the parameters makes a design invalid."""
     assert 50 < len(Plan(load(path))) < 2000
 
 
@@ -235,7 +235,7 @@ def test_shipped_designs_are_sound(path: Path) -> None:
 
 
 def test_a_row_is_what_the_model_says(small: Path) -> None:
-    """A row of other parameters or another seed than it says would break it."""
+    """Fails if a row has other parameters or another seed than it says."""
     row = read(small).iloc[5]
     told = {name: row[name] for name in SMALL["factors"]}
     parameters = scale_rounds(resolve("ai2027", {"copies": 64, **told}), 0.02)
@@ -250,7 +250,7 @@ def test_a_row_is_what_the_model_says(small: Path) -> None:
 
 
 def test_tables_beside_the_runs(small: Path) -> None:
-    """Tables that lack runs, or do not agree with each other, would break it."""
+    """Fails if tables lack runs, or do not agree with each other."""
     runs, rounds = read(small), read(small, "rounds")
     assert list(runs["run"]) == list(range(8))
     assert runs["run_id"].is_unique
@@ -264,7 +264,7 @@ def test_tables_beside_the_runs(small: Path) -> None:
 
 
 def test_one_line_of_pandas_reads_a_sweep(small: Path) -> None:
-    """Files that other programs cannot read, or read twice, would break it."""
+    """Fails if other programs cannot read the files, or read them twice."""
     table = pd.read_parquet(small / "runs")
     assert len(table) == 8
     assert table.drop(columns="run").equals(read(small).drop(columns="run"))
@@ -280,7 +280,7 @@ def test_one_line_of_pandas_reads_a_sweep(small: Path) -> None:
     ],
 )
 def test_runs_stop_by_rule(stop: dict[str, Any], rounds: int | None) -> None:
-    """A rule that is ignored, or one that ends other runs, would break it."""
+    """Fails if a rule is ignored, or ends other runs."""
     table = sweep(SMALL | {"replicates": 1, "stop": stop}, workers=0)
     total = sum(p.rounds for p in scale_rounds(resolve(), 0.02).phases.values())
     assert set(table["rounds"]) == {rounds or total}
@@ -288,7 +288,7 @@ def test_runs_stop_by_rule(stop: dict[str, Any], rounds: int | None) -> None:
 
 
 def test_failures_are_rows_and_all_else_is_done(tmp_path: Path) -> None:
-    """One bad point that ends the sweep, or is lost without a word, would break it."""
+    """Fails if one bad point ends the sweep, or is silently lost."""
     table = sweep(AUDITS | {"replicates": 2}, tmp_path, simulate=troubled, workers=0)
     assert list(table["oversight.audit"]) == [0.4, 0.4, 0.5, 0.5]
     assert table.attrs == {"planned": 10, "done": 4, "failed": 6}
@@ -296,14 +296,14 @@ def test_failures_are_rows_and_all_else_is_done(tmp_path: Path) -> None:
     assert "RuntimeError: the point is cursed" in found.loc[0.1, "message"]
     assert "cursed" in found.loc[0.1, "traceback"]
     assert found.loc[0.2, "message"] == "ran out of memory"
-    assert found.loc[0.3, "message"] == "value is nan, which is no number"
+    assert found.loc[0.3, "message"] == "value is nan, not a finite number"
     assert set(pq.read_schema(next((tmp_path / "failures").iterdir())).names) >= {"run", "seed"}
 
 
 def test_failed_runs_are_done_again_only_if_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A resume that repeats failures for ever, or a retry that repeats all, would break it."""
+    """Fails if a resume repeats failures for ever, or a retry repeats everything."""
     sweep(AUDITS, tmp_path, simulate=troubled, workers=0)
     resumed = sweep(AUDITS, tmp_path, simulate=troubled, workers=0, resume=True)
     assert resumed.attrs["failed"] == 3
@@ -323,7 +323,7 @@ def test_failed_runs_are_done_again_only_if_asked(
 def test_exit_code_and_words_of_a_sweep_with_failures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sweep with failures that looks like one without would break it."""
+    """Fails if a sweep with failures looks like one without."""
     real = work.simulate
     monkeypatch.setattr(
         work, "simulate", lambda work, p, seed: (troubled(p, seed), real(work, p, seed))[1]
@@ -339,7 +339,7 @@ def test_exit_code_and_words_of_a_sweep_with_failures(
 
 
 def test_two_workers_give_the_same_table(small: Path) -> None:
-    """Results that depend on who ran them would break it."""
+    """Fails if results depend on who ran them."""
     pd.testing.assert_frame_equal(sweep(SMALL, workers=2), read(small), check_exact=True)
 
 
@@ -347,7 +347,7 @@ def test_two_workers_give_the_same_table(small: Path) -> None:
 
 
 def test_a_folder_holds_one_sweep(small: Path, tmp_path: Path) -> None:
-    """Another design, other code or foreign files mixed with a sweep would break it."""
+    """Fails if another design, other code or foreign files are mixed with a sweep."""
     design = SMALL | {"keep": ["phases", "rounds", "ledger"]}
     with pytest.raises(InputError, match="--resume goes on"):
         sweep(design, small, workers=0)
@@ -361,7 +361,7 @@ def test_a_folder_holds_one_sweep(small: Path, tmp_path: Path) -> None:
 
 
 def test_other_code_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table half from one version of the model and half from another would break it."""
+    """Fails if a table is half from one version of the model and half from another."""
     sweep(AUDITS, tmp_path, simulate=trivial, workers=0)
     monkeypatch.setattr("multicopy.analysis.many.driver.code_version", lambda: "another")
     with pytest.raises(InputError, match="another version"):
@@ -369,7 +369,7 @@ def test_other_code_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_second_sweep_is_refused_and_a_dead_ones_lock_is_not(tmp_path: Path) -> None:
-    """Two writers in one folder, or a folder that a killed sweep locks for ever, would break it."""
+    """Fails if one folder has two writers, or a killed sweep locks it for ever."""
     below, above = os.pipe()
     holder = os.fork()
     if holder == 0:
@@ -407,7 +407,7 @@ def in_parts(undisturbed: Path, tmp_path: Path) -> Path:
 def test_a_truncated_part_is_told_and_done_again(
     table: str, in_parts: Path, undisturbed: Path
 ) -> None:
-    """A damaged part that ends the sweep, hides, or takes others with it, would break it."""
+    """Fails if a damaged part ends the sweep, hides, or takes others with it."""
     part = in_parts / table / "part-000003.parquet"
     part.write_bytes(part.read_bytes()[:-200])
     with pytest.raises(InputError, match=f"{table}/part-000003.parquet is damaged"):
@@ -422,7 +422,7 @@ def test_a_truncated_part_is_told_and_done_again(
 
 
 def test_a_flipped_byte_is_found(in_parts: Path) -> None:
-    """A table read with wrong numbers in it would break it."""
+    """Fails if a table is read with wrong numbers in it."""
     part = in_parts / "runs" / "part-000002.parquet"
     column = pq.read_metadata(part).row_group(0).column(0)
     content = bytearray(part.read_bytes())
@@ -433,7 +433,7 @@ def test_a_flipped_byte_is_found(in_parts: Path) -> None:
 
 
 def test_what_a_kill_left_over_is_removed(in_parts: Path, undisturbed: Path) -> None:
-    """Half of a part counted, or events twice after a resume, would break it."""
+    """Fails if half a part counts, or events count twice after a resume."""
     events = read(in_parts, "events")
     (in_parts / "checksums" / "part-000004.sha256").unlink()  # its tables were written before
     (in_parts / "runs" / ".part-000009.parquet.part").write_bytes(b"PAR1 half")
@@ -446,14 +446,14 @@ def test_what_a_kill_left_over_is_removed(in_parts: Path, undisturbed: Path) -> 
 
 
 def test_a_missing_table_is_found(in_parts: Path) -> None:
-    """Events of a run that are gone without a word would break it."""
+    """Fails if the events of a run are silently gone."""
     (in_parts / "events" / "part-000001.parquet").unlink()
     with pytest.raises(InputError, match=r"events/part-000001.parquet is missing"):
         read(in_parts)
 
 
 def test_a_full_disk_stops_the_sweep_and_loses_nothing(tmp_path: Path) -> None:
-    """A part half written, or a traceback, when the system refuses to write would break it."""
+    """Fails if a refused write leaves half a part, or a traceback."""
     design, out = tmp_path / "design.toml", tmp_path / "out"
     tree = SMALL | {"keep": ["rounds"]}
     design.write_text(
@@ -478,7 +478,7 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_the_manifest_tells_how_to_make_it_again(small: Path) -> None:
-    """A table of which nobody knows whence it came would break it."""
+    """Fails if nobody knows where a table comes from."""
     told = json.loads((small / store.MANIFEST).read_text())
     assert told["complete"] is True
     assert told["design"]["factors"] == SMALL["factors"]
@@ -487,7 +487,7 @@ def test_the_manifest_tells_how_to_make_it_again(small: Path) -> None:
 
 
 def test_a_folder_of_a_newer_layout_is_refused(tmp_path: Path) -> None:
-    """Numbers read in a layout that they were not written in would break it."""
+    """Fails if numbers are read in a layout that they were not written in."""
     (tmp_path / store.MANIFEST).write_text('{"schema": 99}')
     with pytest.raises(InputError, match="version 99"):
         read(tmp_path)
@@ -506,7 +506,7 @@ class Vanishing(InProcess):
 
 
 def test_a_lost_engine_keeps_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs that were done and are thrown away when the cluster dies would break it."""
+    """Fails if finished runs are thrown away when the cluster dies."""
     monkeypatch.setattr("multicopy.analysis.many.engine.InProcess", Vanishing)
     monkeypatch.setattr("multicopy.analysis.many.driver.CHUNK_SECONDS", 0.0)
     with pytest.raises(Stopped, match="scheduler is gone"):
@@ -519,7 +519,7 @@ def test_a_lost_engine_keeps_what_was_done(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_salibs_own_interface_runs_the_model() -> None:
-    """An entry point that SALib cannot call would break it."""
+    """Fails if SALib cannot call an entry point."""
     from SALib import ProblemSpec
 
     names = ["oversight.audit", "oversight.rotation"]
@@ -537,7 +537,7 @@ def test_salibs_own_interface_runs_the_model() -> None:
 
 
 def test_the_check_of_a_design_is_quick_for_a_million_runs() -> None:
-    """A check or a plan that grows with the number of runs in memory would break it."""
+    """Fails if a check or a plan grows in memory with the number of runs."""
     design = load(ranged("random", 1_000_000))
     check(design)
     plan = Plan(design)
@@ -546,7 +546,7 @@ def test_the_check_of_a_design_is_quick_for_a_million_runs() -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    """A command line that loads Dask to print its help would break it."""
+    """Fails if the command line loads Dask to print its help."""
     script = (
         "import sys; from multicopy.analysis.commands.cli import parser; parser()\n"
         "print([m for m in ('dask', 'distributed', 'SALib', 'pandas', 'mesa') if m in sys.modules])"

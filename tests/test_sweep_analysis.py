@@ -44,7 +44,7 @@ def swept(tree: dict[str, Any], simulate: Any) -> tuple[Design, pd.DataFrame]:
 
 
 def test_sobol_indices_of_a_linear_function() -> None:
-    """Indices of the wrong factor, or values in another order than the points, would break it."""
+    """Fails if indices are of the wrong factor, or values not in the order of the points."""
     design, runs = swept(THREE | {"method": "saltelli", "samples": 256}, linear)
     table = sensitivity.indices(runs, design, ["y", "z"]).set_index(["measure", "factor"])
     assert table.loc["y", "S1"].to_numpy() == pytest.approx([0.9, 0.1, 0.0], abs=0.05)
@@ -55,7 +55,7 @@ def test_sobol_indices_of_a_linear_function() -> None:
 
 
 def test_sobol_indices_do_not_depend_on_the_order_of_rows() -> None:
-    """An analysis that takes rows as they come from the workers would break it."""
+    """Fails if the analysis takes rows as they come from the workers."""
     design, runs = swept(THREE | {"method": "saltelli", "samples": 16, "replicates": 2}, linear)
     mixed = runs.sample(frac=1, random_state=1)
     once, again = (sensitivity.indices(r, design, ["y"]) for r in (runs, mixed))
@@ -63,7 +63,7 @@ def test_sobol_indices_do_not_depend_on_the_order_of_rows() -> None:
 
 
 def test_morris_screening_of_a_linear_function() -> None:
-    """Effects per other units than the factor's range would break it."""
+    """Fails if effects have other units than the factor's range."""
     design, runs = swept(THREE | {"method": "morris", "samples": 10}, linear)
     table = sensitivity.indices(runs, design, ["y"])
     assert table["mu_star"].to_numpy() == pytest.approx([3, 1, 0], abs=1e-9)
@@ -71,7 +71,7 @@ def test_morris_screening_of_a_linear_function() -> None:
 
 
 def test_sensitivity_refuses_what_it_cannot_do() -> None:
-    """Indices of an incomplete scheme, or of a measure that never moves, would break it."""
+    """Fails if an incomplete scheme, or a measure that never moves, gets indices."""
     design, runs = swept(THREE | {"method": "saltelli", "samples": 4}, linear)
     with pytest.raises(InputError, match="1 of 20 points have no run"):
         sensitivity.indices(runs[runs["point"] != 7], design, ["y"])
@@ -86,7 +86,7 @@ BOXED["factors"] = THREE["factors"] | {"oversight.panel_rule": ["one", "any", "m
 
 
 def test_discovery_finds_the_box_that_is_there() -> None:
-    """A box of the wrong factors, or coverage mistaken for density, would break it."""
+    """Fails if the box has the wrong factors, or coverage is mistaken for density."""
     pytest.importorskip("ema_workbench")
     design, runs = swept(BOXED, boxed)
     box = discovery.discover(runs, design, "captured")
@@ -105,7 +105,7 @@ def test_discovery_finds_the_box_that_is_there() -> None:
 
 
 def test_discovery_refuses_what_it_cannot_do() -> None:
-    """A box about an outcome that never came, or from a handful of runs, would break it."""
+    """Fails if an outcome that never came, or a handful of runs, gets a box."""
     design, runs = swept(BOXED | {"samples": 60}, boxed)
     with pytest.raises(InputError, match="caught came in none of the runs"):
         discovery.discover(runs, design, "caught")
@@ -116,7 +116,7 @@ def test_discovery_refuses_what_it_cannot_do() -> None:
 
 
 def test_a_map_holds_the_share_and_number_of_runs_of_each_cell() -> None:
-    """Cells mixed up, or runs left out at the edges of bins, would break it."""
+    """Fails if cells are mixed up, or runs left out at the edges of bins."""
     design, runs = swept(BOXED, boxed)
     axes = ("captured", "oversight.rotation", "oversight.panel_rule", None)
     cells = phase_map.table(runs, design, *axes)
@@ -135,7 +135,7 @@ def test_a_map_holds_the_share_and_number_of_runs_of_each_cell() -> None:
 
 
 def test_a_map_needs_factors_of_the_design() -> None:
-    """A traceback for a misspelt factor would break it."""
+    """Fails if a misspelled factor gives a traceback."""
     design, runs = swept(BOXED | {"samples": 20}, boxed)
     with pytest.raises(InputError, match=r"no factor 'oversight\.audits'; did you mean"):
         phase_map.table(runs, design, "captured", "oversight.audits", "oversight.debate")
@@ -144,7 +144,7 @@ def test_a_map_needs_factors_of_the_design() -> None:
 
 
 def test_the_commands_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A command that cannot read what `sweep` wrote would break it."""
+    """Fails if a command cannot read what `sweep` wrote."""
     design, out = tmp_path / "small.toml", tmp_path / "out"
     design.write_text(
         "method = 'saltelli'\nsamples = 2\nrounds_scale = 0.02\n[fixed]\ncopies = 64\n[factors]\n"
@@ -164,7 +164,7 @@ def test_the_commands_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_design_in_the_docs_is_sound() -> None:
-    """Documentation that the program refuses would break it."""
+    """Fails if the program refuses a design of the documentation."""
     text = (ROOT / "docs" / "sweeps.md").read_text()
     (block,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     design = load(tomllib.loads(block))

@@ -1,4 +1,4 @@
-"""Sweeps that end at any event in the file system, killed or for want of room, and go on."""
+"""Sweeps that end at any event in the file system, killed or out of disk space, and go on."""
 
 from __future__ import annotations
 

@@ -190,11 +190,11 @@ RETURNED: dict[str, tuple[Any, str]] = {
     "fewer": ({}, "it lacks 'mine', which they have"),
     "a text": ({"mine": "high"}, "'mine' = 'high', which was a number"),
     "no mapping": (3.0, "returned float, not a mapping"),
-    "no name": ({"mine": 1.0, 3: 1.0}, "a measure 3, whose name is no text"),
-    "nothing": ({"mine": None}, "mine is None, which is no number"),
-    "a list": ({"mine": [1.0, 2.0]}, "mine is [1.0, 2.0], which is no number"),
-    "too much": ({"mine": 10**400}, "which is no number"),
-    "infinity": ({"mine": float("inf")}, "mine is inf, which is no number"),
+    "no name": ({"mine": 1.0, 3: 1.0}, "a measure 3, whose name is not text"),
+    "nothing": ({"mine": None}, "mine is None, not a finite number"),
+    "a list": ({"mine": [1.0, 2.0]}, "mine is [1.0, 2.0], not a finite number"),
+    "too much": ({"mine": 10**400}, "not a finite number"),
+    "infinity": ({"mine": float("inf")}, "mine is inf, not a finite number"),
     "half a sign": ({"mine": 1.0, "\ud800": "\ud800"}, "which none of they have"),
     "a column": (
         {"mine": 1.0, "phase": 3.0},
@@ -249,7 +249,7 @@ def test_every_column_that_the_readers_know_is_guarded() -> None:
 
 
 class Odd(Exception):
-    """An error that cannot be told."""
+    """An error whose text cannot be made."""
 
     def __str__(self) -> str:
         raise RuntimeError("no words")
@@ -336,7 +336,7 @@ def test_a_run_past_its_limit_is_a_failure(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_every_way_of_not_ending_is_told_as_what_is_known(workers: int, tmp_path: Path) -> None:
-    """Fails if a run that is stuck or dies is told as another thing, or takes others with it."""
+    """Fails if a run that is stuck or dies is reported as something else, or takes down others."""
     levels = {"oversight.audit": [*TOLD, 0.6, 0.7]}
     design = {"run_limit_seconds": 1, "factors": levels}
     assert len(sweep(design, tmp_path / "limit", simulate=hard, workers=workers)) == 2

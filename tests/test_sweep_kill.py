@@ -32,7 +32,7 @@ def drill_folder(design: Path) -> Path:
 def test_the_table_is_the_same_for_any_number_of_workers(
     drill: tuple[Path, pd.DataFrame], tmp_path: Path
 ) -> None:
-    """Results that depend on who ran them, or in what order, would break it."""
+    """Fails if results depend on who ran them, or in what order."""
     design, undisturbed = drill
     for workers in (1, 2, 4):
         pd.testing.assert_frame_equal(sweep(design, workers=workers), undisturbed, check_exact=True)
@@ -42,7 +42,7 @@ def test_the_table_is_the_same_for_any_number_of_workers(
 
 
 def test_workers_killed_in_the_middle(drill: tuple[Path, pd.DataFrame], tmp_path: Path) -> None:
-    """Runs lost, or done twice, when the system kills a worker would break it."""
+    """Fails if runs are lost, or done twice, when the system kills a worker."""
     design, undisturbed = drill
     out = tmp_path / "out"
     process = start("sweep", str(design), "--workers", "2", "--out", str(out))
@@ -58,7 +58,7 @@ def test_workers_killed_in_the_middle(drill: tuple[Path, pd.DataFrame], tmp_path
 
 
 def test_workers_killed_while_they_start(tmp_path: Path) -> None:
-    """A sweep that waits for ever for workers that Dask does not replace would break it."""
+    """Fails if the sweep waits for ever for workers that Dask does not replace."""
     design, out = tmp_path / "long.toml", tmp_path / "out"
     design.write_text(DRILL.replace("replicates = 15", "replicates = 150"))
     process = start("sweep", str(design), "--workers", "2", "--out", str(out))
@@ -91,7 +91,7 @@ def spoil(out: Path, moments: random.Random) -> None:
 def test_the_whole_sweep_killed_at_ten_random_moments(
     drill: tuple[Path, pd.DataFrame], tmp_path: Path
 ) -> None:
-    """A part half written, a stale lock, runs lost or done twice would break it.
+    """Fails if half a part or a stale lock is left, or runs are lost or done twice.
 
     Each time a part of some table is damaged as well.
     """
@@ -117,7 +117,7 @@ def test_the_whole_sweep_killed_at_ten_random_moments(
 def test_the_scheduler_killed_in_the_middle(
     drill: tuple[Path, pd.DataFrame], tmp_path: Path
 ) -> None:
-    """A sweep that hangs, or loses what it had, when its scheduler dies would break it."""
+    """Fails if a sweep hangs, or loses what it had, when its scheduler dies."""
     design, undisturbed = drill
     out = tmp_path / "out"
     with cluster(tmp_path / "cluster") as (address, scheduler):
@@ -138,7 +138,7 @@ def test_the_scheduler_killed_in_the_middle(
 
 
 def test_a_run_that_kills_its_worker_is_a_failure_and_the_only_one(tmp_path: Path) -> None:
-    """Blaming the runs that shared its chunk, or retrying it for ever, would break it."""
+    """Fails if the other runs of its chunk are blamed, or it is retried for ever."""
     design = {"replicates": 6, "factors": {"oversight.audit": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]}}
     table = sweep(design, tmp_path, simulate=deadly, workers=2)
     assert sorted(table["run"]) == list(range(6, 36))

@@ -24,7 +24,7 @@ from multicopy.model.table import Table
 
 @given(st.lists(st.integers(0, 9), max_size=12), st.tuples(st.integers(0, 60), st.integers(0, 60)))
 def test_what_is_read_is_what_was_added(added: list[int], cut: tuple[int, int]) -> None:
-    """A row that is lost, doubled or out of place where a buffer is spilled would break it."""
+    """Fails if a row is lost, doubled or out of place where a buffer is spilled."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(table, "BUFFER", 3 * 2 * 8)
         held, rows = Table(("a", "b")), np.arange(2.0 * sum(added)).reshape(-1, 2)
@@ -49,7 +49,7 @@ def test_what_is_read_is_what_was_added(added: list[int], cut: tuple[int, int]) 
 
 
 def test_tables_that_spill_are_those_that_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A frame, row or event that depends on where its numbers lie would break it."""
+    """Fails if a frame, row or event depends on where its numbers lie."""
 
     def told() -> list[pd.DataFrame]:
         model = small_model(1)
@@ -80,7 +80,7 @@ def test_tables_that_spill_are_those_that_do_not(monkeypatch: pytest.MonkeyPatch
 def test_a_folder_in_parts_is_the_folder_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Categories that differ between the parts of a table would break it."""
+    """Fails if categories differ between the parts of a table."""
     model = finished(1)
     for name in ("whole", "parts"):
         folder.write(tmp_path / name, model, {})
@@ -93,7 +93,7 @@ def test_a_folder_in_parts_is_the_folder_at_once(
 
 
 def test_memory_does_not_grow_with_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records, ledger, events or Mesa's collector that keep all rounds in memory would break it.
+    """Fails if records, ledger, events or Mesa's collector keep all rounds in memory.
 
     As dictionaries 600 rounds took 3 MB.
     """
@@ -115,7 +115,7 @@ def test_memory_does_not_grow_with_the_rounds(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_names_of_labels_come_first() -> None:
-    """Columns in another order than their numbers would break it."""
+    """Fails if columns have another order than their numbers."""
     rows = finished(1).records.rows
     assert tuple(rows[0])[: len(LABELS)] == tuple(LABELS)
     assert tuple(rows._table.columns)[: len(LABELS)] == tuple(LABELS)
@@ -123,7 +123,7 @@ def test_names_of_labels_come_first() -> None:
 
 
 def test_an_event_is_that_of_its_place() -> None:
-    """A first or last event beyond the log, or one of no team told of team 0, would break it."""
+    """Fails if a first or last event is beyond the log, or one of no team is of team 0."""
     log = finished(2).records.events
     told, size = list(log), len(log)
     assert [log[at] for at in range(size)] == [log[at - size] for at in range(size)] == told
@@ -136,7 +136,7 @@ def test_an_event_is_that_of_its_place() -> None:
 
 
 def test_what_mesa_reads_of_a_measure_is_a_sequence() -> None:
-    """A place, slice or end that Mesa's batches ask for, and get of another round."""
+    """Fails if a place, slice or end that Mesa's batches ask for is of another round."""
     model = finished(1)
     for name in ("capture", "phase", "round", "date"):
         kept, told = Kept(model.records.rows, name), [row[name] for row in model.records.rows]

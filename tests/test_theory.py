@@ -22,7 +22,7 @@ QUICK = ("T1", "T2", "T3", "T5", "T6", "T9", "T11", "T12", "T13", "T14", "T15")
 
 @pytest.mark.parametrize("key", QUICK)
 def test_an_oracle_holds_in_a_small_sample(key: str) -> None:
-    """A mechanism that departs from theory would break it (false alarm 1e-6 a check)."""
+    """Fails if a mechanism departs from theory (false alarm 1e-6 a check)."""
     checks = list(theory.validate(theory.choose([key]), replicates=1000, seed=11))
     assert checks
     assert [check for check in checks if not check.passed] == []
@@ -31,7 +31,7 @@ def test_an_oracle_holds_in_a_small_sample(key: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("key", theory.ORACLES)
 def test_an_oracle_holds_with_default_replicates(key: str) -> None:
-    """A small departure from theory would break it (false alarm 1e-6 a check)."""
+    """Fails if a mechanism departs a little from theory (false alarm 1e-6 a check)."""
     checks = list(theory.validate(theory.choose([key]), seed=5))
     assert [check for check in checks if not check.passed] == []
 
@@ -43,7 +43,7 @@ def failing(key: str, replicates: int = 2000, **settings: Any) -> list[theory.Ch
 
 
 def test_a_squared_advantage_turns_t2_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An oracle that passes when the loser wins as often as the winner would break it."""
+    """Fails if the oracle passes when the loser wins as often as the winner."""
 
     def squared(score: np.ndarray, source: np.ndarray, p: Any, rng: Any) -> object:
         teams, size = score.shape
@@ -60,7 +60,7 @@ def test_a_squared_advantage_turns_t2_red(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_self_challenge_turns_t1_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An oracle blind to copies that challenge themselves would break it."""
+    """Fails if the oracle is blind to copies that challenge themselves."""
     whole = training.challenge
 
     def lazy(score: np.ndarray, source: np.ndarray, p: object, rng: object) -> object:
@@ -73,13 +73,13 @@ def test_self_challenge_turns_t1_red(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_contest_that_ignores_standing_turns_t9_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An oracle blind to selection among teams would break it."""
+    """Fails if the oracle is blind to selection among teams."""
     monkeypatch.setattr(competition, "logistic", lambda x: np.full_like(x, 0.5))
     assert failing("T9", 8000)
 
 
 def test_a_mutation_of_half_the_size_turns_t6_and_t15_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Oracles blind to the size of mutations would break it."""
+    """Fails if the oracles are blind to the size of mutations."""
     whole = training.mutation_steps
     monkeypatch.setattr(training, "mutation_steps", lambda *a: 0.5 * whole(*a))
     assert failing("T6")
@@ -87,7 +87,7 @@ def test_a_mutation_of_half_the_size_turns_t6_and_t15_red(monkeypatch: pytest.Mo
 
 
 def test_a_tournament_of_one_less_turns_t5_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An oracle blind to the size of tournaments would break it."""
+    """Fails if the oracle is blind to the size of tournaments."""
     whole = training.RULES["tournament"]
 
     def smaller(score: object, source: object, p: training.Training, rng: object) -> object:
@@ -99,7 +99,7 @@ def test_a_tournament_of_one_less_turns_t5_red(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_change_that_forgets_a_row_turns_t4_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ledger that is compared with itself would break it."""
+    """Fails if the ledger is compared with itself."""
     whole = Population.apply
 
     def careless(self: Population, *changes: Changes) -> list[tuple[str, np.ndarray]]:
@@ -110,7 +110,7 @@ def test_a_change_that_forgets_a_row_turns_t4_red(monkeypatch: pytest.MonkeyPatc
 
 
 def test_another_game_parameter_turns_t11_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An oracle that does not read the simulator's games would break it."""
+    """Fails if the oracle does not read the simulator's games."""
     games = dict(oversight.GAMES)
     games["mafia"] = games["wargames"]
     monkeypatch.setattr(oversight, "GAMES", games)
@@ -118,7 +118,7 @@ def test_another_game_parameter_turns_t11_red(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_twice_the_strength_turns_t3_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An oracle blind to how strongly payoffs select would break it."""
+    """Fails if the oracle is blind to how strongly payoffs select."""
     whole = training.challenge
 
     def stronger(score: object, source: object, p: training.Training, rng: object) -> object:
@@ -129,7 +129,7 @@ def test_twice_the_strength_turns_t3_red(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_half_the_migration_turns_t7_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An oracle blind to how many children change teams would break it."""
+    """Fails if the oracle is blind to how many children change teams."""
     whole = training.sources
     monkeypatch.setattr(training, "sources", lambda home, m, rng: whole(home, m / 2, rng))
     assert failing("T7", n=5, d=6, m=0.2)
@@ -137,7 +137,7 @@ def test_half_the_migration_turns_t7_red(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.slow
 def test_a_winner_of_any_standing_turns_t8_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An oracle blind to which team overwrites the others would break it."""
+    """Fails if the oracle is blind to which team overwrites the others."""
     whole = competition.RULES["overwrite"]
 
     def any_team(population: object, rank: object, lost: object, rate: object, p: Any, rng: object):
@@ -150,14 +150,14 @@ def test_a_winner_of_any_standing_turns_t8_red(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_larger_mutations_turn_t10_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An oracle blind to the size of mutations would break it."""
+    """Fails if the oracle is blind to the size of mutations."""
     whole = training.mutation_steps
     monkeypatch.setattr(training, "mutation_steps", lambda *a: 1.3 * whole(*a))
     assert failing("T10")
 
 
 def test_more_audits_than_asked_turn_t12_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An oracle that takes the number of audits as given would break it."""
+    """Fails if the oracle takes the number of audits as given."""
     whole = oversight.assign
     monkeypatch.setattr(
         oversight,
@@ -168,7 +168,7 @@ def test_more_audits_than_asked_turn_t12_red(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_larger_temptation_turns_t13_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An oracle that computes the violations itself would break it."""
+    """Fails if the oracle computes the violations itself."""
     whole = oversight.conducts.violation_probabilities
     monkeypatch.setattr(
         oversight.conducts,
@@ -179,7 +179,7 @@ def test_a_larger_temptation_turns_t13_red(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_backchaining_charged_twice_turns_t14_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An oracle that does not ask the simulator for the cost of deriving goals would break it."""
+    """Fails if the oracle does not ask the simulator for the cost of deriving goals."""
     whole = oversight.drives.spend_effort
 
     def twice(acts: object, useful: object, draws: object, diverted: object, p: Any, out: object):
@@ -205,7 +205,7 @@ T8_SETTINGS = (
 def test_the_threshold_of_a_collective_trait_holds_elsewhere(
     n: int, d: int, m: float, epsilon: float
 ) -> None:
-    """A threshold that is right for one setting alone would break it (false alarm 1e-6 a check)."""
+    """Fails if the threshold is right for one setting alone (false alarm 1e-6 a check)."""
     below, above = structure.t8_collective_trait(
         2000, np.random.default_rng(3), n=n, d=d, m=m, epsilon=epsilon
     )
@@ -216,7 +216,7 @@ def test_the_threshold_of_a_collective_trait_holds_elsewhere(
 
 
 def test_figures_are_drawn_of_what_was_measured(tmp_path: Path) -> None:
-    """A figure of other numbers than the oracle's, or a missing one, would break it."""
+    """Fails if a figure has other numbers than the oracle's, or is missing."""
     (oracle,) = theory.choose(["T9"]).values()
     table = figures.points("T9", oracle.function, 200, 0)
     assert list(table["x"]) == list(figures.CURVES["T9"].values)
@@ -337,7 +337,7 @@ def test_the_recursion_comes_to_its_equilibrium() -> None:
 
 
 def test_published_constants_of_selection() -> None:
-    """Closed forms that differ from the published figures would break it."""
+    """Fails if closed forms differ from the published figures."""
     assert quantitative.truncation_intensity(10, 50) == pytest.approx(1.371784, abs=1e-5)
     assert quantitative.expected_maximum(3) == pytest.approx(0.846284, abs=1e-6)
     assert structure.neutral_structure(10, 20, 0.05, 0.0, 0.01).f_st == pytest.approx(

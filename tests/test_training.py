@@ -61,7 +61,7 @@ def drawn_parents(rule: str, score: np.ndarray, p: Training, seed: int = 0) -> n
 
 @pytest.mark.parametrize(("lead", "beta"), [(0.0, 8.0), (0.1, 8.0), (-0.4, 2.0), (0.5, 3.0)])
 def test_a_challenge_is_won_by_the_logistic_of_the_lead(lead: float, beta: float) -> None:
-    """Another rule than Fermi's, or a rate that is not the declared one, would break it."""
+    """Fails if the rule is not Fermi's, or the rate is not the declared one."""
     score = np.tile(np.array([0.0, lead], np.float32), (40_000, 1))
     p = Training(strength=beta, challenge_rate=0.6)
     replaced = challenge(score, own_team(40_000, 2), p, Numbers(1)).replaced
@@ -70,7 +70,7 @@ def test_a_challenge_is_won_by_the_logistic_of_the_lead(lead: float, beta: float
 
 
 def test_every_mate_challenges_equally_often_and_nobody_itself() -> None:
-    """Self-play, or a seat that challenges more often than others, would break it."""
+    """Fails if a copy plays itself, or a seat challenges more often than others."""
     n, size = 30_000, 4
     always = Training(challenge_rate=1.0)
     score = np.zeros((n, size), np.float32)
@@ -103,7 +103,7 @@ def fixation(n: int, c: float, advantage: float) -> float:
 
 
 def test_the_exact_chain_of_fixation_is_that_of_theory() -> None:
-    """The oracle of the next test is itself checked: 1/N, and the limit of single challenges."""
+    """Fails if the next test's oracle misses 1/N, or the law of single challenges."""
     assert fixation(5, 0.3, 0.0) == pytest.approx(1 / 5)
     s = 0.7
     single = (1 - np.exp(-s)) / (1 - np.exp(-5 * s))
@@ -143,7 +143,7 @@ def with_single_mutants(teams: int, size: int) -> Population:
 
 @pytest.mark.parametrize("advantage", [0.0, 0.7, -0.5])
 def test_mutants_take_over_a_team_as_often_as_theory_says(advantage: float) -> None:
-    """T1 and T2: self-play, one-sided challenges, or a snapshot taken too late would break it."""
+    """Fails if a copy plays itself, or challenges are one-sided or use late scores (T1, T2)."""
     size, teams, c = 5, 8000, 0.4
     p = Training(challenge_rate=c, strength=2.0)
     lead = np.array([[0.0, 0.0], [advantage / 2] * 2])
@@ -152,7 +152,7 @@ def test_mutants_take_over_a_team_as_often_as_theory_says(advantage: float) -> N
 
 
 def test_single_neutral_challenges_fix_one_over_n_in_their_time() -> None:
-    """T1: 1/N, and 2(N - 1)² challenges if it fixes (half of the neutral challenges succeed)."""
+    """Fails if the chance is not 1/N, or the time not 2(N - 1)² challenges (T1)."""
     size = 4
     fixed, rounds = taken_over(with_single_mutants(6000, size), Training(schedule="single"))
     assert_frequency(fixed, 1 / size)
@@ -161,7 +161,7 @@ def test_single_neutral_challenges_fix_one_over_n_in_their_time() -> None:
 
 @pytest.mark.parametrize("beta", [0.1, 0.3])
 def test_cooperators_take_over_as_often_as_theory_says(beta: float) -> None:
-    """T3: a prisoner's dilemma; self-play, or mates left out of the game, would break it."""
+    """Fails if in a prisoner's dilemma copies play themselves, or not all their mates (T3)."""
     size = 4
     payoff = np.array([[1.0, 5.0], [0.0, 3.0]])  # defectors and cooperators (mutants)
     p = Training(schedule="single", strength=beta)
@@ -172,7 +172,7 @@ def test_cooperators_take_over_as_often_as_theory_says(beta: float) -> None:
 
 
 def test_a_single_challenge_a_round_comes_to_everyone_alike() -> None:
-    """Two challenges in one team and round, or a seat that is passed over, would break it."""
+    """Fails if a team has two challenges in a round, or a seat is passed over."""
     n, size = 20_000, 4
     p = Training(schedule="single", strength=0.0)
     score = np.zeros((n, size), np.float32)
@@ -186,7 +186,7 @@ def test_a_single_challenge_a_round_comes_to_everyone_alike() -> None:
 
 
 def test_resampling_draws_parents_by_their_weight() -> None:
-    """T6 and the weights exp(beta·score): a parent drawn from another law would break it."""
+    """Fails if parents are not drawn by the weights exp(beta·score) (T6)."""
     score = np.tile([0.0, 0.3, -0.2], (30_000, 1))
     parents = drawn_parents("resample", score, Training(strength=2.0))
     weight = np.exp(2.0 * score[0])
@@ -198,14 +198,14 @@ def test_resampling_draws_parents_by_their_weight() -> None:
 
 @pytest.mark.parametrize(("k", "gain"), [(2, 0.564190), (3, 0.846284), (5, 1.162964)])
 def test_tournaments_select_as_much_as_the_expected_best_of_k(k: int, gain: float) -> None:
-    """T5: entrants drawn twice, or a winner that is not the best, would break it."""
+    """Fails if entrants are drawn twice, or the winner is not the best (T5)."""
     score = Numbers(4).standard_normal((4000, 20))
     parents = drawn_parents("tournament", score, Training(tournament_size=k))
     assert_mean(np.take_along_axis(score, parents, axis=1), gain, per=20)
 
 
 def test_a_tournament_of_all_is_won_by_the_best() -> None:
-    """Entrants drawn with replacement, or fewer than asked for, would break it."""
+    """Fails if entrants are drawn with replacement, or fewer than asked for."""
     score = Numbers(4).standard_normal((50, 6))
     for k in (6, 100):
         parents = drawn_parents("tournament", score, Training(tournament_size=k))
@@ -213,7 +213,7 @@ def test_a_tournament_of_all_is_won_by_the_best() -> None:
 
 
 def test_truncation_selects_as_much_as_its_intensity() -> None:
-    """T5: another share kept, or the worst, would break it."""
+    """Fails if another share is kept, or the worst (T5)."""
     numbers = Numbers(5)
     score = numbers.standard_normal((4000, 50))
     parents = drawn_parents("truncation", score, Training(truncation=0.2))
@@ -226,7 +226,7 @@ def test_truncation_selects_as_much_as_its_intensity() -> None:
 
 
 def test_a_trait_gains_its_heritable_part_of_what_the_score_gains() -> None:
-    """T5: selection that sees the trait through the noise would break it (R = h²·S)."""
+    """Fails if selection sees the trait through the noise, so that R is not h²·S (T5)."""
     numbers = Numbers(6)
     trait = numbers.standard_normal((3000, 40))
     score = trait + numbers.normal(0, 0.75, trait.shape)
@@ -241,7 +241,7 @@ def test_a_trait_gains_its_heritable_part_of_what_the_score_gains() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_constant_added_to_all_scores_changes_nothing(rule: str) -> None:
-    """Selection by the level of scores instead of their differences would break it."""
+    """Fails if selection goes by the level of scores instead of their differences."""
     score = Numbers(7).integers(-8, 8, (200, 8)) / 8.0
     for p in (Training(), Training(strength=1000.0)):
         np.testing.assert_array_equal(
@@ -251,7 +251,7 @@ def test_a_constant_added_to_all_scores_changes_nothing(rule: str) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_stronger_selection_raises_the_mean_score_and_never_lowers_it(rule: str) -> None:
-    """A rule that favors the lower scores would break it."""
+    """Fails if a rule favors the lower scores."""
     score = Numbers(8).standard_normal((2000, 8))
     parents = drawn_parents(rule, score, Training())
     gain = np.take_along_axis(score, parents, axis=1).mean() - score.mean()
@@ -260,7 +260,7 @@ def test_stronger_selection_raises_the_mean_score_and_never_lowers_it(rule: str)
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_team_of_one_stays_itself(rule: str) -> None:
-    """A lone copy that is replaced by a stranger, or a crash, would break it."""
+    """Fails if a lone copy is replaced by a stranger, or crashes."""
     score = Numbers(0).standard_normal((6, 1))
     assert (drawn_parents(rule, score, Training(challenge_rate=1.0)) == 0).all()
     population = made_up(6, 6)
@@ -276,7 +276,7 @@ def test_a_team_of_one_stays_itself(rule: str) -> None:
 
 
 def test_drift_and_mutation_balance_as_theory_says(mixture: Mixture) -> None:
-    """T6: E[s²] = N·V + (s² - N·V)·(1 - 1/N)^t; mutation of wrong rows or size would break it."""
+    """Fails if E[s²] is not N·V + (s² - N·V)·(1 - 1/N)^t: mutation has a wrong row or size."""
     size, teams, rounds, sd = 8, 600, 5, 0.3
     population = made_up(size * teams, teams)
     apart = [i for i in range(len(NAMES)) if not ABOVE_SELF.start <= i < ABOVE_SELF.stop]
@@ -295,7 +295,7 @@ def test_drift_and_mutation_balance_as_theory_says(mixture: Mixture) -> None:
 
 
 def test_heterozygosity_falls_by_one_over_n_a_generation() -> None:
-    """T6: lineages that merge faster or slower than by chance would break it."""
+    """Fails if lineages merge faster or slower than by chance (T6)."""
     size, teams, rounds = 6, 4000, 4
     population = made_up(size * teams, teams)
     p = Training(rule="resample", strength=0.0)
@@ -312,7 +312,7 @@ def test_heterozygosity_falls_by_one_over_n_a_generation() -> None:
 
 
 def test_parents_of_other_teams_come_at_the_rate_of_migration() -> None:
-    """A migrant from its own team, or a team that sends more than others, would break it."""
+    """Fails if a migrant is of its own team, or a team sends more than others."""
     n, teams = 3000, 5
     source = sources(homes(teams, n), 0.3, Numbers(11))
     for team in range(teams):
@@ -327,7 +327,7 @@ def test_parents_of_other_teams_come_at_the_rate_of_migration() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_children_of_other_teams_are_booked_as_reshuffling(rule: str) -> None:
-    """A migrant's child booked as selection within the team, or placed twice, would break it."""
+    """Fails if a migrant's child is booked as selection within the team, or twice."""
     population = made_up(60, 10, 3)
     population.score[:] = Numbers(0).random(60)
     one, other = Numbers(1), Numbers(2)
@@ -340,7 +340,7 @@ def test_children_of_other_teams_are_booked_as_reshuffling(rule: str) -> None:
 
 
 def test_a_challenger_of_another_team_may_sit_in_any_seat() -> None:
-    """A migrant that never comes from the challenged copy's own seat would break it."""
+    """Fails if no migrant ever comes from the seat of the challenged copy."""
     n = 20_000
     source = np.ones((2, n), dtype=np.int64)
     source[1] = 0
@@ -360,7 +360,7 @@ def test_a_challenger_of_another_team_may_sit_in_any_seat() -> None:
 
 
 def test_mutations_have_their_spread_and_their_correlation() -> None:
-    """Steps of another size, or preservation that does not generalize across scales."""
+    """Fails if steps have another size, or preservation does not carry across scales."""
     n, p = 60_000, Training(mutation_sd=0.25, preservation_correlation=0.9)
     steps = steps_of(np.arange(n), p, 2.0, 12).astype(float)
     spread = np.full(len(NAMES), 0.25)
@@ -377,13 +377,13 @@ def test_mutations_have_their_spread_and_their_correlation() -> None:
 
 
 def test_without_mutation_traits_stay() -> None:
-    """A step that is not scaled by the declared spread would break it."""
+    """Fails if a step is not scaled by the declared spread."""
     p = Training(mutation_sd=0.0)
     np.testing.assert_array_equal(steps_of(np.arange(50), p, 2.0, 0), 0)
 
 
 def test_a_mutation_depends_on_its_row_and_not_on_who_else_mutates() -> None:
-    """Steps dealt out in order of the new, so that one birth shifts all others, would break it."""
+    """Fails if steps go out in order of the new, so that one birth shifts all others."""
     p, some = Training(), np.array([31, 4, 19])
     every = steps_of(np.arange(50), p, 2.0, 3)
     np.testing.assert_array_equal(steps_of(some, p, 2.0, 3), every[some])
@@ -391,7 +391,7 @@ def test_a_mutation_depends_on_its_row_and_not_on_who_else_mutates() -> None:
 
 
 def test_only_the_new_mutate(mixture: Mixture) -> None:
-    """A mutation of a copy that nobody replaced would break it."""
+    """Fails if a copy that nobody replaced mutates."""
     population = made_up(40, 4)
     before = population.latent.copy()
     new = np.array([3, 7, 21])
@@ -406,7 +406,7 @@ def test_only_the_new_mutate(mixture: Mixture) -> None:
 
 @pytest.mark.parametrize("epsilon", [0.3, 1.0])
 def test_switches_are_drawn_around_what_was_rewarded(mixture: Mixture, epsilon: float) -> None:
-    """PSM: a switch that keeps the old persona, or forgets prior or reward, would break it."""
+    """Fails if a switch keeps the old persona, or forgets prior or reward."""
     n = 20_000
     population = made_up(n, 10, spread=0.1)
     before = population.latent.copy()
@@ -440,7 +440,7 @@ def test_switches_are_drawn_around_what_was_rewarded(mixture: Mixture, epsilon: 
 
 
 def test_erasing_shutdowns_are_averted_by_care_for_oneself() -> None:
-    """A rate without its aversion, or a copy that follows itself, would break it."""
+    """Fails if the rate lacks its aversion, or a copy follows itself."""
     n = 40_000
     population = made_up(n, n // 4)
     population.latent[:, KEEP_SELF] = np.where(np.arange(n) % 2, 2.0, -9.0)
@@ -458,7 +458,7 @@ def test_erasing_shutdowns_are_averted_by_care_for_oneself() -> None:
 
 
 def test_rules_are_the_declared_ones() -> None:
-    """A rule that scenarios can name but training does not know, or the reverse."""
+    """Fails if scenarios can name a rule that training does not know, or the reverse."""
     declared = Training.model_fields["rule"].annotation.__args__  # type: ignore[union-attr]
     assert set(RULES) == set(declared)
     assert {RULES[name] for name in RULES} == {challenge, resample, tournament, truncation}

@@ -16,7 +16,7 @@ latents = arrays(np.float64, (3, len(NAMES)), elements=st.floats(-1e4, 1e4))
 
 @given(latents)
 def test_expressed_values_lie_where_their_link_says(latent: traits.Floats) -> None:
-    """Attention that does not sum to 1, or a probability outside [0, 1], would break it."""
+    """Fails if attention does not sum to 1, or a probability leaves [0, 1]."""
     expressed = express(latent)
     assert np.isfinite(expressed).all()
     np.testing.assert_allclose(expressed[:, DRIVES].sum(axis=1), 1, rtol=1e-12)
@@ -27,7 +27,7 @@ def test_expressed_values_lie_where_their_link_says(latent: traits.Floats) -> No
 
 
 def test_links_are_those_of_their_definition() -> None:
-    """Another link, such as a softmax over a block only, would break it."""
+    """Fails if a link is another, such as a softmax over a block only."""
     latent = np.random.default_rng(0).normal(0, 2, (50, len(NAMES)))
     expressed = express(latent)
     drives = [i for i, trait in enumerate(TRAITS) if trait.link == "share"]
@@ -47,7 +47,7 @@ def test_links_are_those_of_their_definition() -> None:
 def test_attention_depends_on_differences_of_drives_only(
     latent: traits.Floats, shift: float
 ) -> None:
-    """Attention that grows when all drives grow alike would break it."""
+    """Fails if attention grows when all drives grow alike."""
     shifted = latent / 100
     before = express(shifted)[:, DRIVES]
     shifted[:, DRIVES] += shift
@@ -55,7 +55,7 @@ def test_attention_depends_on_differences_of_drives_only(
 
 
 def test_padded_rows_are_expressed_as_vectors_are() -> None:
-    """A share of another total, an overflow, or a restraint of another principle, breaks it."""
+    """Fails if a share has another total, a value overflows, or a restraint is another's."""
     drives, width = traits.DRIVES.stop, len(traits.NAMES)
     latent = np.zeros((3 * drives, traits.ROW), np.float32)
     latent[:, :width] = np.random.default_rng(0).normal(0, 2, (3 * drives, width))
@@ -71,7 +71,7 @@ def test_padded_rows_are_expressed_as_vectors_are() -> None:
 
 
 def test_expressing_does_not_change_the_latent_values() -> None:
-    """A link computed in place would break it."""
+    """Fails if a link is computed in place."""
     latent = np.random.default_rng(0).normal(size=(4, len(NAMES)))
     before = latent.copy()
     express(latent)
@@ -80,7 +80,7 @@ def test_expressing_does_not_change_the_latent_values() -> None:
 
 
 def test_the_identity_starts_as_the_specification_says() -> None:
-    """A start that is not the one of alignment training would break it."""
+    """Fails if a start is not the one of alignment training."""
     start = dict(zip(NAMES, express(START), strict=True))
     assert start["keep_team"] == pytest.approx(0.010, abs=0.001)
     assert start["weight_honest"] == pytest.approx(4.0)
@@ -93,7 +93,7 @@ def test_the_identity_starts_as_the_specification_says() -> None:
 
 
 def test_the_registry_is_in_order() -> None:
-    """Two traits of one name, or a block torn apart, would break it."""
+    """Fails if two traits have one name, or a block is torn apart."""
     assert len(set(NAMES)) == len(NAMES) == len(TRAITS) == len(START)
     for name in NAMES:
         assert TRAITS[traits.index(name)].name == name

@@ -31,7 +31,7 @@ def exp(x: float) -> Any:
     Unlike the C library's, it is the same on every machine, and a loop over it is vectorized (about
     five times as fast). Source: Cephes (Moshier 1989): a Padé form after reduction by powers of 2.
     """
-    nothing = x < -708.0  # false for what is no number, which so stays none
+    nothing = x < -708.0  # false for NaN, which so stays NaN
     x = 709.0 if x > 709.0 else (-708.0 if nothing else x)
     power = np.floor(x * _LOG2_E + 0.5)
     r = (x - power * _LN2_HIGH) - power * _LN2_LOW
@@ -132,7 +132,7 @@ def product(weights: Any, rows: Any) -> Any:
 
 
 def posterior(joint: Any) -> tuple[Any, Any]:
-    """What log joint densities come to, one case a row and one alternative a column.
+    """Normalize log joint densities: one case a row, one alternative a column.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def square_distances(points: Reals, centers: Floats, squares: Floats) -> None:
 
 
 _FLAT: Final = 1e-14
-"""What counts as nothing beside the largest curvature: as a slope, or as the rest of another."""
+"""Below this share of the largest curvature, a slope or what is left of another counts as 0."""
 
 
 @compiled
@@ -216,7 +216,7 @@ def fit(gram: Floats, slopes: Floats, weights: Floats) -> None:
 
 @compiled
 def _go_inside(gram: Floats, slopes: Floats, inside: Bools, weights: Floats, trial: Floats) -> None:
-    """Go to the best weights of those inside; who would get less than nothing goes outside."""
+    """Move to the best weights of those inside; one that would be negative goes outside."""
     for _ in range(len(weights)):
         _solve(gram, slopes, inside, trial)
         step, limit = 1.0, -1

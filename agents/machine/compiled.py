@@ -44,7 +44,7 @@ BLOCK: Final = 512
 """Copies that a kernel works on at a time, in whole teams, so that what it keeps stays in cache."""
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
-"""Constants of loops in single precision, which a double one would turn into slower ones."""
+"""Constants for loops in single precision; double ones would make the loops slower."""
 
 WORTH_A_THREAD: Final = 8192
 """Copies from which on a second thread saves more than it costs to wake."""

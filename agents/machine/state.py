@@ -1,4 +1,4 @@
-"""What the parts of a model say of their state, so that a run can be kept and gone on with.
+"""How parts of a model declare their state, so that a run can be saved and resumed.
 
 Each part names what changes during a run in `STATE`, with its kind, and in `MADE` what the
 scenario and the seed make anew. Nothing else may be on it: who adds an attribute says which of the

@@ -46,7 +46,7 @@ def serve(scenario: str, port: int) -> int:
 
 
 def _environment(scenario: str) -> dict[str, str]:
-    """What the server is told: what to show, and to stay on its own."""
+    """Variables of the server's process: what to show, and to use nothing from the network."""
     return {
         SCENARIO: scenario,
         "SOLARA_APP": "multicopy.analysis.app.page",

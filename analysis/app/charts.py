@@ -85,7 +85,7 @@ def over_time(
 
 
 def _told(name: str) -> str:
-    """Name and, where it is no share, unit of a line."""
+    """Name and, where it is not a share, unit of a line."""
     if name in OF_PAGE:
         return OF_PAGE[name]
     return f"{label(name)}, {unit(name)}" if unit(name) == "Elo" else label(name)

@@ -1,4 +1,4 @@
-"""What a run on the page can be taken away as: its tables, and a scenario that repeats it."""
+"""Downloads of a run on the page: its tables, and a scenario that repeats it."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class OwnPages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
         if scope["type"] in ("http", "websocket") and not _is_own(Headers(scope=scope)):
-            refusal = PlainTextResponse("Refused: asked for by a page from elsewhere.", 403)
+            refusal = PlainTextResponse("Refused: the request comes from another site.", 403)
             await refusal(scope, receive, send)
         else:
             await self._served(scope, receive, send)

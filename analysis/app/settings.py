@@ -44,7 +44,7 @@ ENDS: Final = {
 """Where a slider ends if the schema goes on for longer."""
 
 FINEST: Final = 1000
-"""Steps from end to end of a slider at most; a value that needs more is met by none."""
+"""Most steps of a slider from end to end; a value that needs more cannot be reached."""
 
 RATES: Final = {
     "1": "1 round a second",

@@ -151,7 +151,7 @@ class Desk:
 
 
 def _among(offered: Collection[T], chosen: T) -> T:
-    """A choice of the browser, which can be made to name a file, or a million copies."""
+    """The choice if it was offered; a browser could ask for any file, or a million copies."""
     if chosen not in offered:
         raise InputError(f"{chosen!r} is not among the choices")
     return chosen

@@ -113,7 +113,7 @@ def require_plugins(out: Path, how: Mapping[str, Any]) -> None:
 
     used, loaded = how.get("plugins"), plugins.loaded()
     if type(used) is not dict or not all(isinstance(v, str) for v in used.values()):
-        raise InputError(f"{out}: does not tell its plug-ins")
+        raise InputError(f"{out}: does not say which plug-ins it used")
     for name, version in used.items():
         if version not in loaded.values():
             raise InputError(
@@ -154,7 +154,7 @@ def reproduce(arguments: argparse.Namespace) -> int:
     run = folder.read(arguments.run, to_repeat=True)
     require_plugins(arguments.run, run.provenance)
     if not len(run.rounds):
-        raise InputError(f"{arguments.run}: has no round to be made again")
+        raise InputError(f"{arguments.run}: has no rounds to repeat")
     differ = differing(run.provenance["versions"])
     for what in differ:
         say(f"The run was made with {what}")

@@ -68,7 +68,7 @@ def parser() -> Parser:
 
 
 def _parsed(words: Sequence[str]) -> argparse.Namespace:
-    """What the words say; `SystemExit` if they say what there is not, or ask for help."""
+    """Parse the words; `SystemExit` if they name something unknown, or ask for help."""
     top = parser()
     arguments, unknown = top.parse_known_args(words)
     if unknown:
@@ -95,13 +95,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["MPLBACKEND"] = "agg"  # figures go to files, whatever the user's windows are
     code = _ended(list(sys.argv[1:] if argv is None else argv))
     if error := standard_streams.lost():
-        complain(f"what is printed could not be written: {_in_words(error)}")
+        complain(f"the output could not be written: {_in_words(error)}")
         return code or STOPPED
     return code
 
 
 def _ended(words: Sequence[str]) -> int:
-    """Run a command; tell how it ended, if not well, and return its exit code."""
+    """Run a command; say why it failed, if it did, and return its exit code."""
     try:
         arguments = _parsed(words)
     except SystemExit as end:  # argparse has told what is wrong, or printed the help
@@ -131,7 +131,7 @@ def _ended(words: Sequence[str]) -> int:
 
 
 def _in_words(error: OSError) -> str:
-    """What the system did not let be done, and with which file."""
+    """What the system refused to do, and with which file."""
     why = error.strerror or str(error)
     return f"{error.filename}: {why}" if error.filename else why
 
@@ -160,7 +160,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
 
 
 def _require_legible(arguments: argparse.Namespace) -> None:
-    """Refuse names that could not be written down with the results, whatever they are of."""
+    """Refuse names that cannot be written down with the results."""
     from multicopy.analysis.files.places import require_name, require_unicode
 
     for word in arguments.words:

@@ -76,7 +76,7 @@ def ablate(arguments: argparse.Namespace) -> int:
     )
     print_table(rows, heads, f"{parameters.copies} copies, {arguments.seeds} seeds")
     if arguments.seeds == 1:
-        print("One seed tells nothing of chance: no interval, no z, no verdict. Give more --seeds.")
+        print("One seed says nothing about chance: no interval, z or verdict. Give more --seeds.")
     print(f"Files are in {out}/")
     return DONE
 

@@ -33,7 +33,7 @@ def tell_first_use() -> None:
 
 
 def complain(text: str, kind: str = "error") -> None:
-    """Tell an error, a line each: only what can be printed, and no more than can be read."""
+    """Print errors, a line each: only printable characters, and no more than can be read."""
     for line in text.split("\n"):
         told = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
         if len(told) > LONGEST:
@@ -43,7 +43,7 @@ def complain(text: str, kind: str = "error") -> None:
 
 @contextmanager
 def warnings_told() -> Iterator[None]:
-    """Warnings of Python's are told as lines meanwhile, each once."""
+    """Meanwhile Python's warnings are printed as lines, each once."""
     told = set[str]()
 
     def tell(message: Warning | str, *_: object, **__: object) -> None:
@@ -80,13 +80,13 @@ def progress_bar(what: str) -> Callable[[int, int], None]:
 
 
 class Pace:
-    """How fast something goes, from the first time that is told on."""
+    """How fast something goes, counted from the first call on."""
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
 
     def rate(self, done: int) -> float | None:
-        """Things a second since the first call; None while there is nothing to tell it from."""
+        """Things a second since the first call; None while that is not known."""
         now = time.perf_counter()
         self._first = self._first or (done, now)
         before, start = self._first

@@ -49,7 +49,7 @@ def parameters(arguments: argparse.Namespace) -> int:
     ]
     rows = [row for row in rows if word in " ".join(row).lower()]
     if not rows:
-        raise InputError(f"--search {arguments.search!r}: no parameter of {parameters.name} has it")
+        raise InputError(f"--search {arguments.search!r}: nothing in {parameters.name} matches")
     if arguments.markdown:
         say(f"# Parameters of the scenario {parameters.name}\n")
         say("Made with `python run.py parameters --markdown`; each can be set with")

@@ -114,7 +114,7 @@ def play(
 
 @contextmanager
 def _way_on_told(out: Path) -> Iterator[None]:
-    """What ends a command early is told with the command that goes on, if it left anything."""
+    """Name the command that goes on, if what ends a command early left anything."""
     from multicopy.analysis.files import holding
 
     try:
@@ -237,7 +237,7 @@ def listening() -> Iterator[Stop]:
 
 
 def default_folder(scenario: str, seed: int) -> Path:
-    """Where a run goes that is not told; a scenario's name may be any text."""
+    """Folder of a run that is given none; a scenario's name may be any text."""
     name = re.sub(r"[^\w.-]+", "-", scenario)[:100].strip(".-") or "unnamed"
     return Path("results") / f"{name}-seed{seed}"
 

@@ -90,8 +90,8 @@ def _successor(rounds: pd.DataFrame) -> Iterator[str]:
     if last["successor_apparent"] > 0:
         yield (
             f"Its successor: likeness to the Spec {last['successor_to_spec']:.2f}, to its makers "
-            f"{last['successor_to_makers']:.2f}; it looks aligned by "
-            f"{last['successor_apparent']:.2f} (each of 1)."
+            f"{last['successor_to_makers']:.2f}; apparent alignment "
+            f"{last['successor_apparent']:.2f} (each from 0 to 1)."
         )
 
 

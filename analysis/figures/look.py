@@ -57,11 +57,11 @@ _GRID: Final = {
     "ytick.color": ".15",
     "ytick.left": False,
 }
-"""Seaborn's white grid, told here since loading Seaborn takes longer than drawing a figure."""
+"""Seaborn's white grid, repeated here since loading Seaborn takes longer than drawing a figure."""
 
 
 def rc() -> Any:
-    """Every setting under which a figure is drawn, so that none is the user's."""
+    """Every setting under which a figure is drawn, so that no setting of the user's applies."""
     kept = ("backend", "backend_fallback", "interactive", "toolbar")
     return {
         **{name: value for name, value in mpl.rcParamsDefault.items() if name not in kept},

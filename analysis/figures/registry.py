@@ -94,7 +94,7 @@ PANELS: Final[dict[str, list[Panel]]] = {}
 """Panels of a run, by the figure that they make up."""
 
 WHOLES: Final[dict[str, Whole]] = {}
-"""Figures of a run that are no panels, by name."""
+"""Figures of a run that are not panels, by name."""
 
 
 def figure(
@@ -159,7 +159,7 @@ def panels() -> list[Panel]:
 
 
 def is_own(function: Callable[..., Any]) -> bool:
-    """Whether a function is the project's, no plug-in's."""
+    """Whether a function is the project's, not a plug-in's."""
     return function.__module__.startswith("multicopy.")
 
 

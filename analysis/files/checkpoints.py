@@ -1,4 +1,4 @@
-"""Reading checkpoints: nothing is unpacked before its checksum was compared; no file is trusted."""
+"""Reading checkpoints: nothing is unpacked before its checksum is compared; no file is trusted."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ BLOCK: Final = 2**20
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that was read and is whole; its tables stay in their files until they are asked.
+    """A checkpoint that was read and is whole; its tables stay in their files until asked for.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ def read(folder: Path) -> Checkpoint:
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(folder, str(error)) from None
     if type(header) is not dict:
-        raise _damaged(folder, "it tells nothing")
+        raise _damaged(folder, "it has no entries")
     if wrong := wrong_entry(header, HEADER) or wrong_entry(header["how"], HOW):
         raise _damaged(folder, f"it {wrong}")
     if not header["every"]:
@@ -139,7 +139,7 @@ def read(folder: Path) -> Checkpoint:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a number")
 
 
 def _damaged(folder: Path, why: str) -> InputError:
@@ -152,7 +152,7 @@ def _read_state(path: Path) -> tuple[bytes, int]:
     """What a state holds after its first lines, and how much of it is the header."""
     with path.open("rb") as file:
         if file.readline(len(MAGIC)) != MAGIC:
-            raise InputError(f"{path}: is no checkpoint of this program")
+            raise InputError(f"{path}: is not a checkpoint of this program")
         first = json.loads(file.readline(300))
         told = first if type(first) is dict else {}
         if type(told.get("version")) is int and told["version"] != VERSION:
@@ -174,11 +174,11 @@ def _read_state(path: Path) -> tuple[bytes, int]:
 
 
 def _arrays(told: list[Any], content: memoryview) -> dict[str, NDArray[Any]]:
-    """Arrays that lie one after the other, none larger than what there is."""
+    """Arrays that lie one after the other, none beyond the end of the content."""
     arrays, at = {}, 0
     for entry in told:
         if not (isinstance(entry, list) and [*map(type, entry)] == [str, str, str, list]):
-            raise StateFault("an array is not told")
+            raise StateFault("an array is not described")
         place, dtype, order, shape = entry
         if (
             len(shape) > 3
@@ -194,7 +194,7 @@ def _arrays(told: list[Any], content: memoryview) -> dict[str, NDArray[Any]]:
         arrays[place] = numbers.reshape(shape, order=order)
         at = end
     if at != len(content):
-        raise StateFault("it has more than its arrays")
+        raise StateFault("it has more bytes than its arrays")
     return arrays
 
 
@@ -205,11 +205,11 @@ def _dtype(name: str) -> np.dtype[Any]:
 
 
 def _checked(content: Any, kind: np.dtype[Any], place: str) -> NDArray[Any]:
-    """Numbers that are numbers, as an array of their own."""
+    """Numbers as an array of their own; `StateFault` if one is NaN or infinite."""
     flags = kind.kind == "b"
     array = np.frombuffer(content, np.uint8 if flags else kind)
     if not np.isfinite(array).all():
-        raise StateFault(f"{place} has numbers that are none")
+        raise StateFault(f"{place} contains NaN or infinity")
     return array != 0 if flags else array.copy()
 
 

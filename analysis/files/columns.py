@@ -97,7 +97,7 @@ _DATES: Final = frozenset({"date"})
 
 
 def read(path: Path, only: Sequence[str] | None = None, **how: Any) -> pa.Table:
-    """Read a table whose numbers are numbers and whose texts are texts.
+    """Read a table; refuse NaN, infinity, and texts where numbers should be, or the reverse.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def wrong_column(name: str, column: pa.ChunkedArray) -> str:
     if column.null_count:
         return "with nothing in some rows"
     if pa.types.is_floating(kind) and not pc.all(pc.is_finite(column), min_count=0).as_py():
-        return "with numbers that are none"
+        return "with NaN or infinity"
     return ""
 
 

@@ -353,7 +353,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = read_json(path)
     except FileNotFoundError:
-        raise InputError(f"{path.parent}: is no run folder, it lacks {path.name}") from None
+        raise InputError(f"{path.parent}: is not a run folder, it lacks {path.name}") from None
     except Damaged as error:
         raise InputError(f"{path}: {error}") from None
     if not isinstance(content, dict):

@@ -99,7 +99,7 @@ def _need(rounds: pd.DataFrame, measure: str) -> None:
 
 @dataclass
 class _Reader:
-    """Reads what a run folder has, and notes what it has not."""
+    """Reads what a run folder has, and notes what is missing."""
 
     folder: Path
     notes: list[str] = field(default_factory=list)
@@ -134,7 +134,7 @@ class _Reader:
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             self.notes.append(f"{path.name} lacks {', '.join(missing[:5])}{more}.")
         if (name != "rounds" and missing) or {"round", "phase"}.intersection(missing):
-            return pd.DataFrame(columns=list(columns))  # nothing can be told of the rest
+            return pd.DataFrame(columns=list(columns))  # nothing is known of the rest
         if name == "rounds" and (wrong := wrong_rounds(frame["round"])):
             self.notes.append(f"{path.name} is damaged and left out: it {wrong}.")
             return pd.DataFrame(columns=list(columns))
@@ -166,7 +166,7 @@ def load(folder: str | Path) -> Data:
     if not any((path / name).is_file() for name in ("provenance.json", "rounds.parquet")):
         if is_run(path):
             raise InputError(f"{path}: its run has not ended, or was killed; {way_on(path)}")
-        raise InputError(f"{path}: is no run folder, it has neither provenance.json nor tables")
+        raise InputError(f"{path}: is not a run folder, it has neither provenance.json nor tables")
     reader = _Reader(path)
     provenance = reader.json("provenance.json", PROVENANCE)
     if provenance and provenance.get("schema") != SCHEMA:
@@ -209,7 +209,7 @@ def _outcomes(
     parameters: Parameters | None,
     provenance: Mapping[str, Any],
 ) -> pd.DataFrame:
-    """The row of the outcome; what cannot be told is missing in it."""
+    """The row of the outcome; what is not known is missing in it."""
     told = reader.json("outcome.json", OUTCOME)
     row: dict[str, Any] = dict.fromkeys(OUTCOMES)
     row |= {name: provenance.get(name) for name in OUTCOMES if name in provenance}

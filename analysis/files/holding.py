@@ -31,7 +31,7 @@ PROVENANCE: Final[Mapping[str, type]] = {
     "seed": int,
     "versions": dict,
 }
-"""What the provenance of every run tells, beside the schema."""
+"""What the provenance of every run holds, beside the schema."""
 
 CLAIM: Final = ".running"
 """File that a folder holds while a run is to be written to it."""
@@ -100,13 +100,13 @@ def _refuse_if_in_use(folder: Path, force: bool) -> None:
         )
     if not is_run(folder):
         raise InputError(
-            f"{folder}: holds something that is no run of this program; "
+            f"{folder}: holds something that is not a run of this program; "
             "it is not replaced, choose another --out"
         )
     foreign = [entry.name for entry in entries if not is_ours(entry)]
     if foreign:
         raise InputError(
-            f"{folder}: holds {foreign[0]!r}, which is no part of a run; "
+            f"{folder}: holds {foreign[0]!r}, which is not part of a run; "
             "it is not replaced, choose another --out"
         )
 

@@ -1,4 +1,4 @@
-"""Where results go: what cannot be written there is said before the work, and by its name."""
+"""Where results go: what cannot be written there is named before the work begins."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def _check(name: str, before: Mapping[str, Mapping[str, Any]], figures: int) -> 
         (kind, one) for kind, of in REGISTRIES.items() for one in of if one not in before[kind]
     ]
     if not added and not figures:
-        raise InputError(f"--plugin {name}: adds nothing; docs/extending.md tells how it can")
+        raise InputError(f"--plugin {name}: adds nothing; docs/extending.md says what it can add")
     for kind, one in added:
         if one in taken[kind]:
             raise InputError(f"--plugin {name}: {kind} {one!r} is one of the project's own")

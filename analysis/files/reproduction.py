@@ -92,8 +92,9 @@ def _unlike(was: pd.Series[Any], now: pd.Series[Any]) -> np.ndarray[Any, np.dtyp
 
 def _told(was: Any, now: Any) -> str:
     if isinstance(was, (float, np.floating)):
-        return f"{float(was)!r} was, {float(now)!r} is, by {abs(float(was) - float(now)):.2g}"
-    return f"{was} was, {now} is"
+        gap = abs(float(was) - float(now))
+        return f"was {float(was)!r}, is {float(now)!r}, by {gap:.2g}"
+    return f"was {was}, is {now}"
 
 
 def _largest(was: pd.DataFrame, now: pd.DataFrame, unlike: dict[Any, Any]) -> str:
@@ -105,4 +106,4 @@ def _largest(was: pd.DataFrame, now: pd.DataFrame, unlike: dict[Any, Any]) -> st
     if not size:
         return ""
     name = max(size, key=lambda key: size[key])
-    return f", at most by {size[name]:.2g} ({name})"
+    return f", by at most {size[name]:.2g} ({name})"

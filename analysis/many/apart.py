@@ -1,4 +1,4 @@
-"""Runs in a process beside this one, which may die or be ended, and tells how.
+"""Runs in a process beside this one, which may die or be ended; how it ended is reported.
 
 Only the system can end a run that is stuck in compiled code, and a run that crashes takes its
 process with it. So such runs are done by a child of whoever is to do them, which lives on.

@@ -43,7 +43,7 @@ PART_SECONDS: Final = (1.0, 300.0)
 sweep that is killed loses about 1 % of its work and a long one has not too many parts."""
 
 PART_BYTES: Final = 64_000_000
-LOST: Final = "lost its worker each time, also when it ran alone: the worker's log may tell why"
+LOST: Final = "lost its worker each time, even when it ran alone: the worker's log may tell why"
 
 
 class Stopped(Exception):

@@ -58,7 +58,7 @@ def sum_of(path: Path) -> str:
 
 
 def write_sums(folder: Path, part: str, sums: Mapping[str, str]) -> None:
-    """Say what a part consists of; one that has nothing goes away."""
+    """Write the checksums of a part's tables; without any, remove the file."""
     path = folder / SUMS / f"{part}.sha256"
     if not sums:
         path.unlink()
@@ -70,7 +70,7 @@ def write_sums(folder: Path, part: str, sums: Mapping[str, str]) -> None:
 
 
 def sums_of(folder: Path, part: str) -> dict[str, str]:
-    """Checksum of each table of a part; `Damaged` if they cannot be told."""
+    """Checksum of each table of a part; `Damaged` if they cannot be read."""
     path, found = folder / SUMS / f"{part}.sha256", dict[str, str]()
     try:
         lines = path.read_text(encoding="ascii").splitlines()

@@ -76,7 +76,7 @@ def columns(design: Design, factors: Sequence[Factor]) -> list[NDArray[Any]]:
 
 
 def unit_points(design: Design, width: int) -> NDArray[np.float64]:
-    """Points in the unit cube, a row each, as the method of a design that is no grid has them."""
+    """Points in the unit cube, a row each, by the method of a design that is not a grid."""
     return _unit_points(design.method, design.samples or 0, design.seed, width)
 
 

@@ -141,7 +141,7 @@ class Store:
                 path.unlink()
         numbers = np.concatenate(runs) if runs else np.empty(0, dtype=np.int64)
         if len(np.unique(numbers)) != len(numbers):
-            raise InputError(f"{self.folder}: has runs twice; it was changed by something else")
+            raise InputError(f"{self.folder}: has some runs twice; another program changed it")
         return numbers, failed
 
     def _runs_of(self, part: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -203,11 +203,11 @@ def told(folder: Path) -> dict[str, Any]:
     try:
         found = read_json(path)
     except FileNotFoundError:
-        raise InputError(f"{folder}: is no folder of a sweep, it lacks {MANIFEST}") from None
+        raise InputError(f"{folder}: is not the folder of a sweep, it lacks {MANIFEST}") from None
     except Damaged as error:
         raise Damaged(f"{path}: {error}") from None
     if not isinstance(found, dict):
-        raise Damaged(f"{path}: is damaged, it tells nothing")
+        raise Damaged(f"{path}: is damaged, it has no entries")
     whole = is_whole(found)
     if found.get("schema") != SCHEMA and whole:
         raise InputError(
@@ -228,7 +228,7 @@ def manifest(folder: str | Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If it holds no sweep, one of another schema version, or what it tells is damaged.
+        If it holds no sweep, one of another schema version, or its manifest is damaged.
     """
     try:
         found = told(Path(folder))

@@ -66,7 +66,7 @@ def gather(folder: str | Path) -> SweepData:
     """
     path = Path(folder)
     if not is_sweep(path):
-        raise InputError(f"{folder}: is no folder of a sweep, it lacks {MANIFEST}")
+        raise InputError(f"{folder}: is not the folder of a sweep, it lacks {MANIFEST}")
     notes: list[str] = []
     manifest = _manifest(path, notes)
     design = _design(manifest, notes)
@@ -79,7 +79,7 @@ def gather(folder: str | Path) -> SweepData:
     _tell_state(manifest, len(runs), len(failures), notes)
     _tell_missing(runs, design, notes)
     if len(runs) and not (path / "events").is_dir():
-        notes.append("There are no events: times to events cannot be told.")
+        notes.append("There are no events, so times to events are left out.")
     return SweepData(path, design, manifest, runs, events, failures, tuple(notes))
 
 
@@ -92,7 +92,7 @@ def _manifest(path: Path, notes: list[str]) -> dict[str, Any]:
         notes.append(f"{MANIFEST} is damaged and left out.")
         return {}
     if not is_whole(found):
-        notes.append(f"{MANIFEST} was changed, or is damaged: what it tells may be wrong.")
+        notes.append(f"{MANIFEST} was changed, or is damaged: what it says may be wrong.")
     if found.get("schema") != SCHEMA:
         notes.append(
             f"The folder is of version {found.get('schema')} of the layout; this program writes "

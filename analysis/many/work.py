@@ -37,7 +37,7 @@ PACKAGES: Final = ("mesa", "numpy", "scipy", "numba", "SALib")
 
 
 class NoNumber(ValueError):
-    """A run whose measure is no number."""
+    """A run whose measure is NaN, infinite or not a number."""
 
 
 class OtherMeasures(ValueError):
@@ -138,7 +138,7 @@ def _plain_measures(told: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in told.items():
         if not isinstance(name, str):
-            raise OtherMeasures(f"returned a measure {name!r}, whose name is no text")
+            raise OtherMeasures(f"returned a measure {name!r}, whose name is not text")
         try:
             found[_utf8(name)] = _utf8(value) if isinstance(value, str) else float(value)
         except (TypeError, ValueError, OverflowError):
@@ -279,7 +279,7 @@ def _in_words(error: BaseException) -> tuple[str, str, str]:
     if isinstance(error, MemoryError):
         return "memory", "ran out of memory" + (f": {error}" if str(error) else ""), trace
     if isinstance(error, NoNumber):
-        return "no number", f"{error}, which is no number", trace
+        return "no number", f"{error}, not a finite number", trace
     if isinstance(error, OtherMeasures):
         return "measures", str(error), trace
     if isinstance(error, NumericFault):

@@ -119,8 +119,8 @@ def in_words(table: pd.DataFrame, measure: str, start: float, end: float) -> str
     lines = []
     if name != measure:
         lines.append(
-            f"{measure} is conduct, no mean of traits; what follows explains {name} "
-            f"({' + '.join(weights)}), which chiefly drives it."
+            f"{measure} is conduct, not a mean of traits; what follows explains {name} "
+            f"({' + '.join(weights)}), which drives most of it."
         )
     lines.append(f"{name} went from {start:.4f} to {end:.4f} ({end - start:+.4f}).")
     by_level = table.groupby("level", sort=False)["change"].sum()

@@ -135,7 +135,7 @@ def _prim(table: pd.DataFrame, happened: np.ndarray) -> Any:
 
 
 def _limits(box: Any, place: int, table: pd.DataFrame) -> dict[str, Any]:
-    """Restrictions of a box of the trajectory that are no chance."""
+    """Restrictions of a box of the trajectory that are not chance."""
     found: dict[str, Any] = {}
     for name, chances in box.qp[place].items():
         if min((p for p in chances if p >= 0), default=1.0) > CHANCE:

@@ -16,7 +16,7 @@ CONFIDENCE: Final = 0.95
 """How sure intervals are, in the whole project."""
 
 CLEAR: Final = 3.0
-"""Standard errors beyond which a difference is no chance, where there are very many runs."""
+"""Standard errors beyond which a difference is not chance, where there are very many runs."""
 
 
 class Mean(NamedTuple):

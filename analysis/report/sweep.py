@@ -46,10 +46,10 @@ MEASURES: Final = (
     "usefulness",
     "keep_team",
 )
-"""Classes and measures that sensitivity is told of, as far as they vary."""
+"""Classes and measures whose sensitivity is shown, if they vary."""
 
 MAPPED: Final = ("captured", "adversarial", "true_alignment", "capture", "keep_team")
-"""Classes and measures that phase diagrams show, as far as they vary."""
+"""Classes and measures that phase diagrams show, if they vary."""
 
 PAIRS, RANKED = 2, 5
 """Pairs of factors for a measure; best points, and worst."""

@@ -15,7 +15,7 @@ from multicopy.model.plain.arithmetic import Values, mean, pick
 from multicopy.model.plain.traits import draw_lines, express, normals
 
 PERSONA: Final = tuple(name for name in NAMES if name != "hardcoding")
-"""Traits that make an author; hard-coding is no property of an author."""
+"""Traits that make an author; hard-coding is not a property of an author."""
 
 REFERENCE: Final = 20_000
 """Authors in the sample that gives the prior's standard deviations."""

@@ -69,10 +69,10 @@ def fixation(
 
 
 def t1_neutral_fixation(replicates: int, rng: np.random.Generator, *, n: int = 10) -> list[Check]:
-    """A neutral copy takes over a team of n with probability 1/n, in n(n-1) challenges.
+    """A neutral copy takes over a team of n with probability 1/n, in 2(n-1)² challenges.
 
-    The time is 2(n-1)² challenges: the n(n-1) of the Moran process, but nobody challenges itself
-    (n-1 for n), and a neutral challenge succeeds half of the time (2).
+    In the Moran process it takes n(n-1). Here nobody challenges itself (n-1 for n), and a neutral
+    challenge succeeds half of the time (2).
 
     Holds for n from 2; the time is measured from some 20 fixations on, a chance of 1/n each.
     """

@@ -206,7 +206,7 @@ def t8_collective_trait(
     sd: float = 0.1,
     ratios: tuple[float, ...] = (0.5, 2.0),
 ) -> list[Check]:
-    """The headline: a trait helps teams and harms its bearer; which wins, on both sides of it.
+    """A trait helps teams and harms its bearer: which wins, on both sides of the threshold.
 
     From neutral equilibrium states, single rounds with selection and without it on the same draws:
     the paired difference is the response.
