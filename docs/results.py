@@ -140,6 +140,19 @@ def failing(effects: pd.DataFrame) -> str:
     return table(heads, lines)
 
 
+def contradicted(effects: pd.DataFrame) -> str:
+    """Claims that the runs speak against: the level is missed, or drift alone goes further."""
+    heads = ("the source says", "measure", "level asked for", "in the run", "no selection", "z")
+    lines = []
+    for _, rows in effects.groupby("effect", sort=False):
+        r = rows.iloc[0]
+        if any(against in r.verdict for against in ("misses its level", "drift goes further")):
+            level = r.level if pd.notna(r.level) else r.expect
+            base = number(r.with_cause), number(r.neutral), number(r.z_neutral, "+.1f")
+            lines.append((r.claim, f"`{r.measure}`", level, *base))
+    return table(heads, lines)
+
+
 def shares(outcomes: pd.DataFrame) -> str:
     """Shares of the outcomes; intervals where there is anything to tell."""
     rows = []
@@ -173,12 +186,13 @@ BLOCKS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
     "claims that do not": ("effects", failing),
     "all effects": ("effects", all_effects),
     "fixed arms": ("effects", fixed),
+    "contradicted": ("effects", contradicted),
     "outcomes": ("outcomes", shares),
     "personas": ("personas", persona_models),
 }
 """What stands between the marks of a page: which table it tells, and how."""
 
-PAGES = ("README.md", "docs/effects.md", "docs/personas.md")
+PAGES = ("README.md", "docs/effects.md", "docs/limits.md", "docs/personas.md")
 
 
 def page(text: str) -> str:
