@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from test_architecture import ORDER
 from multicopy.analysis.commands import cli
 from multicopy.analysis.files import plugins
 from multicopy.model import plain
+from multicopy.model.collective import CollectiveModel
 from multicopy.model.scenario import resolve, scale_rounds
 
 ROOT = Path(__file__).parents[1]
@@ -397,3 +399,21 @@ def test_the_site_is_built_without_warnings_and_loads_nothing_from_elsewhere(
         assert not loads.search(page.read_text("utf-8")), page.name
     index = json.loads((tmp_path / "search" / "search_index.json").read_text("utf-8"))
     assert {"limits.html", "odd.html", "api.html"} <= {d["location"] for d in index["docs"]}
+
+
+def test_the_architecture_is_that_of_the_code() -> None:
+    """Fails if docs/architecture.md names a file that is not there, or other arrows of a round."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    for path in re.findall(r"`((?:agents|model|analysis|tests)/[\w/]+\.\w+)`", text):
+        assert (ROOT / path).is_file(), path
+    place = ""
+    for name in re.findall(r"^( *)(\w+/)|(\w+\.py)\b", text.split("```")[1], re.MULTILINE):
+        indent, folder, file = name
+        if folder:
+            place = folder if not indent else f"{place.split('/')[0]}/{folder}"
+        elif file != "run.py":
+            assert list((ROOT / place).glob(file)) or list((ROOT / place).parent.glob(file)), file
+    source = inspect.getsource(CollectiveModel.step)
+    assert re.findall(r"^\| `(_\w+)` \|", text, re.MULTILINE) == re.findall(
+        r"self\.(_\w+)\(", source
+    )

@@ -234,7 +234,8 @@ def test_a_measure_beyond_its_bounds_is_a_fault_of_the_plugin(
 
 def test_a_response_that_fails_or_decides_nothing_is_told(tmp_path: Path) -> None:
     """Fails if the lab goes on without a decision, or a traceback shows."""
-    text = "from multicopy.agents import extensions\n@extensions.lab_response('odd')\ndef odd(lab, r, p):\n"
+    text = "from multicopy.agents.extensions import lab_response\n@lab_response('odd')\n"
+    text += "def odd(lab, r, p):\n"
     usual = {"lab.response": "odd", "lab.threshold": 0.01}
     for body, told in (
         ("    return None", "lab_response 'odd' of a plug-in returns None, not a Decision"),

@@ -299,7 +299,9 @@ GUARD = 'if __name__ == "__main__":\n    '
 def test_a_script_without_a_main_guard_is_told_its_line(guard: str, tmp_path: Path) -> None:
     """Fails if each worker starts workers of its own, and each tells it in hundreds of lines."""
     script = tmp_path / "script.py"
-    text = f"from multicopy.analysis.many import parallel\n\n\n{guard}parallel.require_main_guard()\n"
+    text = (
+        f"from multicopy.analysis.many import parallel\n\n\n{guard}parallel.require_main_guard()\n"
+    )
     script.write_text(text, encoding="utf-8")
     if guard == GUARD:
         runpy.run_path(str(script), run_name="__main__")
