@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,8 @@ from multicopy.analysis.files import checkpoints, keeping, versions
 from multicopy.model.collective import CollectiveModel
 from multicopy.model.genealogy import Genealogy
 from multicopy.model.scenario import resolve, scale_rounds
+
+ROOT = Path(__file__).parents[1]
 
 HOW = {"plugins": {}, "resumed": [], "overrides": {}}
 
@@ -118,3 +121,13 @@ def signed(state: Path, first: dict[str, Any], header: Any, arrays: bytes) -> No
     digest = hashlib.sha256(rest + arrays).hexdigest()
     told = {**first, "length": len(rest), "sha256": digest}
     state.write_bytes(keeping.MAGIC + json.dumps(told).encode() + b"\n" + rest + arrays)
+
+
+def program(folder: Path) -> Path:
+    """A copy of the program, as it can be imported and installed from."""
+    for part in ("agents", "model", "analysis", "multicopy"):
+        without = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / part, folder / part, symlinks=True, ignore=without)
+    for file in ("pyproject.toml", "LICENSE", "run.py"):
+        shutil.copy(ROOT / file, folder)
+    return folder

@@ -154,7 +154,7 @@ class Instead(importlib.abc.MetaPathFinder):
     """Finds a module of the project, and gives it another source."""
 
     def __init__(self, file: str, source: str) -> None:
-        self.name, self.path, self.source = file[:-3].replace("/", "."), ROOT / file, source
+        self.name, self.path, self.source = module_of(Path(file)), ROOT / file, source
 
     def find_spec(self, name: str, *_: Any) -> importlib.machinery.ModuleSpec | None:
         """Answer for that module only."""
@@ -171,15 +171,26 @@ class Instead(importlib.abc.MetaPathFinder):
         )
 
 
+def simulation() -> list[str]:
+    """Files of the simulation."""
+    places = ("agents/machine", "agents", "model")
+    return [f"{place}/{path.name}" for place in places for path in (ROOT / place).glob("*.py")]
+
+
+def module_of(file: Path) -> str:
+    """Name under which a file of the simulation is imported."""
+    return ".".join(("multicopy", *file.with_suffix("").parts))
+
+
 def users(file: str) -> set[str]:
     """Modules of the simulation that use a file, itself among them."""
     imported: dict[str, set[str]] = {}
-    for path in (p for part in ("agents", "model") for p in (ROOT / part).glob("*.py")):
-        names = imported[f"{path.parent.name}.{path.stem}"] = set()
+    for path in map(ROOT.joinpath, simulation()):
+        names = imported[module_of(path.relative_to(ROOT))] = set()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module:
                 names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    found, news = set(), {file[:-3].replace("/", ".")}
+    found, news = set(), {module_of(Path(file))}
     while news:
         found |= news
         news = {name for name, used in imported.items() if used & found} - found
@@ -320,8 +331,7 @@ def report(kept: dict[str, dict[str, Any]], reasons: dict[str, dict[str, str]]) 
 
 def _untried(tried: set[str]) -> str:
     """Which files were not tried at all, as a sentence."""
-    files = [f"{d}/{p.name}" for d in ("agents", "model") for p in (ROOT / d).glob("*.py")]
-    left = sorted(f"`{f}`" for f in set(files) - tried if not f.endswith("__init__.py"))
+    left = sorted(f"`{f}`" for f in set(simulation()) - tried if not f.endswith("__init__.py"))
     return f"{', '.join(left)}." if left else "none."
 
 

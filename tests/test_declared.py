@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
 import pytest
+from kept import program
 
 from multicopy.agents.traits import NAMES, TRAITS
 from multicopy.analysis.figures.registry import PANELS, WHOLES, panels
@@ -140,7 +140,7 @@ assert colors == {(0x12 / 255, 0x34 / 255, 0x56 / 255, 1.0)}, colors
 assert ", rude, aligned |" in frames.dictionary()
 assert "| `homology` | in the last round: share" in frames.dictionary()
 folder.write(Path("run"), model, {})
-data = multicopy.analysis.load("run")
+data = analysis.load("run")
 assert data.outcomes["homology"].notna().all()
 page, notes = builder.page(data)
 assert "It was rude." in page and "rude (30)" in page, notes
@@ -148,12 +148,10 @@ assert robustness.shares(pd.Series(["rude"]))["rude"] == 1
 """
 
 
+@pytest.mark.slow
 def test_a_sixth_class_of_outcome_shows_everywhere_by_itself(tmp_path: Path) -> None:
     """Fails if bars, dictionary, tables or report list the classes, or their numbers, by hand."""
-    for part in ("agents", "model", "analysis"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    path = tmp_path / "model" / "outcomes.py"
+    path = program(tmp_path) / "model" / "outcomes.py"
     text = path.read_text(encoding="utf-8")
     for old, new in (('    "aligned": Class(', SIXTH), ("class Class(", RUDE)):
         assert text.count(old) == 1

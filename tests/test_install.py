@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from kept import program
 
 ROOT = Path(__file__).parents[1]
 
@@ -16,12 +16,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the project is installed, without its dependencies, from a copy of its files."""
-    place, source = tmp_path_factory.mktemp("installed"), tmp_path_factory.mktemp("source")
-    for part in ("agents", "model", "analysis", "multicopy"):
-        without = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / part, source / part, symlinks=True, ignore=without)
-    for file in ("pyproject.toml", "LICENSE"):
-        shutil.copy(ROOT / file, source)
+    place, source = tmp_path_factory.mktemp("installed"), program(tmp_path_factory.mktemp("source"))
     options = "--no-deps --no-build-isolation --quiet --disable-pip-version-check --target".split()
     words = [sys.executable, "-m", "pip", "install", *options, str(place), str(source)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from kept import program
 
 ROOT = Path(__file__).parent.parent
 
@@ -75,9 +75,7 @@ for rule in ("exhaustiveness", "none"):
 
 def checkout(folder: Path, added: dict[str, list[tuple[str, int]]]) -> Path:
     """A copy of the program in which some traits stand in the registry behind others."""
-    for part in ("agents", "model", "analysis"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    path = folder / "agents" / "traits.py"
+    path = program(folder) / "agents" / "traits.py"
     text = path.read_text(encoding="utf-8")
     for name, traits in added.items():
         begin = re.search(rf'\(\s*"{name}",', text)
