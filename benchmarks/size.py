@@ -31,7 +31,7 @@ def table(sizes: dict[int, int], workers: int | None) -> pd.DataFrame:
     for copies, seeds in sizes.items():
         parameters = resolve("ai2027", {"copies": copies})
         effects = experiments.choose(experiments.load_effects(), PANELS)
-        rows = experiments.ablate(effects, parameters, range(seeds), workers)
+        rows = experiments.ablate(effects, parameters, range(seeds), workers=workers)
         rows.insert(0, "copies", copies)
         rows.insert(1, "teams", parameters.team_count)
         rows.insert(2, "divisions", parameters.division_count)

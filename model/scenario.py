@@ -10,6 +10,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -89,14 +90,16 @@ def shipped() -> dict[str, Path]:
 
 
 def resolve(
-    scenario: str | Path | Parameters = DEFAULT, overrides: Mapping[str, Any] | None = None
+    scenario: str | Path | Parameters | Mapping[str, Any] = DEFAULT,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Parameters:
     """Resolve a scenario and overrides by path to checked parameters.
 
     Parameters
     ----------
     scenario
-        Name of a shipped scenario, path of a TOML file, or parameters resolved before.
+        Name of a shipped scenario, path of a TOML file, parameters resolved before, or the tree
+        that a complete file holds.
     overrides
         Values by parameter path, such as ``{"copies": 256, "oversight.audit": 0.2}``.
 
@@ -107,6 +110,8 @@ def resolve(
     """
     if isinstance(scenario, Parameters):
         tree, origin = scenario.model_dump(), ""
+    elif isinstance(scenario, Mapping):
+        tree, origin = deepcopy(dict(scenario)), ""
     else:
         tree, file = _read_chain(scenario, ())
         origin = "" if file.parent == FOLDER.resolve() else str(file)

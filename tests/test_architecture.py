@@ -42,11 +42,11 @@ ORDER = {
         "competition lab successor twin measures"
     ).split(),
     "analysis/files": (
-        "standard_streams writing columns versions robustness places plugins keeping holding "
+        "standard_streams columns versions robustness places writing plugins keeping holding "
         "folder checkpoints reproduction frames"
     ).split(),
     "analysis/many": (
-        "parts factors parallel design points store tables work reading apart chunks engine driver"
+        "parts factors design points store tables work reading apart chunks engine driver"
     ).split(),
     "analysis/figures": (
         "look registry calendar rounds personas ledger comparisons sweeps"

@@ -298,7 +298,7 @@ def test_a_run_that_goes_on_is_not_resumed_twice(
 ) -> None:
     """Fails if two processes write to one folder."""
     with folder.claimed(run, force=True):
-        refused(run, capsys, "another process is writing a run to it")
+        refused(run, capsys, "another process is writing to it")
 
 
 # --- on the command line --------------------------------------------------------------------------

@@ -12,12 +12,14 @@ import pytest
 
 from multicopy.agents.parameters import Parameters
 from multicopy.analysis.commands.cli import main
-from multicopy.analysis.questions import attribution, experiments, probes
+from multicopy.analysis.commands.console import BAD_INPUT, SOME_FAILED, STOPPED
+from multicopy.analysis.many import failures
+from multicopy.analysis.questions import attribution, experiments, probes, shares
 from multicopy.analysis.questions.intervals import Mean
 from multicopy.model import training
 from multicopy.model.collective import CollectiveModel
 from multicopy.model.measures import in_rounds
-from multicopy.model.scenario import NEUTRAL, InputError, resolve, scale_rounds
+from multicopy.model.scenario import NEUTRAL, InputError, neutral, resolve, scale_rounds
 
 SMALL = scale_rounds(resolve("ai2027", {"copies": 64}), 0.05)
 EFFECTS = experiments.load_effects()
@@ -50,7 +52,7 @@ def test_the_neutral_arm_stands_on_the_base_of_its_effect(effect: experiments.Ef
     """Fails if a claim about another regime is compared with drift in the default one."""
     base = experiments.base_arm(effect, resolve())
     needed = experiments.arms({effect.key: effect}, resolve())
-    drifts = [arm.parameters for arm in needed.values() if arm.parameters.training.strength == 0]
+    drifts = [arm for arm in needed.values() if arm.training.strength == 0]
     assert [difference(base, one) - {"name"} <= set(NEUTRAL) for one in drifts] == [True]
     assert len(needed) == 2 + len(effect.controls)
 
@@ -129,6 +131,110 @@ def test_workers_do_not_change_the_table() -> None:
     alone = experiments.ablate(chosen, SMALL, range(2), workers=0)
     shared = experiments.ablate(chosen, SMALL, range(2), workers=2)
     pd.testing.assert_frame_equal(alone, shared, check_exact=True)
+
+
+def last_rounds(model: CollectiveModel, effect: experiments.Effect) -> float:
+    rounds = model.records.rounds()
+    series = in_rounds(rounds, effect.measure, model.declared)[rounds["phase"] == effect.phase]
+    return float(series.iloc[-effect.window :].mean())
+
+
+def test_the_table_of_effects_is_that_of_plain_runs() -> None:
+    """Fails if a sweep over the arms gives other values than one run after the other."""
+    (effect,) = experiments.choose(EFFECTS, ["E3"]).values()
+    table = experiments.ablate({"E3": effect}, SMALL, [3, 5], workers=0)
+    base = experiments.base_arm(effect, SMALL)
+    named = {"with_cause": base, "neutral": neutral(base)}
+    found: dict[str, list[float]] = {name: [] for name in named}
+    for name, parameters in named.items():
+        for seed in (3, 5):
+            model = CollectiveModel(parameters, rng=seed, detail=False)
+            model.run()
+            found[name].append(last_rounds(model, effect))
+    for name, values in found.items():
+        assert (table[name] == np.array(values).mean()).all()
+    assert (table["seeds"] == 2).all()
+
+
+def test_the_table_of_personas_is_that_of_plain_runs() -> None:
+    """Fails if a sweep loses a measure of single traits, a row, or the type of a column."""
+    table = experiments.compare_personas(SMALL, [4, 2**64 - 1], (0.0, 1.0), workers=0)
+    frames = []
+    for value in (0.0, 1.0):
+        for seed in (4, 2**64 - 1):
+            parameters = resolve(SMALL, {"training.exhaustiveness": value})
+            model = CollectiveModel(parameters, rng=seed)
+            model.run()
+            frame = model.records.rounds()
+            frames.append(frame.assign(exhaustiveness=value, seed=np.uint64(seed)))
+    plain = pd.concat(frames, ignore_index=True)
+    plain["date"] = plain["date"].astype(table["date"].dtype)  # a file has no whole seconds
+    pd.testing.assert_frame_equal(table, plain, check_exact=True)
+
+
+def test_the_table_of_outcomes_is_that_of_plain_runs() -> None:
+    """Fails if a sweep over scenarios runs another scenario, or another seed, than it says."""
+    scenarios = [resolve(SMALL, {"name": name, "copies": n}) for name, n in (("a", 64), ("b", 96))]
+    table = shares.run_scenarios(scenarios, [1, 0], workers=0)
+    rows = []
+    for parameters in scenarios:
+        for seed in (1, 0):
+            outcome = CollectiveModel(parameters, rng=seed).run()
+            rows.append([parameters.name, seed, outcome.kind, outcome.reason])
+    assert table.to_numpy().tolist() == rows
+    assert table["scenario"].cat.categories.tolist() == ["a", "b"]
+
+
+def test_a_seed_of_which_a_run_fails_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fails if one run of many takes all others with it, or arms are compared on other seeds."""
+    before = CollectiveModel.__init__
+
+    def fails(self: CollectiveModel, *args: Any, rng: int, **how: Any) -> None:
+        if rng == 1:
+            raise RuntimeError("a fault")
+        before(self, *args, rng=rng, **how)
+
+    monkeypatch.setattr(CollectiveModel, "__init__", fails)
+    words = "--copies 64 --rounds-scale 0.05 --workers 0 --seeds".split()
+    out = tmp_path / "out"
+    assert main(["ablate", "--effects", "E14", "--out", str(out), *words, "3"]) == SOME_FAILED
+    assert "runs failed and are left out" in capsys.readouterr().err
+    assert (pd.read_parquet(out / "effects.parquet")["seeds"] == 2).all()
+    assert failures(out / ".runs")["seed"].unique().tolist() == [1]
+    monkeypatch.setattr(CollectiveModel, "__init__", lambda self, *_, **__: 1 / 0)
+    assert main(["outcomes", "--out", str(tmp_path / "none"), *words, "1"]) == BAD_INPUT
+    assert "no run went well; the first raised ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_command_that_was_stopped_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fails if runs that are done are done again, or their leftovers stay beside the result."""
+    seeds, before = list[int](), shares.ending
+
+    def ending(parameters: Parameters, seed: int) -> dict[str, str]:
+        if len(seeds) == 2:
+            seeds.append(-1)
+            raise KeyboardInterrupt
+        seeds.append(seed)
+        return before(parameters, seed)
+
+    ending.__module__, ending.__qualname__ = before.__module__, before.__qualname__
+    monkeypatch.setattr(shares, "ending", ending)
+    out = tmp_path / "out"
+    words = f"outcomes --scenarios ai2027 --copies 64 --rounds-scale 0.05 --seeds 4 --out {out}"
+    assert main([*words.split(), "--workers", "0"]) == STOPPED
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith(f"stopped early; what is done is kept in {out / '.runs'}; the same")
+    assert main([*words.split(), "--workers", "0"]) == 0
+    assert seeds == [0, 1, -1, 2, 3]
+    assert sorted(p.name for p in out.iterdir()) == [
+        "outcomes.parquet",
+        "outcomes.png",
+        "runs.parquet",
+    ]
 
 
 def test_an_effect_of_the_users_own(tmp_path: Path) -> None:

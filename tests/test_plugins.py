@@ -20,12 +20,12 @@ from multicopy.agents.situation import Situation
 from multicopy.analysis.commands.cli import main
 from multicopy.analysis.files import plugins
 from multicopy.analysis.many.chunks import run_chunk
-from multicopy.analysis.many.parallel import run_all
 from multicopy.analysis.many.points import Plan
 from multicopy.analysis.many.reading import load
 from multicopy.analysis.many.work import Work
+from multicopy.analysis.questions import shares
 from multicopy.model import measures
-from multicopy.model.scenario import InputError, resolve, to_toml
+from multicopy.model.scenario import InputError, resolve, scale_rounds, to_toml
 
 SAMPLE = Path(__file__).with_name("plugin_sample.py")
 PANEL = {"oracle": 0.5, "reader": 0.5}
@@ -382,11 +382,9 @@ def test_the_command_line_loads_plugins_and_tells_of_them(tmp_path: Path) -> Non
     assert list(told["plugins"]) == [str(SAMPLE)]
 
 
-def _has_sample(_: int) -> bool:
-    return resolve("ai2027", {"lab.response": "pause"}).lab.response == "pause"
-
-
 @pytest.mark.usefixtures("sample")
 def test_workers_have_the_plugins_too() -> None:
-    """Fails if parallel runs do not know the plug-in."""
-    assert [*run_all(_has_sample, [0, 1], workers=2)] == [True, True]
+    """Fails if runs in other processes do not know the plug-in."""
+    paused = resolve("ai2027", {"lab.response": "pause", "copies": 64})
+    runs = shares.run_scenarios([scale_rounds(paused, 0.01)], [0, 1], workers=2)
+    assert runs.attrs["failed"] == 0

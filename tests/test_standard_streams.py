@@ -24,7 +24,7 @@ from multicopy.analysis.commands.cli import COMMANDS, main, parser
 from multicopy.analysis.commands.console import BAD_INPUT
 from multicopy.analysis.files import places
 from multicopy.analysis.files.standard_streams import Unfailing
-from multicopy.analysis.many import engine, parallel, sweep
+from multicopy.analysis.many import engine, sweep
 from multicopy.model.collective import CollectiveModel
 from multicopy.model.scenario import InputError
 
@@ -299,9 +299,8 @@ GUARD = 'if __name__ == "__main__":\n    '
 def test_a_script_without_a_main_guard_is_told_its_line(guard: str, tmp_path: Path) -> None:
     """Fails if each worker starts workers of its own, and each tells it in hundreds of lines."""
     script = tmp_path / "script.py"
-    text = (
-        f"from multicopy.analysis.many import parallel\n\n\n{guard}parallel.require_main_guard()\n"
-    )
+    begin = "from multicopy.analysis.many import engine\n\n\n"
+    text = f"{begin}{guard}engine.require_main_guard()\n"
     script.write_text(text, encoding="utf-8")
     if guard == GUARD:
         runpy.run_path(str(script), run_name="__main__")
@@ -316,16 +315,6 @@ def test_workers_are_not_started_without_the_guard(monkeypatch: pytest.MonkeyPat
     def refuse() -> None:
         raise InputError("no guard")
 
-    monkeypatch.setattr(parallel, "require_main_guard", refuse)
     monkeypatch.setattr(engine, "require_main_guard", refuse)
     with pytest.raises(InputError, match="no guard"):
-        list(parallel.run_all(abs, [-1, -2], workers=2))
-    with pytest.raises(InputError, match="no guard"):
         sweep({"factors": {"oversight.rotation": [0.1]}}, workers=2)
-
-
-@pytest.mark.slow
-def test_a_worker_that_leaves_is_told() -> None:
-    """Fails if a worker that the system ends is a traceback of the pool's."""
-    with pytest.raises(ChildProcessError, match="a worker process ended before its job"):
-        list(parallel.run_all(os._exit, [3, 4], workers=1))

@@ -21,6 +21,7 @@ from conftest import forked
 from sweep_support import ROOT, SMALL, trivial, troubled
 
 from multicopy.analysis.commands.cli import main
+from multicopy.analysis.files.writing import held
 from multicopy.analysis.many import evaluate, failures, load, read, store, sweep, work
 from multicopy.analysis.many.design import measures
 from multicopy.analysis.many.driver import Stopped
@@ -343,6 +344,22 @@ def test_two_workers_give_the_same_table(small: Path) -> None:
     pd.testing.assert_frame_equal(sweep(SMALL, workers=2), read(small), check_exact=True)
 
 
+@pytest.mark.slow
+def test_one_process_can_start_workers_twice(tmp_path: Path) -> None:
+    """Fails if the settings of the first cluster take those of the second with them."""
+    script = tmp_path / "twice.py"
+    script.write_text(
+        "from multicopy.analysis.many import sweep\n"
+        "design = {'fixed': {'copies': 64}, 'rounds_scale': 0.01, "
+        "'factors': {'oversight.audit': [0.1]}}\n"
+        "if __name__ == '__main__':\n"
+        "    print([len(sweep(design, workers=1)) for _ in range(2)])\n"
+    )
+    where = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=where)
+    assert done.stdout == "[1, 1]\n", done.stderr
+
+
 # --- the folder -----------------------------------------------------------------------------------
 
 
@@ -373,12 +390,12 @@ def test_a_second_sweep_is_refused_and_a_dead_ones_lock_is_not(tmp_path: Path) -
     below, above = os.pipe()
     holder = os.fork()
     if holder == 0:
-        with store.locked(tmp_path):
+        with held(tmp_path, store.LOCK):
             os.write(above, b"held")
             time.sleep(60)
         os._exit(0)
     assert os.read(below, 4) == b"held"
-    with pytest.raises(InputError, match=f"another sweep is writing to it .process {holder} "):
+    with pytest.raises(InputError, match=f"another process is writing to it .process {holder} "):
         sweep(AUDITS, tmp_path, simulate=trivial, workers=0)
     os.kill(holder, signal.SIGKILL)
     os.waitpid(holder, 0)

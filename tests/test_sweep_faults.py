@@ -386,7 +386,7 @@ def test_a_cluster_that_does_not_start_is_told_and_leaves_nothing(
     assert main([*words, "1"]) == 75
     told = capsys.readouterr().err.splitlines()
     assert told[-1] == (
-        "stopped: the workers could not be started: "
+        "stopped early: the workers could not be started: "
         "RuntimeError: Nanny failed to start worker process; nothing was begun"
     )
     assert not (tmp_path / "out").exists()

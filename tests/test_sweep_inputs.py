@@ -17,7 +17,7 @@ from multicopy.analysis.many import load, work
 from multicopy.analysis.many.chunks import run_chunk
 from multicopy.analysis.many.points import Plan
 from multicopy.analysis.many.work import Work
-from multicopy.model.scenario import InputError
+from multicopy.model.scenario import InputError, resolve
 
 SAMPLE = Path(__file__).with_name("plugin_sample.py")
 LEVELS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
@@ -151,3 +151,48 @@ def test_workers_of_a_sweep_load_its_plugins(monkeypatch: pytest.MonkeyPatch) ->
         assert harvest.code == work.code_version() != bare
     finally:
         plugins.forget()
+
+
+def test_a_design_holds_the_seeds_that_it_is_given() -> None:
+    """Fails if given seeds are not the ones that run, or are told beside others."""
+    given = (7, 2**64 - 1, 0)
+    plan = Plan(load({"seeds": given, "factors": {"oversight.audit": [0.1, 0.2]}}))
+    assert [job.seed for job in plan.jobs(range(len(plan)))] == [*given, *given]
+    for other in ({"replicates": 2}, {"random_numbers": "independent"}):
+        with pytest.raises(InputError, match="seeds: in place of replicates"):
+            load({"seeds": given, "factors": {"oversight.audit": [0.1]}, **other})
+    for wrong in ([], [-1], [2**64], 3):
+        with pytest.raises(InputError, match="seeds"):
+            load({"seeds": wrong, "factors": {"oversight.audit": [0.1]}})
+
+
+def test_a_factor_can_be_the_scenario_as_a_whole() -> None:
+    """Fails if a run is of another scenario than its point says, or what is fixed is lost in it."""
+    mine = resolve("slowdown", {"name": "mine", "oversight.audit": 0.5})
+    choices = {"named": {"scenario": "slowdown"}, "mine": {"scenario": mine}}
+    tree = {"fixed": {"copies": 64}, "factors": {"scenario": {"choices": choices}}}
+    for design in (load(tree), load(load(tree).model_dump(mode="json"))):
+        common, plan = Work.of(design, None), Plan(design)
+        assert [common.parameters(job) for job in plan.jobs([0, 1])] == [
+            resolve("slowdown", {"copies": 64}),
+            resolve(mine, {"copies": 64}),
+        ]
+    listed = load({**tree, "factors": {"scenario": ["ai2027", "slowdown"]}})
+    assert Work.of(listed, None).parameters(Plan(listed).job(1)).name == "slowdown"
+    other = resolve(mine, {"oversight.audit": 0.6})
+    changed = {"named": {"scenario": "slowdown"}, "mine": {"scenario": other}}
+    again = load({**tree, "factors": {"scenario": {"choices": changed}}})
+    assert again.fingerprint() != load(tree).fingerprint()
+    with pytest.raises(InputError, match="there is no scenario 'slowdwn'; did you mean"):
+        load({"factors": {"scenario": ["slowdwn"]}})
+
+
+def test_a_design_can_hold_the_parameters_themselves() -> None:
+    """Fails if a scenario that is no file cannot be run, or is another when it is read again."""
+    mine = resolve("slowdown", {"copies": 96})
+    design = load({"scenario": mine, "factors": {"oversight.audit": [0.1]}})
+    again = load(design.model_dump(mode="json"))
+    assert again.scenario == mine
+    assert again.fingerprint() == design.fingerprint()
+    with pytest.raises(InputError, match="scenario = 5 is not allowed"):
+        load({"scenario": 5, "factors": {"oversight.audit": [0.1]}})

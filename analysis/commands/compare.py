@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import isnan
 from pathlib import Path
+from typing import Any
 
-from multicopy.analysis.commands.console import DONE, print_table, progress_bar
+from multicopy.analysis.commands.console import (
+    DONE,
+    SOME_FAILED,
+    note,
+    print_table,
+    runs_kept,
+    sweep_progress,
+)
 from multicopy.analysis.commands.options import (
     comma_list,
     neutral_option,
@@ -22,6 +33,35 @@ def _shared_options(p: argparse.ArgumentParser, out: str) -> None:
     workers_option(p)
     p.add_argument("--out", type=Path, metavar="DIR", help=f"default: results/{out}")
     p.add_argument("--force", action="store_true", help="replace an existing result")
+
+
+RUNS = ".runs"
+"""Folder of a sweep within that of a result, until the result is written."""
+
+
+@contextmanager
+def _runs(arguments: argparse.Namespace, out: Path) -> Iterator[dict[str, Any]]:
+    """How the runs of a command are done: by a sweep in its folder, with which it goes on."""
+    if arguments.force:
+        shutil.rmtree(out / RUNS, ignore_errors=True)
+    with runs_kept(out / RUNS, "the same command without --force"):
+        yield {
+            "out": out / RUNS,
+            "workers": arguments.workers,
+            "resume": True,
+            "report": sweep_progress(),
+            "say": note,
+        }
+
+
+def _ended(out: Path, failed: int) -> int:
+    """Say where the result is; the exit code. Runs that failed stay, with why."""
+    if failed:
+        note(f"{failed:,} runs failed and are left out; {out / RUNS / 'failures'} says why")
+    else:
+        shutil.rmtree(out / RUNS)
+    print(f"Files are in {out}/")
+    return SOME_FAILED if failed else DONE
 
 
 def setup_ablate(p: argparse.ArgumentParser) -> None:
@@ -47,9 +87,8 @@ def ablate(arguments: argparse.Namespace) -> int:
         effects = experiments.choose(effects, arguments.effects)
     out = arguments.out or Path("results") / f"ablate-{parameters.name}"
     folder.prepare_files(out, ("effects.parquet", "effects.png"), arguments.force)
-    table = experiments.ablate(
-        effects, parameters, range(arguments.seeds), arguments.workers, progress_bar("runs")
-    )
+    with _runs(arguments, out) as how:
+        table = experiments.ablate(effects, parameters, range(arguments.seeds), **how)
     from multicopy.analysis.figures import forest, look
     from multicopy.model.scenario import fingerprint
 
@@ -77,8 +116,7 @@ def ablate(arguments: argparse.Namespace) -> int:
     print_table(rows, heads, f"{parameters.copies} copies, {arguments.seeds} seeds")
     if arguments.seeds == 1:
         print("One seed says nothing about chance: no interval, z or verdict. Give more --seeds.")
-    print(f"Files are in {out}/")
-    return DONE
+    return _ended(out, table.attrs["failed"])
 
 
 def between(low: float, high: float) -> str:
@@ -105,12 +143,8 @@ def personas(arguments: argparse.Namespace) -> int:
     parameters, _ = resolved(arguments)
     out = arguments.out or Path("results") / f"personas-{parameters.name}"
     folder.prepare_files(out, ("personas.parquet", "personas.png"), arguments.force)
-    table = experiments.compare_personas(
-        parameters,
-        range(arguments.seeds),
-        workers=arguments.workers,
-        progress=progress_bar("runs"),
-    )
+    with _runs(arguments, out) as how:
+        table = experiments.compare_personas(parameters, range(arguments.seeds), **how)
     identity = {"schema": str(folder.SCHEMA), "scenario": fingerprint(parameters)}
     folder.write_table(out / "personas.parquet", table, identity)
     look.save(figures.persona_models(table), out / "personas.png")
@@ -125,8 +159,7 @@ def personas(arguments: argparse.Namespace) -> int:
         rows.append([f"{value:g}", *(f"{mean[m]:.3f}" for m in measures), share])
     heads = ("exhaustiveness", *measures, "most responsible")
     print_table(rows, heads, f"At the end, {parameters.copies} copies, {arguments.seeds} seeds")
-    print(f"Files are in {out}/")
-    return DONE
+    return _ended(out, table.attrs["failed"])
 
 
 def setup_outcomes(p: argparse.ArgumentParser) -> None:
@@ -162,9 +195,8 @@ def outcomes(arguments: argparse.Namespace) -> int:
     out = arguments.out or Path("results") / "outcomes"
     files = ("runs.parquet", "outcomes.parquet", "outcomes.png")
     folder.prepare_files(out, files, arguments.force)
-    runs = shares.run_scenarios(
-        scenarios, range(arguments.seeds), arguments.workers, progress_bar("runs")
-    )
+    with _runs(arguments, out) as how:
+        runs = shares.run_scenarios(scenarios, range(arguments.seeds), **how)
     table = shares.shares(runs)
     identity = {"schema": str(folder.SCHEMA)}
     folder.write_table(out / "runs.parquet", runs, identity)
@@ -177,5 +209,4 @@ def outcomes(arguments: argparse.Namespace) -> int:
     sizes = sorted({parameters.copies for parameters in scenarios})
     title = f"{', '.join(map(str, sizes))} copies, {arguments.seeds} seeds; 95 % intervals"
     print_table(rows, ("scenario", *CLASSES), title)
-    print(f"Files are in {out}/")
-    return DONE
+    return _ended(out, runs.attrs["failed"])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-DONE, CHECK_FAILED, BAD_INPUT, BROKEN, STOPPED = 0, 1, 2, 70, 75
-"""Exit codes; `BROKEN`: the simulator's own numbers went wrong."""
+DONE, CHECK_FAILED, BAD_INPUT, SOME_FAILED, BROKEN, STOPPED = 0, 1, 2, 3, 70, 75
+"""Exit codes; `SOME_FAILED`: of many runs; `BROKEN`: the simulator's own numbers went wrong."""
 
 LONGEST = 600
 """Characters of a line that tells of an error; what quotes more of the input is cut."""
@@ -33,12 +36,17 @@ def tell_first_use() -> None:
 
 
 def complain(text: str, kind: str = "error") -> None:
-    """Print errors, a line each: only printable characters, and no more than can be read."""
+    """Print an error, or what else `kind` says, a line each: what can be printed and read."""
     for line in text.split("\n"):
         told = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
         if len(told) > LONGEST:
             told = f"{told[: LONGEST * 2 // 3]} ... {told[-LONGEST // 3 :]}"
         sys.stderr.write(f"{kind}: {told}\n")
+
+
+def note(text: str) -> None:
+    """Tell what the user should know."""
+    complain(text, "note")
 
 
 @contextmanager
@@ -56,27 +64,70 @@ def warnings_told() -> Iterator[None]:
         yield
 
 
-def progress_bar(what: str) -> Callable[[int, int], None]:
-    """A function to be told (done, total); without a terminal it prints ten lines.
+def progress_bar(what: str) -> Callable[..., None]:
+    """A function to be told (done, total, what else to say), which prints it, to a file in tenths.
 
-    It is made when the work begins. What comes first, which may load and compile code, says nothing
-    of how long the rest takes.
+    It is made when the work begins. What is done when it is first told, and what comes next, which
+    may load and compile code, say nothing of how long the rest takes.
     """
     tell_first_use()
-    start, printed, first = time.perf_counter(), [0], Pace()
+    start, pace = time.perf_counter(), Pace()
+    printed, before = -1, -1
 
-    def told(done: int, total: int) -> None:
-        left = first.left(done, total)
-        seconds = time.perf_counter() - start
-        line = f"{done}/{total} {what}, {seconds:.0f} s" + (f", {left:.0f} s left" if left else "")
+    def told(done: int, total: int, also: str = "") -> None:
+        nonlocal printed, before
+        before = done if before < 0 else before
+        left = pace.left(done, total) if done > before else None
+        line = f"{done:,} of {total:,} {what}{also}, {duration(time.perf_counter() - start)}"
+        line += f", {duration(left)} left" if left else ""
+        tenth = 10 * done // max(total, 1)
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r{line}   " + ("\n" if done == total else ""))
-            sys.stderr.flush()
-        elif done == total or 10 * done // total > printed[0]:
-            printed[0] = 10 * done // total
+            sys.stderr.write(f"\r{line:<90}" + ("\n" if done == total else ""))
+        elif tenth > printed:
             sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+        printed = tenth
 
     return told
+
+
+def sweep_progress() -> Callable[[Any], None]:
+    """A function to be told the status of a sweep."""
+    tell = progress_bar("runs")
+
+    def told(status: Any) -> None:
+        also = f" on {status.workers} workers" if status.workers else ""
+        also += f", {status.failed:,} failed" if status.failed else ""
+        tell(status.done + status.failed, status.planned, also)
+
+    return told
+
+
+@contextmanager
+def runs_kept(folder: Path, way_on: str) -> Iterator[None]:
+    """A sweep meanwhile ends early on SIGTERM, as a batch system sends it, as on Ctrl-C.
+
+    What ends it is told with the folder in which all is kept that is done, and with the way on.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Whatever ended it early; its message says how.
+    """
+    from multicopy.analysis.many.driver import Stopped
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except (Stopped, KeyboardInterrupt, OSError) as end:
+        why = f": {end}" if isinstance(end, Stopped) else ""
+        if isinstance(end, OSError):
+            why = f": {folder}: {end.strerror or end}"
+        kept = f"what is done is kept in {folder}; {way_on} goes on"
+        told = kept if folder.exists() else "nothing was begun"
+        raise KeyboardInterrupt(f"early{why}; {told}") from end
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Pace:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from math import isnan
 from pathlib import Path
 from typing import Any
 
+from multicopy.analysis.commands.console import (
+    DONE,
+    SOME_FAILED,
+    duration,
+    note,
+    print_table,
+    runs_kept,
+    sweep_progress,
+)
 from multicopy.analysis.commands.options import (
     comma_list,
     scenario_changes,
     scenario_options,
     workers_option,
 )
-
-DONE, SOME_FAILED, STOPPED = 0, 3, 75
 
 Setup = Callable[[argparse.ArgumentParser], None]
 
@@ -49,8 +53,7 @@ def sweep(arguments: argparse.Namespace) -> int:
         return _dry_run(design, arguments)
     out = arguments.out or Path("results") / f"sweep-{design.name}"
     code = _run(design, out, arguments)
-    if code != STOPPED:
-        _tell(out)
+    _tell(out)
     return code
 
 
@@ -64,89 +67,23 @@ def _design(arguments: argparse.Namespace) -> Any:
 
 def _run(design: Any, out: Path, arguments: argparse.Namespace) -> int:
     """Run a design into a folder, with progress; the exit code."""
-    from multicopy.analysis.many.driver import How, Stopped, run_sweep
+    from multicopy.analysis.many.driver import How, run_sweep
 
     how = How(
         arguments.workers,
         arguments.scheduler,
         arguments.resume,
         arguments.retry_failed,
-        progress(),
-        _note,
+        sweep_progress(),
+        note,
     )
-
-    def stopped(why: str) -> int:
-        kept = (
-            f"what is done is kept in {out}; --resume goes on"
-            if out.exists()
-            else "nothing was begun"
-        )
-        sys.stderr.write(f"stopped{why}; {kept}\n")
-        return STOPPED
-
-    try:
-        with _terminated_as_interrupted():
-            status = run_sweep(design, out, how)
-    except Stopped as stop:
-        return stopped(f": {stop}")
-    except KeyboardInterrupt:
-        return stopped("")
-    except OSError as error:
-        return stopped(f": {out}: {error.strerror or error}")
+    with runs_kept(out, "--resume"):
+        status = run_sweep(design, out, how)
     return SOME_FAILED if status.failed else DONE
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(f"note: {text}\n")
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let a batch system's SIGTERM end a sweep as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def progress() -> Callable[[Any], None]:
-    """A function to be told the status: a line that is written over, in a pipe at most twenty."""
-    from multicopy.analysis.commands.console import tell_first_use
-
-    tell_first_use()
-    printed = [-1]
-    terminal = sys.stderr.isatty()
-
-    def told(status: Any) -> None:
-        share = 20 * (status.done + status.failed) // max(1, status.planned)
-        if not terminal and share == printed[0]:
-            return
-        printed[0] = share
-        left = f", {duration(status.left / status.rate)} left" if status.rate else ""
-        line = f"{status.done:,} of {status.planned:,} runs done, {status.failed:,} failed"
-        if status.rate:
-            line += f", {status.rate:.2g} a second on {status.workers} workers{left}"
-        sys.stderr.write(
-            f"\r{line:<90}" + ("" if status.left else "\n") if terminal else line + "\n"
-        )
-        sys.stderr.flush()
-
-    return told
-
-
-def duration(seconds: float) -> str:
-    """A time in words."""
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    if seconds < 99.5 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _dry_run(design: Any, arguments: argparse.Namespace) -> int:
     """Say how many runs there would be, how long they would take, and the first of them."""
-    from multicopy.analysis.commands.console import print_table
     from multicopy.analysis.many.driver import estimate
     from multicopy.analysis.many.points import Plan
 
@@ -200,7 +137,6 @@ def setup_sensitivity(p: argparse.ArgumentParser) -> None:
 
 def sensitivity(arguments: argparse.Namespace) -> int:
     """Run a Saltelli or Morris design, or go on with it, and print the indices of its factors."""
-    from multicopy.analysis.commands.console import print_table
     from multicopy.analysis.files import places
     from multicopy.analysis.files.writing import written
     from multicopy.analysis.many import store
@@ -212,8 +148,6 @@ def sensitivity(arguments: argparse.Namespace) -> int:
     if os.path.isdir(out):
         places.require_files(out, ("sensitivity.parquet", "sensitivity.png"))
     code = _run(design, out, arguments)
-    if code == STOPPED:
-        return code
     runs = store.read(out)
     table = analysis.indices(runs, design, arguments.measure)
     columns = [str(c) for c in table if c not in ("measure", "factor")]
@@ -290,7 +224,7 @@ def _read(folder: Path) -> tuple[Any, Any]:
         warnings.simplefilter("always")
         runs = store.read(folder)
     for warning in caught:
-        _note(str(warning.message))
+        note(str(warning.message))
     if runs.empty:
         raise InputError(f"{folder}: has no run that is done")
     return design, runs

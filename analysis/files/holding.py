@@ -7,19 +7,18 @@ killed.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from multicopy.analysis.files import keeping, places
+from multicopy.analysis.files import keeping
 from multicopy.analysis.files.columns import Damaged, read_json
+from multicopy.analysis.files.writing import held
 from multicopy.model.scenario import InputError
 
 TABLES: Final = ("rounds", "ledger", "events", "copies", "archetypes")
@@ -63,30 +62,12 @@ def claimed(folder: Path, force: bool, command: str = "") -> Iterator[None]:
         program), or cannot be made or written to.
     """
     try:
-        made = not folder.exists()
-        places.require_folder(folder)
-        if not made:
+        if folder.is_dir():
             _refuse_if_in_use(folder, force)
-        claim = (folder / CLAIM).open(
-            "a" if force else "x", encoding="utf-8", errors="surrogateescape"
-        )
     except OSError as error:
         raise InputError(f"{folder}: cannot be made: {error.strerror or error}") from None
-    with claim:
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"{folder}: another process is writing a run to it") from None
-        try:
-            claim.truncate(0)
-            claim.write(f"{os.getpid()}\n{command}\n")
-            claim.flush()
-            yield
-        finally:
-            with suppress(OSError):
-                (folder / CLAIM).unlink()
-                if made:
-                    folder.rmdir()
+    with held(folder, CLAIM, command, new=not force):
+        yield
 
 
 def _refuse_if_in_use(folder: Path, force: bool) -> None:

@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
     found = {"multicopy": own_version()}
     if commit := _commit():
         found["commit"] = commit
-    found["code"] = _code()
+    found["code"] = code()
     found["python"] = platform.python_version()
     for package in PACKAGES:
         with suppress(PackageNotFoundError):
@@ -44,7 +44,7 @@ def own_version() -> str:
 
 
 @cache
-def _code() -> str:
+def code() -> str:
     """Hash of the code that decides a run, wherever it lies."""
     digest = hashlib.sha256()
     files = {*ROOT.glob("agents/**/*.py"), *ROOT.glob("model/**/*.py")}

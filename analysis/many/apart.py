@@ -20,9 +20,8 @@ from typing import IO, Any, Final
 import cloudpickle  # type: ignore[import-untyped]
 
 from multicopy.analysis.files import plugins
-from multicopy.analysis.many import parallel
 from multicopy.analysis.many.points import Job
-from multicopy.analysis.many.work import Outcome, Work, failure, settle, warm_up
+from multicopy.analysis.many.work import Outcome, Work, failure, one_thread, settle, warm_up
 
 GRACE: Final = 10.0
 """Seconds after a run's time is up within which its process has to have ended itself."""
@@ -151,7 +150,7 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began it ends it
     pipe = Connection(os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    parallel.one_thread()
+    one_thread()
     warm_up()
     with suppress(EOFError, OSError):
         work: Work = cloudpickle.loads(pipe.recv_bytes())

@@ -18,11 +18,18 @@ import pyarrow as pa
 
 from multicopy.analysis.files import plugins, standard_streams
 from multicopy.analysis.files.columns import SEED
-from multicopy.analysis.many import parallel
 from multicopy.analysis.many.apart import child
 from multicopy.analysis.many.parts import Tables
 from multicopy.analysis.many.points import Job
-from multicopy.analysis.many.work import Work, brought, code_version, failure, settle, unlike
+from multicopy.analysis.many.work import (
+    Work,
+    brought,
+    code_version,
+    failure,
+    one_thread,
+    settle,
+    unlike,
+)
 
 _ONE_AT_A_TIME: Final = Lock()
 """A worker may have been given several threads, a run wants one core."""
@@ -49,7 +56,7 @@ def run_chunk(work: Work, jobs: Sequence[Job], apart: bool = False) -> Harvest:
     that ends its process is a row of `failures` that says how.
     """
     with _ONE_AT_A_TIME:
-        parallel.one_thread()
+        one_thread()
         if parent_process() is not None:
             standard_streams.secure()
         plugins.load(work.plugged)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from multicopy.agents.parameters import Parameters, Section, choice, number
 from multicopy.analysis.many import factors as factors_
-from multicopy.analysis.many.factors import Factor
+from multicopy.analysis.many.factors import WHOLE, Factor
 from multicopy.model.measures import DERIVED
 from multicopy.model.outcomes import FINAL
 from multicopy.model.records import columns
@@ -19,6 +19,7 @@ from multicopy.model.scenario import fingerprint, resolve, scale_rounds
 
 Method = Literal["grid", "latin", "sobol", "random", "saltelli", "morris"]
 Kept = Literal["phases", "rounds", "ledger"]
+Seed = Annotated[int, Field(ge=0, lt=2**64)]
 
 IDENTITY: Final = ("run_id", "run", "point", "replicate", "seed")
 ENDING: Final = ("outcome", "reason", "rounds", "stopped")
@@ -51,15 +52,22 @@ class Design(Section):
 
     Attributes
     ----------
+    scenario
+        Name, path of a TOML file, or the parameters themselves.
     fixed
         Overrides of the scenario by path.
     factors
-        What is varied, by parameter path (or any name, with named choices).
+        What is varied, by parameter path (or any name, with named choices). In place of a path
+        stands `WHOLE` for the scenario as a whole.
+    seeds
+        The seeds of the replicates, the same at every point, in place of those drawn from `seed`.
+    detail
+        Whether runs have the measures of single traits and of personas too, which take time.
     """
 
     name: str = Field("design", description="name of the design")
     title: str = Field("", description="what it asks, for figures")
-    scenario: str = Field("ai2027", description="name or TOML file")
+    scenario: str | Parameters = Field("ai2027", description="name or TOML file")
     method: Method = choice("grid", "how points are chosen")
     samples: int | None = Field(
         None, ge=1, description="points; of Morris trajectories, of Saltelli's scheme the base N"
@@ -69,6 +77,10 @@ class Design(Section):
     random_numbers: Literal["common", "independent"] = choice(
         "common", "whether points share the seeds of their replicates"
     )
+    seeds: tuple[Seed, ...] | None = Field(
+        None, min_length=1, strict=False, description="seeds of the replicates"
+    )
+    detail: bool = Field(False, description="measures of single traits and of personas too")
     rounds_scale: float = number(1.0, 0.001, 1000, "scale of all phases' lengths", "factor")
     keep: tuple[Kept, ...] = Field((), strict=False, description="tables beside runs and events")
     stop: Stop | None = Field(None, description="when a run ends before its scenario does")
@@ -78,28 +90,49 @@ class Design(Section):
     fixed: dict[str, Any] = Field(default_factory=dict, description="overrides by path")
     factors: dict[str, Any] = Field(default_factory=dict, description="what is varied")
 
-    def resolved(self, overrides: Mapping[str, Any] | None = None) -> Parameters:
-        """Parameters of the scenario with what is fixed, and with these overrides of it."""
-        base = resolve(self.scenario, self.fixed)
-        return scaled(resolve(base, overrides) if overrides else base, self.rounds_scale)
+    @field_validator("scenario", mode="before")
+    @classmethod
+    def _whole(cls, given: Any) -> Any:
+        if not isinstance(given, str | Parameters | Mapping):
+            raise ValueError(f"scenario = {given!r} is not allowed: name or TOML file")
+        return resolve(given) if isinstance(given, Mapping) else given
+
+    @model_validator(mode="after")
+    def _says_seeds_once(self) -> Design:
+        if self.seeds is not None and (self.replicates > 1 or self.random_numbers != "common"):
+            raise ValueError("seeds: in place of replicates, and the same at every point")
+        return self
+
+    def resolved(self) -> Parameters:
+        """Parameters of the scenario with what is fixed."""
+        return at_point(resolve(self.scenario, self.fixed), (), (), self.rounds_scale)
+
+    @property
+    def named(self) -> bool:
+        """Whether all its runs are of one scenario, which has a name or a file."""
+        whole = any(WHOLE in factor.paths for factor in self.parsed())
+        return isinstance(self.scenario, str) and not whole
+
+    @property
+    def runs_a_point(self) -> int:
+        """Runs at each point."""
+        return self.replicates if self.seeds is None else len(self.seeds)
 
     def parsed(self) -> tuple[Factor, ...]:
-        """The factors."""
+        """The factors, with what is fixed in each scenario that they hold."""
         grid = self.method == "grid"
-        return tuple(factors_.parse(name, spec, grid) for name, spec in self.factors.items())
+        parsed = (factors_.parse(name, spec, grid) for name, spec in self.factors.items())
+        return tuple(factor.with_scenarios(self.fixed) for factor in parsed)
 
     def fingerprint(self) -> str:
         """Hash of all that decides which runs there are and what is kept of them."""
         said = {"name", "title", "scenario", "fixed", "run_limit_seconds"}
         tree = self.model_dump(mode="json", exclude=said)
         tree["base"] = fingerprint(resolve(self.scenario, self.fixed))
+        whole = [s[WHOLE] for factor in self.parsed() for s in factor.settings if WHOLE in s]
+        tree["whole"] = [fingerprint(parameters) for parameters in whole]
         text = json.dumps(tree, sort_keys=False)
         return sha256(text.encode()).hexdigest()[:16]
-
-
-def scaled(parameters: Parameters, scale: float) -> Parameters:
-    """Parameters with all phases scaled."""
-    return parameters if scale == 1.0 else scale_rounds(parameters, scale)
 
 
 def overrides(parsed: tuple[Factor, ...], held: tuple[Any, ...]) -> dict[str, Any]:
@@ -111,12 +144,21 @@ def overrides(parsed: tuple[Factor, ...], held: tuple[Any, ...]) -> dict[str, An
     }
 
 
-def round_measures(parameters: Parameters) -> list[str]:
+def at_point(
+    base: Parameters, parsed: tuple[Factor, ...], held: tuple[Any, ...], scale: float
+) -> Parameters:
+    """Parameters of the runs at a point, with all phases scaled."""
+    told = overrides(parsed, held)
+    parameters = resolve(told.pop(WHOLE, base), told)
+    return parameters if scale == 1.0 else scale_rounds(parameters, scale)
+
+
+def round_measures(parameters: Parameters, detail: bool = False) -> list[str]:
     """Measures that every round has."""
-    told = columns(tuple(parameters.archetypes), detail=False)
+    told = columns(tuple(parameters.archetypes), detail)
     return [name for name in told if name not in ("round", "phase", "phase_round", "date")]
 
 
-def measures(parameters: Parameters) -> list[str]:
+def measures(parameters: Parameters, detail: bool = False) -> list[str]:
     """Measures that a run is summarized by: those of its rounds, and what derives from them."""
-    return [*round_measures(parameters), *DERIVED, *LAST]
+    return [*round_measures(parameters, detail), *DERIVED, *LAST]

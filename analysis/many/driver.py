@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from multicopy.analysis.files import versions
 from multicopy.analysis.files.columns import Damaged
+from multicopy.analysis.files.writing import held
 from multicopy.analysis.many import store as stores
 from multicopy.analysis.many.chunks import Harvest, run_chunk, to_table
 from multicopy.analysis.many.design import Design
@@ -54,13 +55,12 @@ class Stopped(Exception):
 class Status:
     """How far a sweep is.
 
-    `done` and `failed` include what was there before a resume; `rate` is runs a second since.
+    `done` and `failed` include what was there before a resume.
     """
 
     planned: int
     done: int = 0
     failed: int = 0
-    rate: float = 0.0
     workers: int = 0
 
     @property
@@ -118,9 +118,33 @@ def sweep(
     -------
     The runs that went well; ``attrs`` tell how many did not. `failures` says why.
     """
+    return tables(design, out, ("runs",), simulate=simulate, **how)[0]
+
+
+def tables(
+    design: str | Path | Mapping[str, Any] | Design,
+    out: str | Path | None,
+    names: Sequence[str],
+    *,
+    simulate: Simulate | None = None,
+    **how: Any,
+) -> list[pd.DataFrame]:
+    """Run a design as `sweep` does and return the tables of these names, as `store.read` does."""
     with nullcontext(out) if out else tempfile.TemporaryDirectory() as folder:
         run_sweep(load(design), Path(folder), How(**how), simulate)
-        return stores.read(folder)
+        return [stores.read(folder, name) for name in names]
+
+
+def require_any(runs: pd.DataFrame, failures: pd.DataFrame) -> None:
+    """Refuse to go on with no run.
+
+    Raises
+    ------
+    InputError
+        With why the first failed, if there are no runs.
+    """
+    if runs.empty:
+        raise InputError(f"no run went well; the first {failures['message'].iloc[0]}")
 
 
 def evaluate(
@@ -172,12 +196,12 @@ def run_sweep(design: Design, out: Path, how: How, simulate: Simulate | None = N
         If the cluster was lost.
     """
     require_workers(how.workers, how.scheduler)
-    with stores.locked(out):
+    with held(out, stores.LOCK):
         identity = {
             "schema": stores.SCHEMA,
             "fingerprint": design.fingerprint(),
             "code": code_version(),
-            "simulate": f"{simulate.__module__}.{simulate.__qualname__}" if simulate else "model",
+            "simulate": _named(simulate),
         }
         manifest = _begin(design, out, how, identity)
         store, plan = Store(out, identity), Plan(design)
@@ -247,6 +271,14 @@ def _refuse_other(out: Path, found: Mapping[str, Any], mine: Mapping[str, Any]) 
             raise InputError(f"{out}: {text}; choose another --out")
 
 
+def _named(simulate: Simulate | None) -> str:
+    """What decides the measures of a run: a function by its name, a value by all it holds."""
+    if simulate is None:
+        return "model"
+    name = getattr(simulate, "__qualname__", None)
+    return f"{simulate.__module__}.{name}" if name else repr(simulate)
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -264,8 +296,6 @@ class Drive:
         self._bytes, self._part = 0, store.next_part()
         self._seconds_a_run = 0.0
         self._start = self._told = self._flushed = time.monotonic()
-        self._settled = 0
-        self._first: tuple[int, float] | None = None
 
     def go(self, todo: NDArray[np.int64]) -> None:
         """Do all these runs; what is done is kept however it ends."""
@@ -317,7 +347,6 @@ class Drive:
             self._seconds_a_run = 0.7 * before + 0.3 * latest
         self._status.done += harvest.done
         self._status.failed += harvest.failed
-        self._settled += count
         self._buffer.append(harvest.tables)
         if "runs" in harvest.tables:
             self._know_measures(harvest.tables["runs"].schema)
@@ -356,10 +385,6 @@ class Drive:
             if isinstance(self._engine, OnDask):
                 self._engine.count_workers()
             self._status.workers = self._engine.workers
-            if self._first is None and self._settled:  # loading and compiling code is over
-                self._first = self._settled, now
-            elif self._first and self._settled > self._first[0]:
-                self._status.rate = (self._settled - self._first[0]) / (now - self._first[1])
             self._how.report(self._status)
 
     def _flush(self) -> None:

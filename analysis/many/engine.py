@@ -6,8 +6,10 @@ at once, so that only the chunks under way take memory.
 
 from __future__ import annotations
 
+import ast
 import logging
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +21,6 @@ from typing import Any, Final, Protocol
 from multicopy.analysis.files.places import require_files, require_folder
 from multicopy.analysis.many.apart import close
 from multicopy.analysis.many.chunks import Harvest, run_chunk
-from multicopy.analysis.many.parallel import require_main_guard
 from multicopy.analysis.many.points import Job
 from multicopy.analysis.many.work import Work
 from multicopy.model.scenario import InputError
@@ -195,6 +196,37 @@ class OnDask:
         return harvest
 
 
+def require_main_guard() -> None:
+    """Refuse to start processes for a script that would start them in each of them again.
+
+    Processes import the script that is run; what it does outside of ``if __name__ == "__main__":``
+    they do too.
+
+    Raises
+    ------
+    InputError
+        If the line of the script that asks for it stands outside.
+    """
+    main, frame = sys.modules["__main__"], sys._getframe()
+    path = getattr(main, "__file__", None)
+    while frame is not None and frame.f_globals is not vars(main):
+        frame = frame.f_back  # type: ignore[assignment]
+    while frame is not None and frame.f_code.co_name != "<module>":
+        frame = frame.f_back  # type: ignore[assignment]
+    if frame is None or path is None or not Path(path).is_file():
+        return
+    line = frame.f_lineno
+    for node in ast.walk(ast.parse(Path(path).read_bytes())):
+        if not isinstance(node, ast.If) or not node.lineno <= line <= (node.end_lineno or line):
+            continue
+        if "__name__" in ast.unparse(node.test):
+            return
+    raise InputError(
+        f"{path}, line {line}: starts processes that import this script, and would start more: "
+        'put it under `if __name__ == "__main__":`, or say workers=0'
+    )
+
+
 def require_workers(workers: int | None, scheduler: str | None) -> None:
     """Refuse what would keep the workers of this machine from starting, before anything is written.
 
@@ -240,6 +272,7 @@ def engine(
             close()
         return
     import dask
+    import distributed  # noqa: F401  # its defaults must be there before, and stay when ours go
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with dask.config.set(SETTINGS):

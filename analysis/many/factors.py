@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 from multicopy.agents.machine.arithmetic import exps, log
 from multicopy.agents.parameters import nearest
-from multicopy.model.scenario import InputError
+from multicopy.model.scenario import InputError, resolve
+
+WHOLE: Final = "scenario"
+"""What a factor sets where it holds scenarios as a whole: names, files, or parameters."""
 
 SCALES: Final = ("linear", "log", "integer")
 MOST_LEVELS: Final = 1_000
@@ -51,6 +54,16 @@ class Factor:
     def paths(self) -> tuple[str, ...]:
         """Parameters that the factor sets."""
         return tuple(dict.fromkeys(p for s in self.settings for p in s)) or (self.name,)
+
+    def with_scenarios(self, fixed: Mapping[str, Any]) -> Factor:
+        """The factor with the scenarios that it holds resolved, and with what is fixed in them."""
+        if WHOLE not in self.paths:
+            return self
+        whole = [
+            {**setting, WHOLE: resolve(setting[WHOLE], fixed)} if WHOLE in setting else setting
+            for setting in self.settings
+        ]
+        return replace(self, settings=tuple(whole))
 
     @property
     def type(self) -> pa.DataType:

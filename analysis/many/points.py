@@ -36,7 +36,7 @@ class Plan:
         self.factors = design.parsed()
         self._columns = columns(design, self.factors)
         self.points = len(self._columns[0])
-        self.replicates = design.replicates
+        self.replicates = design.runs_a_point
 
     def __len__(self) -> int:
         return self.points * self.replicates
@@ -48,7 +48,9 @@ class Plan:
     def job(self, run: int) -> Job:
         """One run."""
         point, replicate = divmod(run, self.replicates)
-        if self.design.random_numbers == "common":
+        if self.design.seeds is not None:
+            seed = self.design.seeds[replicate]
+        elif self.design.random_numbers == "common":
             seed = _seed(self.design.seed, replicate)
         else:
             seed = _seed(self.design.seed, point, replicate)

@@ -16,10 +16,9 @@ from multicopy.analysis.many.design import (
     IDENTITY,
     Design,
     Stop,
+    at_point,
     measures,
-    overrides,
     round_measures,
-    scaled,
 )
 from multicopy.analysis.many.factors import Factor
 from multicopy.analysis.many.points import Plan
@@ -65,7 +64,7 @@ def load(source: str | Path | Mapping[str, Any] | Design, **changes: Any) -> Des
 
 def _tree(source: str | Path | Mapping[str, Any] | Design) -> tuple[dict[str, Any], str]:
     if isinstance(source, Design):
-        return source.model_dump(), ""
+        return dict(source), ""
     if isinstance(source, Mapping):
         return dict(source), ""
     path = Path(source)
@@ -152,14 +151,14 @@ def _check_size(design: Design, parsed: tuple[Factor, ...]) -> None:
             f"the design has {points:,} points of {width} factors: "
             f"at most {MOST // max(width, 2):,} are allowed"
         )
-    if points * design.replicates > MOST:
+    if points * design.runs_a_point > MOST:
         raise InputError(
-            f"the design has {points * design.replicates:,} runs: at most {MOST:,} are allowed"
+            f"the design has {points * design.runs_a_point:,} runs: at most {MOST:,} are allowed"
         )
 
 
 def _check_names(design: Design, base: Parameters, parsed: tuple[Factor, ...]) -> None:
-    taken = {*IDENTITY, *ENDING, *measures(base)}
+    taken = {*IDENTITY, *ENDING, *measures(base, design.detail)}
     sets: dict[str, str] = dict.fromkeys(design.fixed, "fixed")
     for factor in parsed:
         if factor.name in taken:
@@ -184,7 +183,7 @@ def _check_values(design: Design, base: Parameters, parsed: tuple[Factor, ...]) 
 
     def check_one(held: tuple[Any, ...], where: str) -> None:
         try:
-            scaled(resolve(base, overrides(parsed, held)), design.rounds_scale)
+            at_point(base, parsed, held, design.rounds_scale)
         except InputError as error:
             raise InputError(f"{where}: {str(error).splitlines()[0]}") from None
 

@@ -16,13 +16,11 @@ does not count, and its runs are done again.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +32,6 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from multicopy.agents.parameters import nearest
-from multicopy.analysis.files import places
 from multicopy.analysis.files.columns import Damaged, read_json, wrong_entry
 from multicopy.analysis.files.writing import written
 from multicopy.analysis.many import parts
@@ -47,44 +44,10 @@ SCHEMA: Final = 2
 
 MANIFEST: Final = "sweep.json"
 LOCK: Final = ".lock"
+"""File that a folder has while a sweep is writing to it, or was killed."""
+
 OURS: Final = frozenset({*TABLES, SUMS, LOCK})
 """What a sweep's folder has beside its manifest."""
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder: a lock of the system's, which ends with the process that has it.
-
-    A folder that was made for it, and into which nothing was written, goes away again.
-
-    Raises
-    ------
-    InputError
-        If another sweep holds it, or it cannot be made.
-    """
-    made = not folder.exists()
-    places.require_folder(folder)
-    try:
-        handle = (folder / LOCK).open("a+")
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written to: {error.strerror or error}") from None
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            handle.seek(0)
-            who = handle.read().strip() or "another process"
-            raise InputError(f"{folder}: another sweep is writing to it ({who})") from None
-        handle.truncate(0)
-        handle.write(f"process {os.getpid()} on {os.uname().nodename}")
-        handle.flush()
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                if made and [entry.name for entry in folder.iterdir()] == [LOCK]:
-                    (folder / LOCK).unlink()
-                    folder.rmdir()
 
 
 class Store:

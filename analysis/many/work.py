@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
-from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
+from multicopy.agents.machine import compiled
 from multicopy.agents.parameters import Parameters
-from multicopy.analysis.files import columns, plugins
+from multicopy.analysis.files import columns, plugins, versions
 from multicopy.analysis.many import design as designs
 from multicopy.analysis.many.design import ENDING, IDENTITY, LAST, Design, Stop
 from multicopy.analysis.many.factors import Factor
@@ -29,7 +30,6 @@ from multicopy.model.scenario import InputError, fingerprint, resolve, scale_rou
 
 Simulate = Callable[[Parameters, int], Mapping[str, float | str]]
 
-ROOT: Final = Path(__file__).absolute().parents[2]
 LONGEST: Final = 1_000
 """Characters of a failure's message."""
 
@@ -63,6 +63,7 @@ class Work:
     factors: tuple[Factor, ...]
     keep: tuple[str, ...] = ()
     stop: Stop | None = None
+    detail: bool = False
     simulate: Simulate | None = None
     limit: float | None = None
     measures: Mapping[str, bool] | None = None
@@ -72,13 +73,14 @@ class Work:
     def of(cls, design: Design, simulate: Simulate | None) -> Work:
         """What the runs of a design have in common."""
         base = resolve(design.scenario, design.fixed)
-        own = dict.fromkeys((*ENDING, *designs.measures(base)), False)
+        own = dict.fromkeys((*ENDING, *designs.measures(base, design.detail)), False)
         return cls(
             base,
             design.rounds_scale,
             design.parsed(),
             design.keep,
             design.stop,
+            design.detail,
             simulate,
             design.run_limit_seconds,
             None if simulate else own | {"outcome": True, "reason": True},
@@ -87,8 +89,7 @@ class Work:
 
     def parameters(self, job: Job) -> Parameters:
         """Parameters of a run."""
-        told = designs.overrides(self.factors, job.held)
-        return designs.scaled(resolve(self.base, told), self.rounds_scale)
+        return designs.at_point(self.base, self.factors, job.held, self.rounds_scale)
 
 
 Outcome = tuple[dict[str, Any], dict[str, pd.DataFrame] | None]
@@ -108,6 +109,12 @@ def settle(work: Work, job: Job) -> Outcome:
 def warm_up() -> None:
     """Load or compile what runs need, by the shortest run that there is."""
     CollectiveModel(scale_rounds(resolve(overrides={"copies": 64}), 0.001), 0, detail=False).run()
+
+
+def one_thread() -> None:
+    """Keep this process to one core: the runs are the parallel part."""
+    threadpool_limits(1)
+    compiled.limit_threads(1)
 
 
 def run(work: Work, job: Job) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
@@ -199,7 +206,7 @@ def simulate(
     work: Work, parameters: Parameters, seed: int
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     """Run the model; the measures at its end, and the tables to keep."""
-    model = CollectiveModel(parameters, rng=seed, detail=False)
+    model = CollectiveModel(parameters, rng=seed, detail=work.detail)
     stopped = False
     while model.running and not stopped:
         model.step()
@@ -258,8 +265,8 @@ def phase_summaries(rounds: pd.DataFrame, p: Parameters) -> pd.DataFrame:
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """A table with text for categories, which differ from run to run."""
-    return frame.astype({name: "str" for name in frame.select_dtypes("category").columns})
+    """A table with text for categories, which differ from run to run; its columns lie together."""
+    return frame.astype({n: "str" for n in frame.select_dtypes("category").columns}).copy()
 
 
 # --- failures -------------------------------------------------------------------------------------
@@ -290,18 +297,8 @@ def _in_words(error: BaseException) -> tuple[str, str, str]:
 
 def code_version() -> str:
     """Hash of all that the result of a run depends on beside its parameters and seed."""
-    plugged = "".join(sorted(plugins.loaded().values()))
-    told = _sources() + plugged
-    return hashlib.sha256(told.encode()).hexdigest()[:16] if plugged else told
-
-
-@cache
-def _sources() -> str:
-    digest = hashlib.sha256()
-    for path in sorted([*ROOT.glob("agents/**/*.py"), *ROOT.glob("model/**/*.py"), Path(__file__)]):
-        digest.update(path.relative_to(ROOT).as_posix().encode())
-        digest.update(path.read_bytes())
+    told = [versions.code(), *sorted(plugins.loaded().values())]
     for package in PACKAGES:
         with suppress(PackageNotFoundError):
-            digest.update(f"{package}=={version(package)}".encode())
-    return digest.hexdigest()[:16]
+            told.append(f"{package}=={version(package)}")
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]

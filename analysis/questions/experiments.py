@@ -8,7 +8,7 @@ see `model.scenario.NEUTRAL`). All run on the same seeds, and since random numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +19,9 @@ import pandas as pd
 from multicopy.agents.parameters import Parameters, nearest
 from multicopy.agents.personas import center
 from multicopy.agents.traits import NAMES, express
-from multicopy.analysis.files.columns import BEATS_DRIFT, HOLDS, SEED
-from multicopy.analysis.many.parallel import run_all
+from multicopy.analysis.files.columns import BEATS_DRIFT, HOLDS
+from multicopy.analysis.many.driver import require_any, tables
+from multicopy.analysis.many.factors import WHOLE
 from multicopy.analysis.questions.intervals import Mean, of_mean
 from multicopy.model.collective import CollectiveModel
 from multicopy.model.measures import DERIVED, in_rounds
@@ -124,41 +125,27 @@ def choose(effects: Mapping[str, Effect], keys: Iterable[str]) -> dict[str, Effe
 # --- running the arms -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """Parameters that some effects are measured under."""
+@dataclass(frozen=True)
+class Measured:
+    """What effects measure in a run that goes as far as they need it."""
 
-    parameters: Parameters
     effects: tuple[Effect, ...]
 
-    @property
-    def until(self) -> int:
-        """The last round that is needed."""
-        last = max(list(self.parameters.phases).index(effect.phase) for effect in self.effects)
-        return sum(phase.rounds for phase in list(self.parameters.phases.values())[: last + 1])
+    def __call__(self, parameters: Parameters, seed: int) -> dict[str, float]:
+        """The value of each effect by its key."""
+        phases = list(parameters.phases)
+        last = max(phases.index(effect.phase) for effect in self.effects)
+        until = sum(phase.rounds for phase in list(parameters.phases.values())[: last + 1])
+        model = CollectiveModel(parameters, rng=seed, detail=False)
+        while model.running and model.round < until:
+            model.step()
+        rounds = model.records.rounds()
+        return {effect.key: value_in(effect, rounds, parameters) for effect in self.effects}
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One run of one arm."""
-
-    arm: Arm
-    seed: int
-
-
-def run_arm(job: Job) -> dict[str, float]:
-    """Run one arm as far as it is needed; what each of its effects measures, by key."""
-    arm = job.arm
-    model = CollectiveModel(arm.parameters, rng=job.seed, detail=False)
-    while model.running and model.round < arm.until:
-        model.step()
-    rounds = model.records.rounds()
-    return {effect.key: value_in(effect, rounds, arm.parameters) for effect in arm.effects}
-
-
-def arms(effects: Mapping[str, Effect], scenario: Parameters) -> dict[str, Arm]:
+def arms(effects: Mapping[str, Effect], scenario: Parameters) -> dict[str, Parameters]:
     """All arms that the effects need, each once, by fingerprint."""
-    needed: dict[str, Arm] = {}
+    needed: dict[str, Parameters] = {}
     for effect in effects.values():
         if effect.phase not in scenario.phases:
             order = list(scenario.phases)
@@ -168,9 +155,7 @@ def arms(effects: Mapping[str, Effect], scenario: Parameters) -> dict[str, Arm]:
             )
         base = base_arm(effect, scenario)
         for parameters in (base, neutral(base), *control_arms(effect, scenario).values()):
-            key = fingerprint(parameters)
-            before = needed[key].effects if key in needed else ()
-            needed[key] = Arm(parameters, (*before, effect))
+            needed.setdefault(fingerprint(parameters), parameters)
     return needed
 
 
@@ -189,8 +174,8 @@ def ablate(
     effects: Mapping[str, Effect],
     scenario: Parameters,
     seeds: Sequence[int],
-    workers: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    out: Path | None = None,
+    **how: Any,
 ) -> pd.DataFrame:
     """Run base, neutral and control arms on the same seeds and compare them.
 
@@ -201,29 +186,37 @@ def ablate(
     scenario
         The base scenario.
     seeds
-        Seeds of the runs, the same for every arm.
-    workers
-        Processes; 0 for none but this.
-    progress
-        Is told (runs done, runs in all).
+        Seeds of the runs, the same for every arm. One of which a run fails is left out of all.
+    out, **how
+        See `analysis.many.driver.sweep`, which runs them.
 
     Returns
     -------
     One row for each effect and control arm, and for an effect without any; see `compare` for the
-    columns.
+    columns. Its ``attrs`` tell how many runs failed.
+
+    Raises
+    ------
+    InputError
+        If an effect is not one of the scenario's, or of every seed a run failed.
     """
     for effect in effects.values():
         _check_measure(effect.measure, scenario)
-    needed = arms(effects, scenario)
-    jobs = [Job(arm, seed) for arm in needed.values() for seed in seeds]
-    found = []
-    for values in run_all(run_arm, jobs, workers):
-        found.append(values)
-        progress(len(found), len(jobs))
-    runs = {key: found[i * len(seeds) : (i + 1) * len(seeds)] for i, key in enumerate(needed)}
+    choices = {key: {WHOLE: arm} for key, arm in arms(effects, scenario).items()}
+    design = {
+        "name": "ablate",
+        "scenario": scenario,
+        "factors": {"arm": {"choices": choices}},
+        "seeds": tuple(seeds),
+    }
+    measured = Measured(tuple(effects.values()))
+    runs, failures = tables(design, out, ("runs", "failures"), simulate=measured, **how)
+    spoiled = failures["seed"] if len(failures) else ()
+    whole = runs[~runs["seed"].isin(spoiled)] if len(runs) else runs
+    require_any(whole, failures)
 
     def values_of(effect: Effect, parameters: Parameters) -> np.ndarray:
-        return np.array([values[effect.key] for values in runs[fingerprint(parameters)]])
+        return whole.loc[whole["arm"] == fingerprint(parameters), effect.key].to_numpy()
 
     rows = []
     for effect in effects.values():
@@ -233,8 +226,10 @@ def ablate(
         for name, parameters in control_arms(effect, scenario).items():
             rows.append(compare(effect, name, *shared, values_of(effect, parameters), start))
         if not effect.controls:
-            rows.append(compare(effect, "", *shared, np.full(len(seeds), np.nan), start))
-    return pd.DataFrame(rows)
+            rows.append(compare(effect, "", *shared, np.full_like(shared[0], np.nan), start))
+    table = pd.DataFrame(rows)
+    table.attrs = runs.attrs
+    return table
 
 
 def _check_measure(name: str, scenario: Parameters) -> None:
@@ -243,28 +238,12 @@ def _check_measure(name: str, scenario: Parameters) -> None:
         raise InputError(f"there is no measure {name!r}{nearest(name, known)}")
 
 
-@dataclass(frozen=True, slots=True)
-class PersonaJob:
-    """One run of the persona experiment."""
-
-    exhaustiveness: float
-    parameters: Parameters
-    seed: int
-
-
-def run_personas(job: PersonaJob) -> pd.DataFrame:
-    """Run one arm of the persona experiment in full detail."""
-    model = CollectiveModel(job.parameters, rng=job.seed)
-    model.run()
-    return model.records.rounds().assign(exhaustiveness=job.exhaustiveness, seed=SEED(job.seed))
-
-
 def compare_personas(
     scenario: Parameters,
     seeds: Sequence[int],
     values: Sequence[float] = (0.0, 0.5, 1.0),
-    workers: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    out: Path | None = None,
+    **how: Any,
 ) -> pd.DataFrame:
     """Distortion against switching: the same runs with a share of mutations that switch.
 
@@ -272,18 +251,22 @@ def compare_personas(
     -------
     The rounds tables of all runs, with columns ``exhaustiveness`` and ``seed``; the observables
     that tell the two readings apart are ``typicality``, ``explained``, ``homology``,
-    ``resemblance`` and the responsibilities ``like_...``.
+    ``resemblance`` and the responsibilities ``like_...``. Its ``attrs`` tell how many runs failed.
     """
-    jobs = [
-        PersonaJob(value, resolve(scenario, {"training.exhaustiveness": value}), seed)
-        for value in values
-        for seed in seeds
-    ]
-    frames = []
-    for frame in run_all(run_personas, jobs, workers):
-        frames.append(frame)
-        progress(len(frames), len(jobs))
-    return pd.concat(frames, ignore_index=True)
+    path = "training.exhaustiveness"
+    design = {
+        "name": "personas",
+        "scenario": scenario,
+        "factors": {path: list(values)},
+        "seeds": tuple(seeds),
+        "detail": True,
+        "keep": ("rounds",),
+    }
+    runs, rounds, failures = tables(design, out, ("runs", "rounds", "failures"), **how)
+    require_any(runs, failures)
+    of, runs = rounds.pop("run"), runs.set_index("run")
+    phases = pd.Categorical(rounds["phase"], list(scenario.phases))
+    return rounds.assign(phase=phases, exhaustiveness=of.map(runs[path]), seed=of.map(runs["seed"]))
 
 
 # --- comparing them -------------------------------------------------------------------------------

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,8 @@ from scipy.stats import binomtest
 from multicopy.agents.parameters import Parameters
 from multicopy.analysis.figures.look import WIDTH, one_legend, style
 from multicopy.analysis.figures.sweeps import outcome_bars
-from multicopy.analysis.files.columns import SEED
-from multicopy.analysis.many.parallel import run_all
+from multicopy.analysis.many.driver import require_any, tables
+from multicopy.analysis.many.factors import WHOLE
 from multicopy.analysis.questions.intervals import CONFIDENCE
 from multicopy.model.collective import CollectiveModel
 from multicopy.model.outcomes import CLASSES
@@ -23,43 +23,45 @@ from multicopy.model.outcomes import CLASSES
 DEFAULT: Final = ("ai2027", "slowdown", "strong_oversight", "self_oversight", "no_subdivisions")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One run."""
-
-    parameters: Parameters
-    seed: int
-
-
-def run_one(job: Job) -> tuple[str, int, str, str]:
-    """Run to the end: scenario, seed, class of the outcome and its reason."""
-    outcome = CollectiveModel(job.parameters, rng=job.seed, detail=False).run()
-    return job.parameters.name, job.seed, outcome.kind, outcome.reason
+def ending(parameters: Parameters, seed: int) -> dict[str, str]:
+    """Run to the end: class of the outcome and its reason."""
+    outcome = CollectiveModel(parameters, rng=seed, detail=False).run()
+    return {"outcome": outcome.kind, "reason": outcome.reason}
 
 
 def run_scenarios(
-    scenarios: Sequence[Parameters],
-    seeds: Sequence[int],
-    workers: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    scenarios: Sequence[Parameters], seeds: Sequence[int], out: Path | None = None, **how: Any
 ) -> pd.DataFrame:
     """Run every scenario on the same seeds.
 
+    Parameters
+    ----------
+    scenarios
+        Scenarios of different names.
+    seeds
+        Seeds of the runs, the same for every scenario.
+    out, **how
+        See `analysis.many.driver.sweep`, which runs them.
+
     Returns
     -------
-    One row a run: ``scenario``, ``seed``, ``outcome``, ``reason``.
+    One row a run: ``scenario``, ``seed``, ``outcome``, ``reason``. Its ``attrs`` tell how many
+    runs failed, of which there is no row.
+
+    Raises
+    ------
+    InputError
+        If all of them failed.
     """
-    jobs = [Job(parameters, seed) for parameters in scenarios for seed in seeds]
-    rows = []
-    for row in run_all(run_one, jobs, workers):
-        rows.append(row)
-        progress(len(rows), len(jobs))
-    table = pd.DataFrame(rows, columns=["scenario", "seed", "outcome", "reason"])
-    table["seed"] = table["seed"].astype(SEED)
     names = [parameters.name for parameters in scenarios]
-    table["scenario"] = pd.Categorical(table["scenario"], names)
-    table["outcome"] = pd.Categorical(table["outcome"], list(CLASSES))
-    return table
+    choices = {parameters.name: {WHOLE: parameters} for parameters in scenarios}
+    factors = {WHOLE: {"choices": choices}}
+    design = {"name": "outcomes", "factors": factors, "seeds": tuple(seeds)}
+    runs, failures = tables(design, out, ("runs", "failures"), simulate=ending, **how)
+    require_any(runs, failures)
+    table = runs[["scenario", "seed", "outcome", "reason"]]
+    kinds = {"scenario": pd.CategoricalDtype(names), "outcome": pd.CategoricalDtype([*CLASSES])}
+    return table.astype(kinds)
 
 
 def shares(runs: pd.DataFrame) -> pd.DataFrame:

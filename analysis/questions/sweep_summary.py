@@ -237,10 +237,10 @@ def class_sensitivity(runs: pd.DataFrame, design: Design) -> tuple[pd.DataFrame,
 
 
 def command(design: Design, point: int, seed: int) -> list[str]:
-    """The words of the command that runs a point again, to its end."""
+    """The words of the command that runs a point of a `named` design again, to its end."""
     plan = Plan(design)
     told = {**design.fixed, **overrides(plan.factors, plan.held(point))}
-    words = ["python", "run.py", "run", design.scenario, "--seed", str(seed)]
+    words = ["python", "run.py", "run", str(design.scenario), "--seed", str(seed)]
     if design.rounds_scale != 1:
         words += ["--rounds-scale", repr(design.rounds_scale)]
     for path, value in told.items():

@@ -127,8 +127,9 @@ def _facts(data: SweepData) -> Iterator[tuple[str, str]]:
         yield "points", f"{data.runs['point'].nunique():,}"
     if data.design:
         yield "method", data.design.method
-        yield "runs a point", f"{data.design.replicates:,}"
-        yield "scenario", data.design.scenario
+        yield "runs a point", f"{data.design.runs_a_point:,}"
+        scenario = data.design.scenario
+        yield "scenario", scenario if isinstance(scenario, str) else scenario.name
 
 
 # --- pictures -------------------------------------------------------------------------------------
@@ -279,7 +280,8 @@ def _best(data: SweepData, factors: Sequence[Factor]) -> dict[str, Any]:
     """The safest points and the least safe, each with the command that runs it again."""
     points = summary.points(data.runs, factors)
     seeds = data.runs.sort_values("run").groupby("point")["seed"].first()
-    again = data.design is not None and data.manifest.get("simulate") == "model"
+    own = data.manifest.get("simulate") == "model"
+    again = data.design is not None and data.design.named and own
     count = min(RANKED, len(points) // 2) or 1
     named = {"Best": points.head(count), "Worst": points.tail(count).iloc[::-1]}
     told = {}
