@@ -114,7 +114,6 @@ RIGHT = (
     ["lineage", "run"],
     ["reproduce", "run"],
     ["resume", "again", "--quiet", "--no-figures"],
-    ["discover", "sweep", "--outcome", "misaligned"],
     ["sweep", "design.toml", *fuzz.TINY, "--dry-run", "--workers", "1"],
     ["run", *fuzz.TINY, *PLUGIN, "--quiet", "--no-figures", "--out", "with"],
 )

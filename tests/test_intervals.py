@@ -18,7 +18,7 @@ from multicopy.analysis.questions import experiments, sensitivity, shares
 from multicopy.analysis.questions import sweep_summary as summary
 from multicopy.analysis.questions.intervals import of_mean
 
-ANALYSIS = Path(experiments.__file__).parent
+ANALYSIS = Path(experiments.__file__).parents[1]
 EFFECT = experiments.Effect("E", "c", "output", "p", "higher", controls={"a": {}})
 AUDIT = {"oversight.audit": {"low": 0.0, "high": 1.0}}
 
@@ -64,16 +64,20 @@ def indexed(values: Sequence[float]) -> list[tuple[float, float]]:
 
 
 GIVES: dict[str, Callable[[Sequence[float]], list[tuple[float, float]]]] = {
-    "intervals.of_mean": lambda values: [of_mean(values)[1:3]],
-    "experiments.compare": compared,
-    "shares.shares": shared,
-    "sweep.summary.outcome_shares": shared,
-    "sweep.summary.times": timed,
-    "sweep.sensitivity.indices": indexed,
+    "questions.intervals.of_mean": lambda values: [of_mean(values)[1:3]],
+    "questions.experiments.compare": compared,
+    "questions.shares.shares": shared,
+    "questions.sweep_summary.outcome_shares": shared,
+    "questions.sweep_summary.times": timed,
+    "questions.sensitivity.indices": indexed,
 }
 """Functions that give intervals, each as a function of some observations."""
 
-TELLS = {"commands.compare.between", "sweep.summary._estimated", "sweep.sensitivity.figure"}
+TELLS = {
+    "commands.compare.between",
+    "questions.sweep_summary._estimated",
+    "questions.sensitivity.figure",
+}
 """Functions that tell or draw what those give."""
 
 

@@ -47,6 +47,7 @@ from multicopy.analysis.app.settings import (
 )
 from multicopy.analysis.app.stories import STORIES
 from multicopy.analysis.commands import cli
+from multicopy.model import measures
 from multicopy.model.collective import CollectiveModel
 from multicopy.model.events import Event
 from multicopy.model.scenario import resolve, scale_rounds, shipped, to_toml
@@ -468,14 +469,14 @@ def test_views_show_a_run_before_and_after_rounds(scenario: str, live: Live) -> 
     old = live.arm("capture", 0)
     for arms in ((fresh,), (old,), (old, fresh)):
         for _, _, series, _ in charts.CARDS:
-            assert {name for name, _ in series} <= set(DRAWN)
+            assert set(series) <= set(DRAWN)
             shown = charts.over_time(arms, series, "x", 1.0)
             extra = len(arms) - 1  # names the dashes
             assert shown.count("<polyline") == len(series) * len(arms) + extra
         for series in (charts.SHOWN, charts.TRUE):
-            assert {name for name, _ in series} <= set(old.history)
+            assert set(series) <= set(old.history)
         assert charts.cards(arms).count("<section") == len(charts.CARDS)
-        assert "capability beyond" in charts.cards(arms)
+        assert f"{measures.label('gap')}, Elo" in charts.cards(arms)
         assert charts.shown_against_true(arms).count("<svg") == 2
         assert tables.personas(arms).count("hhh") == 1
     for measure in charts.COMPARED:

@@ -128,8 +128,7 @@ def test_what_is_missing_is_said_and_the_rest_is_shown(
     damaged: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails if a page fails for one column or table."""
-    for home in (builder, pictures):
-        monkeypatch.setattr(home, "inline", lambda figure, name, alt: Markup("<svg></svg>"))
+    monkeypatch.setattr(pictures, "inline", lambda figure, name, alt: Markup("<svg></svg>"))
     (damaged / "ledger.parquet").unlink()
     rounds = pd.read_parquet(damaged / "rounds.parquet").drop(columns=["capture", "keep_self"])
     rounds.to_parquet(damaged / "rounds.parquet")

@@ -201,7 +201,7 @@ def test_bad_arguments_on_the_command_line(
     assert main(["sensitivity", str(design), *out]) == 2
     assert "'saltelli'" in capsys.readouterr().err
     assert main(["map", str(tmp_path), "--x", "a", "--y", "b"]) == 2
-    assert "no folder of a sweep" in capsys.readouterr().err
+    assert "is not the folder of a sweep" in capsys.readouterr().err
 
 
 def test_a_dry_run_tells_what_there_would_be(

@@ -317,14 +317,14 @@ a row; `analysis.compare([DIR, ...])` puts those of several runs one under the o
 ```python
 from multicopy import analysis
 
-data = multicopy.analysis.load("results/ai2027-seed0")
+data = analysis.load("results/ai2027-seed0")
 data.rounds.groupby("phase", observed=True)["keep_team"].last()
 data.ledger.groupby("process", observed=True)["change"].sum()
-multicopy.analysis.compare(["results/a", "results/b"]).wide("capture").plot()
+analysis.compare(["results/a", "results/b"]).wide("capture").plot()
 ```
 
 A folder that holds `checkpoint/` is of a run that has not ended; `python run.py resume DIR` goes on
-with it. Those files (`state`, and a `.rows` for each table) are no data to be read by others, and
+with it. Those files (`state`, and a `.rows` for each table) are not meant to be read by others, and
 change with the program.
 """
 _TABLES: Final[Mapping[str, str]] = {
