@@ -15,7 +15,8 @@ SHARED = -n auto --dist loadfile
 
 VENV = .venv
 PY = $(VENV)/bin/python
-PIP = $(PY) -m pip -q --disable-pip-version-check
+# An editable installation warns of folders that have the name of the package: here they are links.
+PIP = PYTHONWARNINGS=ignore $(PY) -m pip -q --disable-pip-version-check
 
 .PHONY: help run serve test test-slow test-page fuzz streams golden environment mutate audit sweeps results gallery explore lint format hooks bench bench-ratio size peers docs clean FORCE
 

@@ -60,7 +60,7 @@ SMALLER = {
 }
 """What makes the Python of the pages short."""
 
-LONG = {"personas", "outcomes", "ablate", "validate", "probe"}
+LONG = {"personas", "outcomes", "ablate", "validate", "probe", "report"}
 """Commands that take seconds even so: they are tested with the slow tests."""
 
 STANDING_FOR = {
@@ -125,7 +125,9 @@ def fenced(page: str, command: str) -> bool:
 
 
 RUN = [
-    pytest.param(*c, marks=[pytest.mark.slow] if words_of(c[1])[0] in LONG else [])
+    pytest.param(
+        *c, marks=[pytest.mark.slow] if words_of(c[1])[0] in LONG or "gallery" in c[1] else []
+    )
     for c in OURS
     if c not in SYNOPSES and fenced(*c)
 ]

@@ -74,13 +74,13 @@ def test_designs(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathFac
     check("design", rng, stock, tmp_path_factory.getbasetemp() / "design")
 
 
-@tries(10)
+@tries(6)
 def test_run_folders(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Fails if a damaged table, JSON or scenario is taken for whole, or gives a traceback."""
     check("run folder", rng, stock, tmp_path_factory.getbasetemp() / "runs")
 
 
-@tries(10)
+@tries(6)
 def test_sweep_folders(rng: Random, stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Fails if a damaged part or manifest is taken for whole, or gives a traceback."""
     check("sweep folder", rng, stock, tmp_path_factory.getbasetemp() / "sweeps")
