@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from conftest import forked
 from kept import program
 
 from multicopy.agents.traits import NAMES, TRAITS
+from multicopy.analysis.commands.cli import main
 from multicopy.analysis.figures.registry import PANELS, WHOLES, panels
 from multicopy.analysis.report import builder
 from multicopy.model import measures
@@ -78,11 +80,6 @@ from multicopy.analysis.figures import figure
 def my_picture(rounds, ax):
     return ax.{does}
 """
-DRAW: Final = """
-import sys
-from multicopy.analysis.commands.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 @pytest.mark.parametrize(
@@ -99,12 +96,10 @@ def test_a_plugin_can_add_a_figure(does: str, code: int, told: str, tmp_path: Pa
     mine.write_text(PLUGIN.format(does=does), encoding="utf-8")
     out = tmp_path / "run"
     words = f"run --copies 64 --rounds-scale 0.01 --quiet --plugin {mine} --out {out}"
-    done = subprocess.run(
-        [sys.executable, "-c", DRAW, *words.split()], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == code, done.stderr
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
+    done = forked(lambda: main(words.split()))
+    assert done.code == code, done.err
+    assert told in done.err
+    assert "Traceback" not in done.err
     assert (out / "figures" / "mine.png").exists() == (code == 0)
 
 

@@ -162,7 +162,7 @@ def test_the_fuzzer_sees_what_it_looks_for(
 def test_code_in_the_folder_is_seen_when_it_runs(tmp_path: Path) -> None:
     """Fails if a plug-in that is loaded without being asked for goes unnoticed."""
     shutil.copy(ROOT / "tests" / "plugin_sample.py", tmp_path / "mine.py")
-    words = ["run", *fuzz.TINY, "--plugin", "mine.py", "--quiet", "--out", "out"]
+    words = ["run", *fuzz.TINY, "--plugin", "mine.py", "--quiet", "--no-figures", "--out", "out"]
     _, fault = attempt(Case(words, ("out",)), tmp_path)
     assert "runs code" in fault
 
