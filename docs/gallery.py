@@ -44,17 +44,17 @@ from multicopy.analysis import figures
 from multicopy.analysis.figures import sweeps
 from multicopy.analysis.questions import trees
 from multicopy.analysis.questions import phase_map, sensitivity, sweep_summary as summary
-from multicopy.analysis.many import sweep
+from multicopy.analysis.many import load, sweep
 from multicopy.analysis.many.tables import gather
 from multicopy.model.measures import title
 
-data = multicopy.analysis.load("results/gallery/ai2027")
+data = analysis.load("results/gallery/ai2027")
 matrix = figures.ledger_matrix(data.ledger)
 tall = pyplot.subplots(figsize=(4, 5), layout="constrained")[1]
 moved = attribution.explain(data.ledger, "keep_team")
 start = data.rounds["keep_team"].iloc[-1] - moved["change"].sum()
 lineage = trees.read("results/gallery/ai2027")
-both = multicopy.analysis.compare(["results/gallery/ai2027", "results/gallery/slowdown"])
+both = analysis.compare(["results/gallery/ai2027", "results/gallery/slowdown"])
 policies = both.rounds.rename(columns={"run": "policy"})
 effects = pd.read_parquet("results/gallery/effects/effects.parquet")
 personas = pd.read_parquet("results/gallery/personas/personas.parquet")
@@ -72,7 +72,7 @@ SETUP_INDICES = """\
 unit = {"low": 0.0, "high": 1.0}
 factors = {"oversight.audit": unit, "oversight.rotation": unit}
 tree = {"method": "saltelli", "samples": 32, "rounds_scale": 0.1, "fixed": {"copies": 64}}
-saltelli = multicopy.analysis.many.load({**tree, "factors": factors})
+saltelli = load({**tree, "factors": factors})
 runs = sweep(saltelli, workers=0)
 indices = sensitivity.indices(runs, saltelli, ["capture", "true_alignment"])
 """
