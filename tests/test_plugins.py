@@ -167,7 +167,7 @@ def test_a_faulty_plugin_is_refused_in_one_line(tmp_path: Path, text: str, told:
         plugins.load([written(tmp_path / "mine.py", text)])
     assert told in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
-    assert REGISTRIES == plugins._OWN
+    assert REGISTRIES == plugins.SHIPPED
     assert not plugins.loaded()
 
 

@@ -108,7 +108,7 @@ def test_a_folder_that_names_a_plugin_does_not_load_it(words: list[str], with_pl
     """Fails if code in a downloaded folder runs when the folder is looked at."""
     code, fault = attempt(Case(words, ("run", "again")), with_plugin)
     assert (code, fault) == (0, "")
-    assert REGISTRIES == plugins._OWN
+    assert REGISTRIES == plugins.SHIPPED
 
 
 def test_reading_a_folder_loads_no_plugin(with_plugin: Path) -> None:

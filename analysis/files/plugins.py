@@ -23,9 +23,13 @@ from multicopy.model.scenario import InputError
 GROUP: Final = "multicopy"
 """Group of the entry points under which an installed package offers a plug-in."""
 
-_loaded: dict[str, str] = {}
-_OWN: Final = {kind: dict(registry) for kind, registry in REGISTRIES.items()}
+SHIPPED: Final[Mapping[str, Mapping[str, Any]]] = {
+    **{kind: {} for kind in REGISTRIES},
+    "measure": OWN,
+}
 """What is in the registries without plug-ins."""
+
+_loaded: dict[str, str] = {}
 
 
 def load(names: Sequence[str]) -> None:
@@ -58,7 +62,7 @@ def loaded() -> dict[str, str]:
 
 def forget() -> None:
     """Take away all that plug-ins added, as if none had been loaded."""
-    _restore(_OWN)
+    _restore(SHIPPED)
     _loaded.clear()
     if registry := _figures_registry():
         registry.keep_own()
@@ -129,7 +133,7 @@ def _figures() -> int:
 def _check(name: str, before: Mapping[str, Mapping[str, Any]], figures: int) -> None:
     """Refuse names that the project uses itself, and a plug-in that adds nothing."""
     taken: dict[str, set[str]] = {
-        "measure": {*LABELS, *NAMES, *OWN},
+        "measure": {*LABELS, *NAMES},
         "lab_response": {*RESPONSES},
         "overseer": {*OVERSEER_KINDS},
         "game": {*GAMES},
