@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -81,6 +82,11 @@ def number(value: float, form: str = ".3f") -> str:
     return "" if pd.isna(value) else format(value, form).replace("-", "−")
 
 
+def arms(r: Any) -> tuple[str, str, str]:
+    """What a row of effects measures with its cause, without selection, and how far apart."""
+    return number(r.with_cause), number(r.neutral), number(r.z_neutral, "+.1f")
+
+
 def all_effects(effects: pd.DataFrame) -> str:
     """Every effect with each of its arms."""
     heads = ("effect", "measure", "level asked for", "with", "neutral", "z", "without the cause")
@@ -89,9 +95,7 @@ def all_effects(effects: pd.DataFrame) -> str:
             r.effect,
             r.measure,
             r.level if pd.notna(r.level) else "",
-            number(r.with_cause),
-            number(r.neutral),
-            number(r.z_neutral, "+.1f"),
+            *arms(r),
             "" if pd.isna(r.arm) else f"{r.arm}: {number(r.without_cause)}",
             "" if pd.isna(r.low) else f"[{number(r.low, '+.3f')}, {number(r.high, '+.3f')}]",
             r.verdict,
@@ -121,8 +125,7 @@ def standing(effects: pd.DataFrame) -> str:
         if holds(rows):
             r = rows.loc[rows["z_control"].abs().where(rows["fixed"].isna()).fillna(1e9).idxmin()]
             control = "" if pd.isna(r.arm) else f"{number(r.without_cause)} ({r.arm})"
-            base = number(r.with_cause), number(r.neutral), number(r.z_neutral, "+.1f")
-            lines.append((r.claim, f"`{r.measure}`", *base, control))
+            lines.append((r.claim, f"`{r.measure}`", *arms(r), control))
     return table(heads, lines)
 
 
@@ -134,9 +137,8 @@ def failing(effects: pd.DataFrame) -> str:
         if not holds(rows):
             r = rows.iloc[0]
             why = dict.fromkeys(part for v in rows["verdict"] for part in v.split(", "))
-            base = number(r.with_cause), number(r.neutral), number(r.z_neutral, "+.1f")
             told = ", ".join(part for part in why if part != HOLDS)
-            lines.append((r.claim, f"`{r.measure}`", *base, told))
+            lines.append((r.claim, f"`{r.measure}`", *arms(r), told))
     return table(heads, lines)
 
 
@@ -148,8 +150,7 @@ def contradicted(effects: pd.DataFrame) -> str:
         r = rows.iloc[0]
         if any(against in r.verdict for against in ("misses its level", "drift goes further")):
             level = r.level if pd.notna(r.level) else r.expect
-            base = number(r.with_cause), number(r.neutral), number(r.z_neutral, "+.1f")
-            lines.append((r.claim, f"`{r.measure}`", level, *base))
+            lines.append((r.claim, f"`{r.measure}`", level, *arms(r)))
     return table(heads, lines)
 
 

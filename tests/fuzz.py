@@ -286,7 +286,7 @@ STILL = {
 
 
 def extreme(rng: Random, stock: Stock, place: Path) -> Case:
-    """A scenario at the ends of what is allowed, or a little beyond: run, and all told of it."""
+    """A scenario at the bounds of what is allowed, or just beyond: run, then read by a command."""
     p = resolve(rng.choice(list(shipped()))).model_dump(exclude_none=True)
     p |= rng.choice(SMALLEST)
     named = rng.sample(sorted(p["phases"]), rng.randint(1, len(p["phases"])))

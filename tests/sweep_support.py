@@ -67,14 +67,6 @@ def deadly(parameters: Parameters, seed: int) -> dict[str, float]:
     return {"value": 1.0}
 
 
-def one_second(parameters: Parameters, seed: int) -> dict[str, float]:
-    """A run of about a second of computing, whatever else the machine does."""
-    total = 0.0
-    for i in range(12_000_000):
-        total += i * 1e-9
-    return {"value": total}
-
-
 def start(*arguments: str) -> subprocess.Popen[str]:
     """`run.py` in a process of its own."""
     return subprocess.Popen(

@@ -98,17 +98,22 @@ PACKAGE = "multicopy."
 """What modules are imported from; here they are named without it."""
 
 
-def imports(name: str) -> set[str]:
-    """Modules of the project that a module imports, wherever in its text."""
-    found = set()
+def imported(name: str) -> Iterator[str]:
+    """Full names of all that a module imports, wherever in its text."""
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Import):
-            found |= {alias.name.removeprefix(PACKAGE) for alias in node.names}
+            yield from (alias.name.removeprefix(PACKAGE) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name} imports relatively, which hides the direction"
             module = f"{node.module}.".removeprefix(PACKAGE)
-            inside = {module + alias.name for alias in node.names}
-            found |= {part if part in SOURCES else module.rstrip(".") for part in inside}
+            yield from (module + alias.name for alias in node.names)
+
+
+def imports(name: str) -> set[str]:
+    """Modules of the project that a module imports."""
+    found = {
+        full if full in SOURCES else full.rpartition(".")[0] or full for full in imported(name)
+    }
     return {f for f in found if f in SOURCES or f.split(".")[0] in LAYERS}
 
 
@@ -132,8 +137,8 @@ def test_imports_never_point_upward() -> None:
     """Fails if an agent knows its training, or a model knows its analysis."""
     for name in SOURCES:
         layer = LAYERS.index(name.split(".")[0])
-        for imported in imports(name):
-            assert LAYERS.index(imported.split(".")[0]) <= layer, f"{name} imports {imported}"
+        for other in imports(name):
+            assert LAYERS.index(other.split(".")[0]) <= layer, f"{name} imports {other}"
 
 
 def test_imports_have_no_cycle() -> None:
@@ -159,9 +164,8 @@ def test_rooms_import_only_earlier_ones_of_their_layer() -> None:
     """Fails if the machine knows the story, or files know what is asked of them."""
     for layer, rooms in ROOMS.items():
         for name in (name for name in SOURCES if name.startswith(f"{layer}.")):
-            for imported in (i for i in imports(name) if i.startswith(f"{layer}.")):
-                here, there = (room_of(rooms, dotted) for dotted in (name, imported))
-                assert here >= there, f"{name} imports {imported}"
+            for other in (i for i in imports(name) if i.startswith(f"{layer}.")):
+                assert room_of(rooms, name) >= room_of(rooms, other), f"{name} imports {other}"
 
 
 def room_of(rooms: list[str], name: str) -> int:
@@ -182,21 +186,13 @@ SHARED = {
 def test_the_plain_model_stands_apart() -> None:
     """Fails if it leans on the simulator that it checks, or on NumPy, or a run rests on it."""
     for name in SOURCES:
-        for node in ast.walk(TREES[name]):
-            if isinstance(node, ast.Import):
-                imported = {alias.name.removeprefix(PACKAGE) for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                module = f"{node.module}.".removeprefix(PACKAGE)
-                imported = {module + alias.name for alias in node.names}
-            else:
-                continue
-            plain = {i for i in imported if i.startswith("model.plain")}
-            if name not in PLAIN:
-                assert not plain, f"{name} imports {plain}"
-                continue
-            for other in imported - plain:
-                library = other.split(".")[0] in {"mesa", *sys.stdlib_module_names}
-                assert library or other in SHARED, f"{name} imports {other}"
+        plain = {other for other in imported(name) if other.startswith("model.plain")}
+        if name not in PLAIN:
+            assert not plain, f"{name} imports {plain}"
+            continue
+        for other in {*imported(name)} - plain:
+            library = other.split(".")[0] in {"mesa", *sys.stdlib_module_names}
+            assert library or other in SHARED, f"{name} imports {other}"
 
 
 def test_overseers_know_only_what_is_shown() -> None:

@@ -71,8 +71,6 @@ HOLDS: Final = "emerges and vanishes"
 BEATS_DRIFT: Final = "emerges"
 """Verdict of a claim that beats drift, where no control takes a cause away."""
 
-RUN: Final[Mapping[str, str]] = {"run": "name of the run's folder; only in tables of `compare`"}
-
 
 def documented(archetypes: Sequence[str]) -> dict[str, dict[str, str]]:
     """Columns of each table with their meanings, for a scenario with these archetypes."""
